@@ -1,0 +1,54 @@
+# `make demo` and `make test` are enough by themselves: they make a virtual environment, build and install.
+# PY=/path/to/python3.13 does the same for that interpreter, in an environment of its own.
+SHELL := /bin/bash
+PY ?=
+ARGS ?=
+export PY
+
+# The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
+ENV = $$(scripts/prepare $(PY))
+.PHONY: help demo test build lint stubtest conformance soak loom tsan bench bench-publish clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'PY=/path/to/python3.13 chooses the interpreter (3.10 to 3.14); ARGS="..." goes to the demo or the benchmarks.'
+
+demo: ## one asyncio program by python and by fenshen run, side by side
+	@venv=$(ENV) && $$venv/bin/python examples/demo.py $(ARGS)
+
+test: ## every check of the first tier: lints, Rust and Python suites, conformance
+	@scripts/check
+
+build: ## the environment with the package built into it
+	@venv=$(ENV) && $$venv/bin/fenshen --version
+
+lint: ## formatting, clippy, ruff, stubs
+	@scripts/check fmt clippy ruff stubtest
+
+stubtest: ## the stubs against the module
+	@scripts/check stubtest
+
+conformance: ## CPython's own asyncio suites on our loop
+	@scripts/check conformance
+
+soak: ## the long runs at their full length
+	@FENSHEN_SOAK=1 scripts/check unit
+
+loom: ## every interleaving of the cross-thread inbox
+	@scripts/check loom
+
+tsan: ## the reactor's tests under ThreadSanitizer (needs a nightly toolchain)
+	@scripts/check tsan
+
+bench: ## asyncio, uvloop, rloop and us, measured in turn; writes benchmarks/results/
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
+
+bench-publish: ## the same, written to docs/benchmarks.md and its picture
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)
+
+clean: ## removes what was built, and the environments
+	rm -rf target .venv .venv-3.* benchmarks/results python/fenshen/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

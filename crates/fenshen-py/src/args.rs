@@ -1,0 +1,140 @@
+//! Arguments of methods that are called by CPython's fast calling convention.
+
+use std::slice;
+
+use pyo3::ffi::{self, PyObject};
+
+use crate::errors::type_error;
+use crate::object::{Res, utf8};
+
+/// The names that a function takes.
+pub(crate) struct Signature<const N: usize> {
+    /// The function's name, for messages.
+    pub(crate) func: &'static str,
+    /// Every parameter, in order.
+    pub(crate) names: [&'static std::ffi::CStr; N],
+    /// How many of them may be given by position.
+    pub(crate) positional: usize,
+    /// How many of them must be given.
+    pub(crate) required: usize,
+}
+
+/// Positional and keyword arguments as the fast calling convention hands them over.
+#[derive(Clone, Copy)]
+pub(crate) struct Args<'a> {
+    /// The positional ones, then the keywords' values.
+    all: &'a [*mut PyObject],
+    /// How many are positional.
+    positional: usize,
+    /// The keywords' names: a tuple, or null.
+    names: *mut PyObject,
+}
+
+impl<'a> Args<'a> {
+    /// From the four arguments of a `METH_FASTCALL | METH_KEYWORDS` method.
+    #[inline(always)]
+    pub(crate) unsafe fn new(args: *const *mut PyObject, n: ffi::Py_ssize_t, names: *mut PyObject) -> Args<'a> {
+        let positional = (n as usize) & !(1 << (usize::BITS - 1));
+        let keywords = if names.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(names) as usize };
+        let total = positional + keywords;
+        let all = if total == 0 { &[] } else { slice::from_raw_parts(args, total) };
+        Args { all, positional, names }
+    }
+
+    /// The positional ones.
+    #[inline(always)]
+    pub(crate) fn positional(&self) -> &'a [*mut PyObject] {
+        &self.all[..self.positional]
+    }
+
+    /// The keyword ones, as a dict.
+    pub(crate) unsafe fn keywords(&self) -> Res<crate::object::Obj> {
+        let dict = crate::object::Obj::new(ffi::PyDict_New())?;
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let name = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            crate::object::done(ffi::PyDict_SetItem(dict.ptr(), name, value))?;
+        }
+        Ok(dict)
+    }
+
+    /// The only keyword that `call_soon` and its kin take: `context`; null where it is not given or `None`.
+    #[inline(always)]
+    pub(crate) unsafe fn context_only(&self, func: &str) -> Res<*mut PyObject> {
+        if self.names.is_null() {
+            return Ok(std::ptr::null_mut());
+        }
+        let mut context = std::ptr::null_mut();
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let name = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            if ffi::PyUnicode_CompareWithASCIIString(name, c"context".as_ptr()) != 0 {
+                return unexpected(func, name);
+            }
+            context = crate::object::not_none(value);
+        }
+        Ok(context)
+    }
+
+    /// Sorts the arguments by `signature`; a missing optional one is null.
+    pub(crate) unsafe fn sort<const N: usize>(&self, signature: &Signature<N>) -> Res<[*mut PyObject; N]> {
+        let mut out = [std::ptr::null_mut(); N];
+        if self.positional > signature.positional {
+            let (most, given) = (signature.positional, self.positional);
+            let plural = if most == 1 { "" } else { "s" };
+            let exactly = if signature.required == most { "exactly" } else { "at most" };
+            return type_error(&format!("{}() takes {exactly} {most} positional argument{plural} ({given} given)", signature.func));
+        }
+        out[..self.positional].copy_from_slice(self.positional());
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let name = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            let place = signature
+                .names
+                .iter()
+                .position(|known| ffi::PyUnicode_CompareWithASCIIString(name, known.as_ptr()) == 0);
+            match place {
+                None => return unexpected(signature.func, name),
+                Some(k) if !out[k].is_null() => {
+                    let name = utf8(name)?;
+                    return type_error(&format!("{}() got multiple values for argument '{name}'", signature.func));
+                }
+                Some(k) => out[k] = value,
+            }
+        }
+        for (k, value) in out.iter().enumerate().take(signature.required) {
+            if value.is_null() {
+                let name = signature.names[k].to_string_lossy();
+                return type_error(&format!("{}() missing required argument '{name}' (pos {})", signature.func, k + 1));
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cold]
+unsafe fn unexpected<T>(func: &str, name: *mut PyObject) -> Res<T> {
+    let name = utf8(name)?;
+    type_error(&format!("{func}() got an unexpected keyword argument '{name}'"))
+}
+
+/// Sorts the tuple and dict that a `tp_new` or `tp_init` gets, like [`Args::sort`].
+pub(crate) unsafe fn sort_call<const N: usize>(
+    signature: &Signature<N>,
+    args: *mut PyObject,
+    kwargs: *mut PyObject,
+) -> Res<[*mut PyObject; N]> {
+    let positional = ffi::PyTuple_GET_SIZE(args) as usize;
+    let mut all: Vec<*mut PyObject> = (0..positional).map(|i| ffi::PyTuple_GET_ITEM(args, i as isize)).collect();
+    let mut names = Vec::new();
+    if !kwargs.is_null() {
+        let (mut pos, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+        while ffi::PyDict_Next(kwargs, &mut pos, &mut key, &mut value) != 0 {
+            names.push(key);
+            all.push(value);
+        }
+    }
+    let tuple = crate::object::Obj::new(ffi::PyTuple_New(names.len() as isize))?;
+    for (i, &name) in names.iter().enumerate() {
+        ffi::Py_INCREF(name);
+        ffi::PyTuple_SetItem(tuple.ptr(), i as isize, name);
+    }
+    Args { all: &all, positional, names: tuple.ptr() }.sort(signature)
+}

@@ -1,0 +1,365 @@
+//! Running: batches of ready steps, with looks at the clock, the kernel and the inbox between them.
+
+use std::io;
+use std::time::Duration;
+
+use fenshen_reactor::{Ticks, clock};
+use pyo3::ffi;
+
+use super::files::Way;
+use super::word::{Kind, Word};
+use super::{Loop, Parcel, WAKE_TOKEN, os_error};
+use crate::errors::{ends_loop, restore, take};
+use crate::handle;
+use crate::names::support;
+use crate::object::{Obj, Raised, Res, call, done};
+use crate::task;
+
+/// The loop looks at its files at least once in so many steps,
+const STEPS: u32 = 64;
+/// and at least this often while steps are ready.
+const BUDGET: Duration = Duration::from_micros(250);
+/// Timers due within a nanosecond are due: the clock's resolution.
+const RESOLUTION: f64 = 1e-9;
+/// The longest single wait.
+const LONGEST: f64 = 24.0 * 3600.0;
+/// How long the loop waits for nothing in particular before its stall hook looks at why.
+const STALL: Duration = Duration::from_millis(50);
+/// One poll without waiting in so many lets other threads have the interpreter.
+const YIELD_EVERY: u32 = 16;
+
+/// Python's number of the running thread.
+pub(super) fn this_thread() -> u64 {
+    // SAFETY: it only reads the thread's own identity.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// The work done since the last look at the files.
+struct Budget {
+    steps: u32,
+    since: u64,
+    limit: u64,
+    polls: u32,
+}
+
+impl Budget {
+    fn renew(&mut self, ticks: &mut Ticks) {
+        self.steps = 0;
+        self.since = Ticks::read();
+        self.limit = ticks.ticks_per(BUDGET);
+    }
+
+    #[inline(always)]
+    fn spent(&self) -> bool {
+        self.steps >= STEPS || Ticks::since(self.since) >= self.limit
+    }
+}
+
+impl Loop {
+    /// Runs until it is stopped. An error is what must end the loop.
+    pub(crate) unsafe fn run(l: *mut Loop) -> Res<()> {
+        Loop::check_closed(l)?;
+        Loop::check_owner(l)?;
+        let nested = std::mem::replace(&mut (*l).running, true);
+        (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
+        let outcome = Loop::turns(l);
+        let kept = if outcome.is_err() { Some(take()) } else { None };
+        (*l).pulse.set_busy(false);
+        (*l).pulse.set_thread(0);
+        (*l).running = nested;
+        (*l).stopping = false;
+        let hidden = Loop::hide_task(l);
+        if let Some(kept) = kept {
+            restore(kept);
+            return Err(Raised);
+        }
+        hidden
+    }
+
+    unsafe fn turns(l: *mut Loop) -> Res<()> {
+        let mut budget = Budget { steps: 0, since: 0, limit: 0, polls: 0 };
+        let mut look = (*l).stopping;
+        budget.renew(&mut (*l).ticks);
+        loop {
+            if look || (*l).ready.is_empty() || budget.spent() {
+                Loop::look(l, &mut budget)?;
+                look = false;
+            }
+            Loop::take_inbox(l);
+            Loop::take_due(l);
+            // What a step schedules belongs to the next turn.
+            let turn = (*l).ready.len();
+            (*l).pulse.set_busy(true);
+            let outcome = Loop::turn(l, turn, &mut budget);
+            (*l).pulse.set_busy(false);
+            outcome?;
+            if (*l).stopping || (*l).closed {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs so many words of the ring.
+    unsafe fn turn(l: *mut Loop, words: usize, budget: &mut Budget) -> Res<()> {
+        let mut left = words;
+        while left > 0 {
+            let Some(word) = (*l).ready.pop_front() else {
+                return Ok(());
+            };
+            left -= if word.kind() == Kind::Done { 3 } else { 1 };
+            (*l).pulse.step(word.ptr() as usize | word.kind() as usize);
+            if (*l).debug {
+                Loop::run_timed(l, word)?;
+            } else {
+                Loop::run_word(l, word)?;
+            }
+            budget.steps += 1;
+            if left > 0 && budget.spent() {
+                Loop::look(l, budget)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    unsafe fn run_word(l: *mut Loop, word: Word) -> Res<()> {
+        match word.kind() {
+            Kind::Step => {
+                let t = word.into_obj();
+                let outcome = task::step(t.ptr().cast(), None);
+                if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
+            }
+            Kind::Wake => {
+                let t = word.into_obj();
+                let outcome = task::wake(t.ptr().cast());
+                if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
+            }
+            Kind::Handle => {
+                Loop::hide_task(l)?;
+                let h = word.into_obj();
+                handle::run(h.ptr().cast())
+            }
+            Kind::Done => {
+                Loop::hide_task(l)?;
+                Loop::run_done(l, word.into_obj())
+            }
+            Kind::More => {
+                drop(word.into_obj());
+                Ok(())
+            }
+        }
+    }
+
+    unsafe fn next_obj(l: *mut Loop) -> Res<Obj> {
+        match (*l).ready.pop_front() {
+            Some(word) => Ok(word.into_obj()),
+            None => crate::errors::runtime_error("fenshen: the ready ring lost a word"),
+        }
+    }
+
+    unsafe fn run_done(l: *mut Loop, func: Obj) -> Res<()> {
+        let future = Loop::next_obj(l)?;
+        let context = Loop::next_obj(l)?;
+        let outcome = match ffi::PyContext_Enter(context.ptr()) {
+            0 => {
+                let outcome = call(func.ptr(), &[future.ptr()]);
+                let exc = if outcome.is_err() { Some(take()) } else { None };
+                ffi::PyContext_Exit(context.ptr());
+                exc
+            }
+            _ => Some(take()),
+        };
+        match outcome {
+            None => Ok(()),
+            Some(exc) if ends_loop(&exc) => {
+                restore(exc);
+                Err(Raised)
+            }
+            Some(exc) => {
+                support(c"done_callback_failed", &[l.cast(), func.ptr(), future.ptr(), exc.ptr()])?;
+                Ok(())
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn step_failed(l: *mut Loop, task: &Obj) -> Res<()> {
+        let exc = take();
+        if ends_loop(&exc) {
+            restore(exc);
+            return Err(Raised);
+        }
+        Loop::hide_task(l)?;
+        support(c"step_failed", &[l.cast(), task.ptr(), exc.ptr()])?;
+        Ok(())
+    }
+
+    /// Runs a word in debug mode: what takes too long is named.
+    #[cold]
+    unsafe fn run_timed(l: *mut Loop, word: Word) -> Res<()> {
+        let what = Obj::from(word.ptr());
+        let extra = match (word.kind(), (*l).ready.front()) {
+            (Kind::Done, Some(future)) => Some(Obj::from(future.ptr())),
+            _ => None,
+        };
+        if word.kind() == Kind::Handle {
+            crate::object::set(&mut (*l).current_handle, Some(what.again()));
+        }
+        // A handle forgets its callback as it runs: it is described before.
+        let shown = support(c"describe", &[what.ptr(), crate::object::ptr_or_null(&extra)][..1 + usize::from(extra.is_some())])?;
+        let start = clock::now();
+        let outcome = Loop::run_word(l, word);
+        let took = clock::now() - start;
+        crate::object::clear(&mut (*l).current_handle);
+        outcome?;
+        if took >= (*l).slow_callback_duration {
+            Loop::hide_task(l)?;
+            let took = Obj::new(ffi::PyFloat_FromDouble(took))?;
+            support(c"slow", &[shown.ptr(), what.ptr(), took.ptr()])?;
+        }
+        Ok(())
+    }
+
+    /// Moves the timers that are due to the ring.
+    #[inline]
+    unsafe fn take_due(l: *mut Loop) {
+        let Some(first) = (*l).timers.next() else {
+            return;
+        };
+        let limit = clock::now() + RESOLUTION;
+        if first > limit {
+            return;
+        }
+        while let Some(h) = (*l).timers.pop_due(limit) {
+            (*h).scheduled = false;
+            if (*h).cancelled {
+                (*l).timers.forget_cancelled();
+                ffi::Py_DECREF(h.cast());
+            } else {
+                Loop::push_handle(l, Obj::steal(h.cast()));
+            }
+        }
+    }
+
+    /// Moves what other threads have sent to the ring.
+    #[inline]
+    unsafe fn take_inbox(l: *mut Loop) {
+        if (*l).inbox.is_empty() {
+            return;
+        }
+        for Parcel(h) in (*l).inbox.drain() {
+            Loop::push_handle(l, Obj::steal(h.cast()));
+        }
+    }
+
+    /// How long the loop may wait: not at all, until the next timer, or (`None`) for ever.
+    unsafe fn patience(l: *mut Loop) -> Option<Duration> {
+        if !(*l).ready.is_empty() || (*l).stopping || !(*l).inbox.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        while let Some((when, &h)) = (*l).timers.peek() {
+            if (*h).cancelled {
+                (*l).timers.pop();
+                (*l).timers.forget_cancelled();
+                (*h).scheduled = false;
+                ffi::Py_DECREF(h.cast());
+                continue;
+            }
+            let wait = (when - clock::now()).clamp(0.0, LONGEST);
+            return Some(Duration::from_secs_f64(wait));
+        }
+        None
+    }
+
+    /// Looks at the files, waiting if there is nothing else to do.
+    unsafe fn look(l: *mut Loop, budget: &mut Budget) -> Res<()> {
+        Loop::hide_task(l)?;
+        done(ffi::PyErr_CheckSignals())?;
+        let patience = Loop::patience(l);
+        if patience == Some(Duration::ZERO) {
+            budget.polls = budget.polls.wrapping_add(1);
+            let lend = budget.polls.is_multiple_of(YIELD_EVERY);
+            Loop::wait(l, patience, lend)?;
+        } else if patience.is_none() && (*l).stall_hook.is_some() {
+            if Loop::wait(l, Some(STALL), true)? == 0 && (*l).ready.is_empty() && (*l).inbox.is_empty() {
+                Loop::stalled(l)?;
+                let patience = Loop::patience(l);
+                Loop::wait(l, patience, true)?;
+            }
+        } else {
+            Loop::wait(l, patience, true)?;
+        }
+        budget.renew(&mut (*l).ticks);
+        Ok(())
+    }
+
+    unsafe fn stalled(l: *mut Loop) -> Res<()> {
+        if let Some(hook) = Obj::from_opt(crate::object::ptr_or_null(&(*l).stall_hook)) {
+            call(hook.ptr(), &[l.cast()])?;
+        }
+        Ok(())
+    }
+
+    /// One wait of the kernel; returns how many events it gave. `lend` gives the interpreter to other threads.
+    unsafe fn wait(l: *mut Loop, patience: Option<Duration>, lend: bool) -> Res<usize> {
+        let Some(kernel) = (*l).kernel.as_ref() else {
+            return Loop::check_closed(l).map(|()| 0);
+        };
+        let (epoll, waker): (*const _, *const _) = (&raw const kernel.epoll, &raw const kernel.waker);
+        let (epoll, waker): (&fenshen_reactor::Epoll, &fenshen_reactor::Waker) = (&*epoll, &*waker);
+        let sleeps = patience != Some(Duration::ZERO);
+        let mut patience = patience;
+        if sleeps {
+            waker.prepare_sleep();
+            if !(*l).inbox.is_empty() {
+                waker.cancel_sleep();
+                patience = Some(Duration::ZERO);
+            }
+        }
+        let outcome = if lend {
+            let state = ffi::PyEval_SaveThread();
+            let outcome = epoll.wait(&mut (*l).events, patience);
+            crate::exit::restore_thread(state);
+            outcome
+        } else {
+            epoll.wait(&mut (*l).events, patience)
+        };
+        if sleeps && let Err(e) = waker.woken() {
+            return os_error(&e);
+        }
+        match outcome {
+            Ok(found) => {
+                Loop::take_events(l, found)?;
+                Ok(found)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                done(ffi::PyErr_CheckSignals())?;
+                Ok(0)
+            }
+            Err(e) => os_error(&e),
+        }
+    }
+
+    unsafe fn take_events(l: *mut Loop, found: usize) -> Res<()> {
+        for i in 0..found {
+            let Some(event) = (*l).events.get(i) else {
+                break;
+            };
+            if event.token == WAKE_TOKEN {
+                if let Some(Err(e)) = (*l).kernel.as_ref().map(|k| k.waker.woken()) {
+                    return os_error(&e);
+                }
+                continue;
+            }
+            let Some(watch) = (*l).files.get(event.token as i32) else {
+                continue;
+            };
+            let readable = if event.readable { watch.get(Way::Read).map(|h| h.again()) } else { None };
+            let writable = if event.writable { watch.get(Way::Write).map(|h| h.again()) } else { None };
+            for handle in [readable, writable].into_iter().flatten() {
+                Loop::push_ready(l, &handle);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! `Handle` and `TimerHandle`: a callback that waits for its turn.
+//!
+//! A handle is not tracked by the garbage collector, which halves its cost. No cycle can hide in one: it lets go of
+//! its callback when it has run, when it is cancelled and when its loop closes, and until then the loop shows the
+//! collector what its handles hold.
+
+use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
+use std::ptr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+use crate::errors::{ends_loop, entry, restore, take};
+use crate::event_loop::Loop;
+use crate::kinds;
+use crate::methods::{getter, no_args};
+use crate::names::{asyncio, support};
+use crate::object::{Obj, Raised, Res, boolean, call, clear, done, none, ptr_or_null};
+use crate::types::{TypeBuilder, free};
+
+/// The layout of both types. The callback and its arguments follow it, in `ob_size` slots: the place before the
+/// arguments is what `PY_VECTORCALL_ARGUMENTS_OFFSET` lends to the callee.
+#[repr(C)]
+pub(crate) struct Handle {
+    ob_base: ffi::PyVarObject,
+    weakrefs: *mut PyObject,
+    pub(crate) event_loop: Option<Obj>,
+    pub(crate) context: Option<Obj>,
+    pub(crate) source_tb: Option<Obj>,
+    /// For a timer: when it is due, in seconds of `loop.time()`.
+    pub(crate) when: f64,
+    pub(crate) cancelled: bool,
+    /// For a timer: it lies in the loop's heap.
+    pub(crate) scheduled: bool,
+    /// It runs whenever its file is ready, not once.
+    pub(crate) repeats: bool,
+    running: bool,
+    slots: [*mut PyObject; 0],
+}
+
+/// Makes a handle of type `ty` for `callback(*args)`, in `context` or a copy of the present one.
+pub(crate) unsafe fn new(
+    ty: *mut PyTypeObject,
+    core: *mut Loop,
+    callback: *mut PyObject,
+    args: &[*mut PyObject],
+    context: *mut PyObject,
+) -> Res<*mut Handle> {
+    let context = match Obj::from_opt(context) {
+        Some(given) => given,
+        None => Obj::new(ffi::PyContext_CopyCurrent())?,
+    };
+    let count = args.len() + 1;
+    let size = size_of::<Handle>() + count * size_of::<*mut PyObject>();
+    let h: *mut Handle = ffi::PyObject_Malloc(size).cast();
+    if h.is_null() {
+        ffi::PyErr_NoMemory();
+        return Err(Raised);
+    }
+    ffi::PyObject_InitVar(h.cast(), ty, count as ffi::Py_ssize_t);
+    (*h).weakrefs = ptr::null_mut();
+    ptr::write(&raw mut (*h).event_loop, Some(Obj::from(core.cast())));
+    ptr::write(&raw mut (*h).context, Some(context));
+    ptr::write(&raw mut (*h).source_tb, None);
+    (*h).when = 0.0;
+    (*h).cancelled = false;
+    (*h).scheduled = false;
+    (*h).repeats = false;
+    (*h).running = false;
+    let slots = slots(h);
+    ffi::Py_INCREF(callback);
+    *slots = callback;
+    for (i, &arg) in args.iter().enumerate() {
+        ffi::Py_INCREF(arg);
+        *slots.add(i + 1) = arg;
+    }
+    if (*core).debug {
+        match call(asyncio().extract_stack.ptr(), &[]) {
+            Ok(stack) => (*h).source_tb = Some(stack),
+            Err(e) => {
+                ffi::Py_DECREF(h.cast());
+                return Err(e);
+            }
+        }
+    }
+    Ok(h)
+}
+
+#[inline(always)]
+unsafe fn slots(h: *mut Handle) -> *mut *mut PyObject {
+    (&raw mut (*h).slots).cast()
+}
+
+#[inline(always)]
+unsafe fn count(h: *mut Handle) -> usize {
+    (*h).ob_base.ob_size as usize
+}
+
+/// Lets go of the callback and its arguments.
+unsafe fn empty(h: *mut Handle) {
+    let slots = slots(h);
+    for i in 0..count(h) {
+        let held = ptr::replace(slots.add(i), ptr::null_mut());
+        ffi::Py_XDECREF(held);
+    }
+    clear(&mut (*h).context);
+}
+
+/// What a closed loop does with a handle that never ran.
+pub(crate) unsafe fn abandon(h: *mut Handle) {
+    (*h).scheduled = false;
+    if !(*h).running {
+        empty(h);
+    }
+}
+
+/// `cancel()`.
+pub(crate) unsafe fn cancel(h: *mut Handle) {
+    if (*h).cancelled {
+        return;
+    }
+    (*h).cancelled = true;
+    if let Some(event_loop) = &(*h).event_loop {
+        let core: *mut Loop = event_loop.ptr().cast();
+        if (*core).debug && (*h).source_tb.is_some() {
+            // asyncio keeps the text for debugging: the callback is gone in a moment.
+            if let Ok(shown) = Obj::new(ffi::PyObject_Repr(h.cast())) {
+                (*h).source_tb = Some(shown);
+            } else {
+                ffi::PyErr_Clear();
+            }
+        }
+        if (*h).scheduled {
+            Loop::timer_cancelled(core);
+        }
+    }
+    if !(*h).running {
+        empty(h);
+    }
+}
+
+/// Runs the callback in its context. What it raises goes to the loop's exception handler; an error is only what
+/// must end the loop.
+pub(crate) unsafe fn run(h: *mut Handle) -> Res<()> {
+    if (*h).cancelled || (*slots(h)).is_null() {
+        return Ok(());
+    }
+    (*h).running = true;
+    let outcome = run_inner(h);
+    (*h).running = false;
+    if !(*h).repeats || (*h).cancelled {
+        empty(h);
+    }
+    outcome
+}
+
+#[inline]
+unsafe fn run_inner(h: *mut Handle) -> Res<()> {
+    let context = ptr_or_null(&(*h).context);
+    if ffi::PyContext_Enter(context) < 0 {
+        return failed(h);
+    }
+    let slots = slots(h);
+    let n = (count(h) - 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    let result = ffi::PyObject_Vectorcall(*slots, slots.add(1), n, ptr::null_mut());
+    if result.is_null() {
+        let exc = take();
+        ffi::PyContext_Exit(context);
+        restore(exc);
+        return failed(h);
+    }
+    ffi::Py_DECREF(result);
+    done(ffi::PyContext_Exit(context))
+}
+
+#[cold]
+unsafe fn failed(h: *mut Handle) -> Res<()> {
+    let exc = take();
+    if ends_loop(&exc) {
+        restore(exc);
+        return Err(Raised);
+    }
+    support(c"callback_failed", &[ptr_or_null(&(*h).event_loop), h.cast(), exc.ptr()])?;
+    Ok(())
+}
+
+/// Visits what a handle holds on behalf of the loop that alone owns it.
+pub(crate) unsafe fn traverse_owned(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
+    if ffi::Py_REFCNT(h.cast()) != 1 {
+        return 0;
+    }
+    let slots = slots(h);
+    for i in 0..count(h) {
+        let held = *slots.add(i);
+        if !held.is_null() {
+            let status = visitor(held, arg);
+            if status != 0 {
+                return status;
+            }
+        }
+    }
+    match crate::object::visit(&(*h).event_loop, visitor, arg) {
+        0 => crate::object::visit(&(*h).context, visitor, arg),
+        status => status,
+    }
+}
+
+no_args!(py_cancel, |h: Handle| {
+    cancel(h);
+    Ok(none())
+});
+no_args!(py_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
+no_args!(py_run, |h: Handle| run(h).map(|()| none()));
+no_args!(get_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
+no_args!(when, |h: Handle| Obj::new(ffi::PyFloat_FromDouble((*h).when)));
+
+getter!(get_callback, |h: Handle| Ok(Obj::from_opt(*slots(h)).unwrap_or_else(|| none())));
+getter!(get_args, |h: Handle| {
+    if (*slots(h)).is_null() {
+        return Ok(none());
+    }
+    let n = count(h) - 1;
+    let tuple = Obj::new(ffi::PyTuple_New(n as ffi::Py_ssize_t))?;
+    for i in 0..n {
+        let arg = Obj::from(*slots(h).add(i + 1));
+        ffi::PyTuple_SetItem(tuple.ptr(), i as ffi::Py_ssize_t, arg.into_ptr());
+    }
+    Ok(tuple)
+});
+getter!(get_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
+getter!(get_scheduled, |h: Handle| Ok(boolean((*h).scheduled)));
+getter!(get_loop, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).event_loop)).unwrap_or_else(|| none())));
+getter!(get_private_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
+getter!(get_source, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).source_tb)).unwrap_or_else(|| none())));
+getter!(get_when, |h: Handle| Obj::new(ffi::PyFloat_FromDouble((*h).when)));
+getter!(get_class, |h: Handle| Ok(if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
+    asyncio().timer_handle_class.again()
+} else {
+    asyncio().handle_class.again()
+}));
+
+unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
+    entry(|| support(c"handle_repr", &[this]))
+}
+
+unsafe extern "C" fn hash(this: *mut PyObject) -> ffi::Py_hash_t {
+    (*this.cast::<Handle>()).when.to_bits() as ffi::Py_hash_t & ffi::Py_hash_t::MAX
+}
+
+/// Timers order by when they are due; they are equal when everything about them is.
+unsafe extern "C" fn compare(a: *mut PyObject, b: *mut PyObject, op: c_int) -> *mut PyObject {
+    entry(|| {
+        if ffi::Py_TYPE(b) != kinds::timer_handle() {
+            return Ok(Obj::from(ffi::Py_NotImplemented()));
+        }
+        let (x, y): (*mut Handle, *mut Handle) = (a.cast(), b.cast());
+        let equal = || -> Res<bool> {
+            if a == b {
+                return Ok(true);
+            }
+            let same = (*x).when == (*y).when && (*x).cancelled == (*y).cancelled && count(x) == count(y);
+            if !same {
+                return Ok(false);
+            }
+            for i in 0..count(x) {
+                let (p, q) = (*slots(x).add(i), *slots(y).add(i));
+                if p.is_null() || q.is_null() {
+                    return Ok(p == q);
+                }
+                let equal = ffi::PyObject_RichCompareBool(p, q, ffi::Py_EQ);
+                done(equal)?;
+                if equal == 0 {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let (p, q) = ((*x).when, (*y).when);
+        let answer = match op {
+            ffi::Py_LT => p < q,
+            ffi::Py_GT => p > q,
+            ffi::Py_LE => p < q || equal()?,
+            ffi::Py_GE => p > q || equal()?,
+            ffi::Py_EQ => equal()?,
+            _ => !equal()?,
+        };
+        Ok(boolean(answer))
+    })
+}
+
+unsafe extern "C" fn dealloc(this: *mut PyObject) {
+    let h: *mut Handle = this.cast();
+    if !(*h).weakrefs.is_null() {
+        ffi::PyObject_ClearWeakRefs(this);
+    }
+    empty(h);
+    clear(&mut (*h).event_loop);
+    clear(&mut (*h).source_tb);
+    free(this);
+}
+
+fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBuilder {
+    TypeBuilder::new::<Handle>(name)
+        .doc(doc)
+        .variable()
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION as u64)
+        .weakrefs(offset_of!(Handle, weakrefs))
+        .slot(ffi::Py_tp_repr, repr as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .slot(ffi::Py_tp_free, ffi::PyObject_Free as *mut c_void)
+        .no_args(c"cancel", py_cancel, c"cancel($self, /)\n--\n\nThe callback will not run.")
+        .no_args(c"cancelled", py_cancelled, c"cancelled($self, /)\n--\n\nWhether it was cancelled.")
+        .no_args(c"get_context", get_context, c"get_context($self, /)\n--\n\nThe context that the callback runs in.")
+        .no_args(c"_run", py_run, c"_run($self, /)\n--\n\nRun the callback now.")
+        .property(c"__class__", get_class, None)
+        .property(c"_callback", get_callback, None)
+        .property(c"_args", get_args, None)
+        .property(c"_cancelled", get_cancelled, None)
+        .property(c"_loop", get_loop, None)
+        .property(c"_context", get_private_context, None)
+        .property(c"_source_traceback", get_source, None)
+}
+
+/// Makes `Handle`.
+pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
+    common(c"fenshen._fenshen.Handle", c"A callback that the loop will run, as asyncio.Handle.").build(None)
+}
+
+/// Makes `TimerHandle`.
+pub(crate) unsafe fn build_timer() -> Res<*mut PyTypeObject> {
+    common(c"fenshen._fenshen.TimerHandle", c"A callback that the loop will run at its time, as asyncio.TimerHandle.")
+        .slot(ffi::Py_tp_hash, hash as *mut c_void)
+        .slot(ffi::Py_tp_richcompare, compare as *mut c_void)
+        .no_args(c"when", when, c"when($self, /)\n--\n\nWhen it is due, in seconds of loop.time().")
+        .property(c"_when", get_when, None)
+        .property(c"_scheduled", get_scheduled, None)
+        .build(None)
+}

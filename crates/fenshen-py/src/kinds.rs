@@ -1,0 +1,69 @@
+//! The types of this module, made once, and the keyword tuples that calls need.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi::{self, PyTypeObject};
+
+use crate::names::names;
+use crate::object::{Obj, Res};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident, $slot:ident;)*) => {
+        $(
+            static $slot: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+            $(#[$doc])*
+            #[inline(always)]
+            pub(crate) fn $name() -> *mut PyTypeObject {
+                $slot.load(Ordering::Relaxed)
+            }
+        )*
+    };
+}
+
+kinds! {
+    /// `fenshen.Future`.
+    future, FUTURE;
+    /// `fenshen.Task`.
+    task, TASK;
+    /// What awaiting a future runs on.
+    future_iter, FUTURE_ITER;
+    /// `fenshen.Handle`.
+    handle, HANDLE;
+    /// `fenshen.TimerHandle`.
+    timer_handle, TIMER_HANDLE;
+    /// `fenshen.LoopCore`.
+    event_loop, EVENT_LOOP;
+}
+
+static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+static MSG_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+
+unsafe fn keyword(cell: &'static std::sync::OnceLock<usize>, name: &Obj) -> &'static Obj {
+    // The address of a leaked `Obj`: a `OnceLock` of a pointer would have to be `Sync`.
+    let address = *cell.get_or_init(|| {
+        let tuple = Obj::steal(ffi::PyTuple_Pack(1, name.ptr()));
+        std::ptr::from_mut(Box::leak(Box::new(tuple))) as usize
+    });
+    &*(address as *const Obj)
+}
+
+/// `("context",)`.
+pub(crate) unsafe fn context_keyword() -> &'static Obj {
+    keyword(&CONTEXT_KEYWORD, &names().context)
+}
+
+/// `("msg",)`.
+pub(crate) unsafe fn msg_keyword() -> &'static Obj {
+    keyword(&MSG_KEYWORD, &names().msg)
+}
+
+/// Makes every type, each after those that it derives from.
+pub(crate) unsafe fn init() -> Res<()> {
+    FUTURE.store(crate::future_type::build()?, Ordering::Relaxed);
+    TASK.store(crate::task_type::build()?, Ordering::Relaxed);
+    FUTURE_ITER.store(crate::future_iter::build()?, Ordering::Relaxed);
+    HANDLE.store(crate::handle::build()?, Ordering::Relaxed);
+    TIMER_HANDLE.store(crate::handle::build_timer()?, Ordering::Relaxed);
+    EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
+    Ok(())
+}

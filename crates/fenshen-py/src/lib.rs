@@ -1,0 +1,97 @@
+//! The Python face of fenshen: the module `fenshen._fenshen`.
+//!
+//! One file for each Python type, and beside it, where the type is more than a face, one for what it does:
+//!
+//! | type | what it does | its Python face |
+//! |---|---|---|
+//! | `Future` | `future.rs`, `future_iter.rs` | `future_type.rs` |
+//! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
+//! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
+//! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//!
+//! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
+
+mod args;
+mod current;
+mod errors;
+mod event_loop;
+mod exit;
+mod future;
+mod future_iter;
+mod future_type;
+mod handle;
+mod kinds;
+mod methods;
+mod names;
+mod object;
+mod pulse;
+mod registry;
+mod task;
+mod task_type;
+mod types;
+
+use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::prelude::*;
+
+use object::{Obj, Raised};
+
+fn fetch(py: Python<'_>, _: Raised) -> PyErr {
+    PyErr::take(py).unwrap_or_else(|| PyImportError::new_err("fenshen: the native module could not be set up"))
+}
+
+/// Every task of ours that is not done.
+#[pyfunction]
+fn live_tasks(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the thread is attached, as `py` says; the list is a new reference.
+    unsafe {
+        let list = registry::list().map_err(|e| fetch(py, e))?;
+        Ok(Bound::from_owned_ptr(py, list.into_ptr()))
+    }
+}
+
+/// Has a pending task's next step raise `exception` where it waits; False if it is done or about to go on by itself.
+///
+/// Raises TypeError if `task` is not a fenshen.Task.
+#[pyfunction]
+fn throw_into(task: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: both objects are alive, and the first is checked to be a task of ours.
+    unsafe {
+        if !task::is_task(task.as_ptr()) {
+            return Err(PyTypeError::new_err("throw_into() takes a fenshen.Task"));
+        }
+        let exception = Obj::from(exception.as_ptr());
+        task::interrupt(task.as_ptr().cast(), exception).map_err(|e| fetch(task.py(), e))
+    }
+}
+
+/// Panics: a test of the wall between Rust and the interpreter.
+#[pyfunction]
+fn panic_for_test(message: &str) {
+    panic!("{message}");
+}
+
+/// The native half of fenshen.
+#[pymodule]
+fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
+    unsafe {
+        names::init().map_err(|e| fetch(py, e))?;
+        kinds::init().map_err(|e| fetch(py, e))?;
+        let types = [
+            ("Future", kinds::future()),
+            ("Task", kinds::task()),
+            ("Handle", kinds::handle()),
+            ("TimerHandle", kinds::timer_handle()),
+            ("LoopCore", kinds::event_loop()),
+        ];
+        for (name, ty) in types {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+    }
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_function(wrap_pyfunction!(live_tasks, m)?)?;
+    m.add_function(wrap_pyfunction!(throw_into, m)?)?;
+    m.add_function(wrap_pyfunction!(panic_for_test, m)?)?;
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Interned names, and what we need of Python's own modules, looked up once when the module is made.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+
+use pyo3::ffi::{self, PyObject};
+
+use crate::object::{Obj, Raised, Res};
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $field:ident = $text:literal,)*) => {
+        /// Every interned name.
+        pub(crate) struct Names { $($(#[$doc])* pub(crate) $field: Obj,)* }
+        impl Names {
+            unsafe fn new() -> Res<Names> {
+                Ok(Names { $($field: Obj::new(ffi::PyUnicode_InternFromString($text.as_ptr()))?,)* })
+            }
+        }
+    };
+}
+
+names! {
+    blocking = c"_asyncio_future_blocking",
+    add_done_callback = c"add_done_callback",
+    call_exception_handler = c"call_exception_handler",
+    call_soon = c"call_soon",
+    cancel = c"cancel",
+    context = c"context",
+    exception = c"exception",
+    future = c"future",
+    get_debug = c"get_debug",
+    get_loop = c"get_loop",
+    is_running = c"is_running",
+    message = c"message",
+    msg = c"msg",
+    private_loop = c"_loop",
+    result = c"result",
+    send = c"send",
+    source_traceback = c"source_traceback",
+    task = c"task",
+    throw = c"throw",
+    value = c"value",
+    close = c"close",
+    name = c"__name__",
+    timer_handle_cancelled = c"_timer_handle_cancelled",
+    create_future = c"create_future",
+}
+
+/// What we need of asyncio, found once.
+pub(crate) struct Asyncio {
+    /// The C types of the interpreter, which `__class__` of ours names.
+    pub(crate) future_class: Obj,
+    pub(crate) task_class: Obj,
+    pub(crate) handle_class: Obj,
+    pub(crate) timer_handle_class: Obj,
+    pub(crate) cancelled_error: Obj,
+    pub(crate) invalid_state_error: Obj,
+    pub(crate) get_event_loop: Obj,
+    pub(crate) get_running_loop: Obj,
+    pub(crate) extract_stack: Obj,
+    pub(crate) is_coroutine: Obj,
+    pub(crate) task_get_stack: Obj,
+    pub(crate) task_print_stack: Obj,
+    /// `_current_tasks` up to 3.13; later it lives in the thread's state and only `swap_current_task` reaches it.
+    pub(crate) current_tasks: Option<Obj>,
+    /// `_swap_current_task`, from 3.12 on.
+    pub(crate) swap_current_task: Option<Obj>,
+    /// `_register_eager_task` and `_unregister_eager_task`, from 3.12 on.
+    pub(crate) eager: Option<(Obj, Obj)>,
+    /// Our Python half: what is done once in a loop's life, or when something went wrong.
+    pub(crate) support: Obj,
+    pub(crate) generic_alias: Obj,
+}
+
+struct Global<T>(UnsafeCell<MaybeUninit<T>>);
+// SAFETY: written once, by the module's initialisation, before anything else of this crate can run; read-only after.
+unsafe impl<T> Sync for Global<T> {}
+
+static NAMES: Global<Names> = Global(UnsafeCell::new(MaybeUninit::uninit()));
+static ASYNCIO: Global<Asyncio> = Global(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// The interned names.
+#[inline(always)]
+pub(crate) fn names() -> &'static Names {
+    // SAFETY: `init` ran before any type of this module could be reached.
+    unsafe { (*NAMES.0.get()).assume_init_ref() }
+}
+
+/// asyncio's own things.
+#[inline(always)]
+pub(crate) fn asyncio() -> &'static Asyncio {
+    // SAFETY: as above.
+    unsafe { (*ASYNCIO.0.get()).assume_init_ref() }
+}
+
+unsafe fn import(module: &std::ffi::CStr) -> Res<Obj> {
+    Obj::new(ffi::PyImport_ImportModule(module.as_ptr()))
+}
+
+unsafe fn get(module: &Obj, name: &std::ffi::CStr) -> Res<Obj> {
+    Obj::new(ffi::PyObject_GetAttrString(module.ptr(), name.as_ptr()))
+}
+
+unsafe fn get_opt(module: &Obj, name: &std::ffi::CStr) -> Option<Obj> {
+    let found = get(module, name).ok();
+    if found.is_none() {
+        ffi::PyErr_Clear();
+    }
+    found
+}
+
+/// The first of `names` that `module` has.
+unsafe fn first(module: &Obj, names: &[&std::ffi::CStr]) -> Res<Obj> {
+    for name in names {
+        if let Some(found) = get_opt(module, name) {
+            return Ok(found);
+        }
+    }
+    Err(Raised)
+}
+
+/// Looks everything up. Runs once, when the module is made.
+pub(crate) unsafe fn init() -> Res<()> {
+    (*NAMES.0.get()).write(Names::new()?);
+    let tasks = import(c"asyncio.tasks")?;
+    let futures = import(c"asyncio.futures")?;
+    let events = import(c"asyncio.events")?;
+    let exceptions = import(c"asyncio.exceptions")?;
+    let base_tasks = import(c"asyncio.base_tasks")?;
+    let found = Asyncio {
+        future_class: first(&futures, &[c"_CFuture", c"Future"])?,
+        task_class: first(&tasks, &[c"_CTask", c"Task"])?,
+        handle_class: get(&events, c"Handle")?,
+        timer_handle_class: get(&events, c"TimerHandle")?,
+        cancelled_error: get(&exceptions, c"CancelledError")?,
+        invalid_state_error: get(&exceptions, c"InvalidStateError")?,
+        get_event_loop: first(&events, &[c"_get_event_loop", c"get_event_loop"])?,
+        get_running_loop: get(&events, c"_get_running_loop")?,
+        extract_stack: get(&import(c"asyncio.format_helpers")?, c"extract_stack")?,
+        is_coroutine: get(&import(c"asyncio.coroutines")?, c"iscoroutine")?,
+        task_get_stack: get(&base_tasks, c"_task_get_stack")?,
+        task_print_stack: get(&base_tasks, c"_task_print_stack")?,
+        current_tasks: if cfg!(Py_3_14) { None } else { get_opt(&tasks, c"_current_tasks") },
+        swap_current_task: get_opt(&tasks, c"_swap_current_task"),
+        eager: get_opt(&tasks, c"_register_eager_task").zip(get_opt(&tasks, c"_unregister_eager_task")),
+        support: import(c"fenshen._support")?,
+        generic_alias: get(&import(c"types")?, c"GenericAlias")?,
+    };
+    (*ASYNCIO.0.get()).write(found);
+    Ok(())
+}
+
+/// Calls a function of `fenshen._support` by name.
+#[cold]
+pub(crate) unsafe fn support(name: &std::ffi::CStr, args: &[*mut PyObject]) -> Res<Obj> {
+    let function = get(&asyncio().support, name)?;
+    crate::object::call(function.ptr(), args)
+}

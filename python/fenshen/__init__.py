@@ -1,0 +1,91 @@
+"""fenshen: one engine, written in Rust, under Python's three models of concurrency.
+
+`fenshen run app.py` runs an unmodified program on it; `fenshen.install()` does the same from within; `from fenshen
+import asyncio` uses it in one module only. Importing this package imports nothing else: each name below is loaded
+when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fenshen import asyncio as asyncio
+    from fenshen.deadlock import DeadlockError as DeadlockError
+    from fenshen.installing import install as install
+    from fenshen.installing import uninstall as uninstall
+    from fenshen.loop import EventLoop as EventLoop
+    from fenshen.loop import new_event_loop as new_event_loop
+    from fenshen.runners import Runner as Runner
+    from fenshen.runners import run as run
+
+    engine: str
+    __version__: str
+
+__all__ = [
+    "DeadlockError",
+    "EventLoop",
+    "Runner",
+    "__version__",
+    "engine",
+    "install",
+    "new_event_loop",
+    "run",
+    "uninstall",
+]
+
+_homes = {
+    "DeadlockError": "fenshen.deadlock",
+    "EventLoop": "fenshen.loop",
+    "Runner": "fenshen.runners",
+    "install": "fenshen.installing",
+    "new_event_loop": "fenshen.loop",
+    "run": "fenshen.runners",
+    "uninstall": "fenshen.installing",
+}
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("fenshen")
+    except PackageNotFoundError:
+        return "unknown"  # used from a source tree that was never installed
+
+
+def _module(name: str) -> object:
+    import sys
+
+    __import__(name)
+    return sys.modules[name]
+
+
+def __getattr__(name: str) -> object:
+    if name in _homes:
+        value: object = getattr(_module(_home(name)), name)
+    elif name == "engine":
+        from fenshen._engine import engine as find
+
+        value = find()
+    elif name == "__version__":
+        value = _version()
+    elif name == "asyncio":
+        return _module("fenshen.asyncio")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def _home(name: str) -> str:
+    """Where a public name lives; the standard library's loop stands in where there is no native engine."""
+    if name in ("EventLoop", "new_event_loop"):
+        from fenshen._engine import engine as find
+
+        if find() != "native":
+            return "fenshen.runners"
+    return _homes[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "asyncio"})

@@ -1,0 +1,83 @@
+"""What is installed, as one small object that also travels as text: `-X fenshen=...`, `FENSHEN=...`, and to child
+processes.
+
+The text is a comma-separated list of words: `no-loop`, `no-threads`, `no-processes`, `no-blocked`,
+`deadlock=off|report|raise`. `1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty text, `0`,
+`off`, `no` or `false` asks for nothing at all.
+"""
+
+from __future__ import annotations
+
+GROUPS = ("loop", "threads", "processes")
+DEADLOCK = ("off", "report", "raise")
+_OFF = frozenset(("", "0", "off", "no", "false"))
+_ON = frozenset(("1", "on", "yes", "true"))
+
+
+class Options:
+    """Which parts are installed, and what happens at a deadlock or when one step blocks the loop."""
+
+    __slots__ = ("blocked", "child", "deadlock", "loop", "processes", "threads")
+
+    def __init__(self) -> None:
+        self.loop = False
+        self.threads = False
+        self.processes = False
+        self.deadlock = "off"
+        self.blocked = False
+        # A child of multiprocessing: what its parent has said is not said again.
+        self.child = False
+
+    @classmethod
+    def of_a_run(cls) -> Options:
+        """What `fenshen run` sets up when it is given no options."""
+        options = cls()
+        options.loop = options.threads = options.processes = options.blocked = True
+        options.deadlock = "raise"
+        return options
+
+    @classmethod
+    def from_text(cls, text: str) -> Options | None:
+        """None if `text` asks for nothing. Raises ValueError, naming the word, if it cannot be read."""
+        if text.strip().lower() in _OFF:
+            return None
+        options = cls.of_a_run()
+        for word in text.split(","):
+            options._take(word.strip().lower())
+        return options
+
+    def _take(self, word: str) -> None:
+        name, _, value = word.partition("=")
+        if name == "deadlock" and value in DEADLOCK:
+            self.deadlock = value
+        elif word == "child":
+            self.child = True
+        elif word.startswith("no-") and word[3:] in (*GROUPS, "blocked"):
+            setattr(self, word[3:], False)
+        elif word and word not in _ON:
+            raise ValueError(
+                f"{word!r} is not understood; words are 1, no-loop, no-threads, no-processes, no-blocked, "
+                "deadlock=off, deadlock=report, deadlock=raise"
+            )
+
+    def to_text(self) -> str:
+        """The text that `from_text` turns into an equal object."""
+        words = [f"no-{name}" for name in (*GROUPS, "blocked") if not getattr(self, name)]
+        if self.deadlock != "raise":
+            words.append(f"deadlock={self.deadlock}")
+        if self.child:
+            words.append("child")
+        return ",".join(words) or "1"
+
+    def any(self) -> bool:
+        """Whether any group is on."""
+        return self.loop or self.threads or self.processes
+
+    def set(self, other: Options) -> None:
+        """Become equal to `other`, for those that hold this object."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(other, name))
+
+
+# The state of this process; changed in place by `install`, `uninstall` and `fenshen run`, read by whoever needs it.
+current = Options()

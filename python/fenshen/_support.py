@@ -1,0 +1,142 @@
+"""What the native types ask of Python: texts, logging, and whatever happens once in a blue moon.
+
+Nothing here runs while all goes well.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
+from asyncio.log import logger
+from typing import Any
+from weakref import WeakSet
+
+# -- How things show themselves ---------------------------------------------------------------------------------------
+
+_DEBUG_KEYWORD = "debug" in inspect.signature(format_helpers._format_callback_source).parameters
+
+
+def callback_source(loop: Any, callback: Any, args: tuple[Any, ...]) -> str:
+    """`callback(*args) at file:line`, as asyncio writes it."""
+    if _DEBUG_KEYWORD:
+        return format_helpers._format_callback_source(callback, args, debug=loop.get_debug())
+    return format_helpers._format_callback_source(callback, args)
+
+
+def handle_repr(handle: Any) -> str:
+    """asyncio's text for a handle: `<Handle f() at file.py:12>`."""
+    source = handle._source_traceback
+    if isinstance(source, str):
+        return source
+    info = [type(handle).__name__]
+    if handle._cancelled:
+        info.append("cancelled")
+    if hasattr(handle, "when"):
+        info.append(f"when={handle._when}")
+    if handle._callback is not None:
+        info.append(callback_source(handle._loop, handle._callback, handle._args))
+    if source:
+        info.append(f"created at {source[-1][0]}:{source[-1][1]}")
+    return f"<{' '.join(info)}>"
+
+
+if sys.version_info >= (3, 11):
+    future_repr = base_futures._future_repr
+    task_repr = base_tasks._task_repr
+else:
+
+    def future_repr(future: Any) -> str:
+        """asyncio's text for a future: `<Future pending>`."""
+        return f"<{type(future).__name__} {' '.join(base_futures._future_repr_info(future))}>"
+
+    def task_repr(task: Any) -> str:
+        """asyncio's text for a task: `<Task pending name='Task-1' coro=<f() running at ...>>`."""
+        info = base_tasks._task_repr_info(task)
+        if not task.done() and task.cancelling():
+            info[0] = "cancelling"
+        return f"<{type(task).__name__} {' '.join(info)}>"
+
+
+def describe(what: Any, future: Any = None) -> str:
+    """What the loop is about to run, for a slow-callback warning."""
+    if future is not None:
+        return f"<Handle {format_helpers._format_callback_source(what, (future,))}>"
+    callback = getattr(what, "_callback", None)
+    if callback is not None:
+        return base_events._format_handle(what)
+    return repr(what)
+
+
+# -- What went wrong --------------------------------------------------------------------------------------------------
+
+
+def callback_failed(loop: Any, handle: Any, exception: BaseException) -> None:
+    """Tell the loop's exception handler that a handle's callback raised."""
+    shown = callback_source(loop, handle._callback, handle._args)
+    context = {"message": f"Exception in callback {shown}", "exception": exception, "handle": handle}
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    loop.call_exception_handler(context)
+
+
+def done_callback_failed(loop: Any, callback: Any, future: Any, exception: BaseException) -> None:
+    """Tell the loop's exception handler that a future's done-callback raised."""
+    shown = callback_source(loop, callback, (future,))
+    handle = base_events.events.Handle(callback, (future,), loop)
+    loop.call_exception_handler({"message": f"Exception in callback {shown}", "exception": exception, "handle": handle})
+
+
+def step_failed(loop: Any, task: Any, exception: BaseException) -> None:
+    """Tell the loop's exception handler that a task could not take its step."""
+    loop.call_exception_handler({"message": f"Exception in a step of {task!r}", "exception": exception, "task": task})
+
+
+def slow(shown: str, what: Any, took: float) -> None:
+    """Debug mode: log a step that took longer than `loop.slow_callback_duration` seconds."""
+    if isinstance(what, tasks.Task):
+        shown = repr(what)
+    logger.warning("Executing %s took %.3f seconds", shown, took)
+
+
+# -- Checks and rare ways ---------------------------------------------------------------------------------------------
+
+
+def check_callback(loop: Any, callback: Any, method: str) -> None:
+    """Debug mode: raise TypeError unless `callback` is a callable and no coroutine or coroutine function."""
+    if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+        raise TypeError(f"coroutines cannot be used with {method}()")
+    if not callable(callback):
+        raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
+
+
+def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
+    """`loop.create_task` where a task factory is set: asyncio's own way."""
+    return base_events.BaseEventLoop.create_task(loop, coro, **kwargs)
+
+
+# -- asyncio's registry -----------------------------------------------------------------------------------------------
+
+
+class _Registry(WeakSet):
+    """asyncio's set of scheduled tasks, showing the native ones too: they are linked in a list of their own."""
+
+    def __iter__(self):
+        yield from super().__iter__()
+        yield from sys.modules["fenshen._fenshen"].live_tasks()
+
+    def __len__(self):
+        return super().__len__() + len(sys.modules["fenshen._fenshen"].live_tasks())
+
+    def __contains__(self, task):
+        return super().__contains__(task) or any(t is task for t in sys.modules["fenshen._fenshen"].live_tasks())
+
+
+def _show_native_tasks() -> None:
+    for name in ("_scheduled_tasks", "_all_tasks"):
+        registry = getattr(tasks, name, None)
+        if type(registry) is WeakSet:
+            registry.__class__ = _Registry
+
+
+_show_native_tasks()

@@ -1,0 +1,217 @@
+"""`install` and `uninstall`: put our objects under the standard library's names, and take them away again."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+
+from fenshen import _engine, parts
+from fenshen._importing import Finder
+from fenshen._options import DEADLOCK, GROUPS, Options, current
+
+
+class _Change:
+    """One replaced name: where it lives, and what stood there."""
+
+    __slots__ = ("name", "original", "ours", "owner", "part")
+
+    def __init__(self, part: parts.Part, owner: object, name: str, original: object, ours: object):
+        self.part = part
+        self.owner = owner
+        self.name = name
+        self.original = original
+        self.ours = ours
+
+    def undo(self) -> None:
+        # What somebody put over ours since then is theirs to take away.
+        if vars(self.owner).get(self.name) is self.ours:
+            setattr(self.owner, self.name, self.original)
+
+
+_changes: list[_Change] = []
+_warned: set[str] = set()
+_lock = _thread.RLock()
+
+
+def _wanted(part: parts.Part, options: Options) -> bool:
+    return options.any() if part.group == "any" else bool(getattr(options, part.group))
+
+
+def _put_in(part: parts.Part) -> _Change | None:
+    place = part.owner()
+    if place is None:
+        return None
+    owner, name = place
+    original = vars(owner)[name]
+    if any(c.owner is owner and c.name == name and c.ours is original for c in _changes):
+        return None
+    ours = part.ours(original)
+    if ours is parts.MISSING or ours is original:
+        return None
+    change = _Change(part, owner, name, original, ours)
+    setattr(owner, name, ours)
+    _changes.append(change)
+    return change
+
+
+def _put_in_all(triggers: set[str]) -> list[_Change]:
+    with _lock:
+        wanted = [part for part in parts.all_parts() if part.trigger in triggers and _wanted(part, current)]
+        if not wanted or _engine.engine() != "native":
+            if wanted:
+                _engine.say_stdlib()
+            return []
+        before = len(_changes)
+        try:
+            return [change for part in wanted if (change := _put_in(part)) is not None]
+        except BaseException:
+            for change in reversed(_changes[before:]):
+                change.undo()
+            del _changes[before:]
+            raise
+
+
+def _imported(name: str) -> None:
+    """A module with rows in the table has just been imported. An import never fails because of us."""
+    try:
+        _put_in_all({name})
+    except Exception as e:
+        _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
+
+
+_finder = Finder(set(), _imported)
+
+
+def _watch_imports() -> None:
+    _finder.names.update(parts.triggers())
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
+
+
+def _loaded() -> set[str]:
+    """The modules of the table that are imported and whole."""
+    return {name for name in parts.triggers() if name in sys.modules}
+
+
+def begin(text: str) -> None:
+    """Set up what `fenshen run` sets up, from the text form of its options. Imports nothing that the program may
+    never need.
+
+    Raises ValueError if the text cannot be read.
+    """
+    options = Options.from_text(text)
+    if options is None:
+        return
+    current.set(options)
+    if _engine.expected() != "native":
+        if not options.child:
+            _engine.say_stdlib()
+        return
+    if options.any():
+        _watch_imports()
+        _put_in_all(_loaded())
+
+
+def install(*, loop: bool = True, threads: bool = True, processes: bool = True, deadlock: str | None = None) -> None:
+    """Put fenshen's engine under the standard library's names, for the whole process, until `uninstall()`.
+
+    What was imported already is replaced now; what is imported later, as it is imported. Calling it again with the
+    same arguments does nothing.
+
+    - `loop`: asyncio's default event loop, its tasks, futures, queues and locks.
+    - `threads`, `processes`: accepted and recorded; nothing of `threading` and `multiprocessing` is replaced in this
+      version.
+    - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`
+      (`DeadlockError`). None, the default, leaves it as it is, which is `"off"` unless the program runs under
+      `fenshen run`.
+
+    A group passed as False is left as it is. Names that a module took with `from asyncio import ...` before this call
+    stay what they were; a RuntimeWarning lists such modules, each once. With the engine `"stdlib"`, nothing is
+    replaced, and one line says so.
+
+    Raises ValueError if `deadlock` is none of the above.
+    """
+    if deadlock is not None and deadlock not in DEADLOCK:
+        raise ValueError(f"deadlock must be one of {', '.join(map(repr, DEADLOCK))}, not {deadlock!r}")
+    with _lock:
+        for name, wanted in zip(GROUPS, (loop, threads, processes), strict=True):
+            if wanted:
+                setattr(current, name, True)
+        if deadlock is not None:
+            current.deadlock = deadlock
+        if not current.any():
+            return
+        if _engine.engine() != "native":
+            _engine.say_stdlib()
+            return
+        _watch_imports()
+        changes = _put_in_all(_loaded())
+    _warn_of_taken(changes)
+
+
+def uninstall(*, loop: bool = True, threads: bool = True, processes: bool = True) -> None:
+    """Undo what `install` or `fenshen run` put in: every name that still holds our object gets the standard one back.
+
+    Objects that live on keep working, and so do names that a module took meanwhile with `from asyncio import ...`. A
+    group passed as False is left as it is; when none is left, deadlocks are no longer looked for either.
+    """
+    with _lock:
+        for name, wanted in zip(GROUPS, (loop, threads, processes), strict=True):
+            if wanted:
+                setattr(current, name, False)
+        for change in reversed(_changes):
+            if not _wanted(change.part, current):
+                change.undo()
+        _changes[:] = [change for change in _changes if _wanted(change.part, current)]
+        if not current.any():
+            current.set(Options())
+            if _finder in sys.meta_path:
+                sys.meta_path.remove(_finder)  # type: ignore[arg-type]
+
+
+def installed() -> list[tuple[parts.Part, bool]]:
+    """Every shown row of the table that this Python has, and whether its name holds our object now."""
+    found = []
+    for part in parts.all_parts():
+        place = part.owner() if part.shown else None
+        if place is not None:
+            owner, name = place
+            now = vars(owner)[name]
+            found.append((part, any(c.owner is owner and c.name == name and c.ours is now for c in _changes)))
+    return found
+
+
+def _taken(originals: dict[int, str]) -> dict[str, set[str]]:
+    """Which modules hold which of the standard objects under names of their own."""
+    found: dict[str, set[str]] = {}
+    for name, module in list(sys.modules.items()):
+        root = name.partition(".")[0]
+        if root == "fenshen" or (root != "__main__" and root in sys.stdlib_module_names):
+            continue
+        space = getattr(module, "__dict__", None)
+        held = (
+            {originals[id(value)] for value in list(space.values()) if id(value) in originals}
+            if type(space) is dict
+            else set()
+        )
+        if held and name not in _warned:
+            found[name] = held
+    return found
+
+
+def _warn_of_taken(changes: list[_Change]) -> None:
+    # Plain values would be found everywhere; classes and functions are what modules take.
+    originals = {id(c.original): c.name for c in changes if c.part.shown and callable(c.original)}
+    found = _taken(originals) if originals else {}
+    if not found or _engine.quiet():
+        return
+    _warned.update(found)
+    import warnings
+
+    listed = ", ".join(f"{name} ({', '.join(sorted(held))})" for name, held in sorted(found.items()))
+    warnings.warn(
+        f"fenshen: these modules took names from the standard library before install() and keep them: {listed}; "
+        "install first, or use `fenshen run`",
+        RuntimeWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,169 @@
+"""The event loop: the native core, and what happens once in a loop's life.
+
+What is not native yet (transports, TLS, subprocesses) is asyncio's own, running on this loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import weakref
+from asyncio import base_events, events
+from asyncio.log import logger
+from typing import Any
+
+from fenshen._fenshen import LoopCore
+
+__all__ = ["EventLoop", "new_event_loop"]
+
+
+class _Selector:
+    """What asyncio's transports ask of a loop's selector: how a file is watched."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = weakref.ref(loop)
+
+    def get_map(self) -> dict[int, Any]:
+        """Every watched file's `selectors.SelectorKey`, by descriptor."""
+        import selectors
+
+        loop = self._loop()
+        found = {}
+        for fd, reading, writing, _internal in loop._watched() if loop is not None else ():
+            mask = selectors.EVENT_READ * reading | selectors.EVENT_WRITE * writing
+            found[fd] = selectors.SelectorKey(fd, fd, mask, None)
+        return found
+
+    def get_key(self, fileobj: Any) -> Any:
+        """The `selectors.SelectorKey` of a watched file; KeyError if it isn't watched."""
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return self.get_map()[fd]
+
+
+class EventLoop(LoopCore, asyncio.SelectorEventLoop):
+    """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
+
+    Raises OSError when the process is out of file descriptors.
+    """
+
+    def __init__(self) -> None:
+        # Not asyncio's own: that would open a selector and a socket pair, which this loop has no use for.
+        self._default_executor = None
+        self._exception_handler = None
+        self._executor_shutdown_called = False
+        self._asyncgens = weakref.WeakSet()
+        self._asyncgens_shutdown_called = False
+        self._coroutine_origin_tracking_enabled = False
+        self._coroutine_origin_tracking_saved_depth = None
+        self._signal_handlers: dict[int, Any] = {}
+        self._transports = weakref.WeakValueDictionary()
+        self._unix_server_sockets: dict[Any, Any] = {}
+        self._ssock = self._csock = None
+        self._internal_fds = 0
+        self._debug = coroutine_debug()
+
+    # -- Running ------------------------------------------------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until `stop()` is called.
+
+        Raises RuntimeError if this loop or another one already runs in this thread, or if it is closed.
+        """
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        hooks = sys.get_asyncgen_hooks()
+        try:
+            self._thread_id = threading.get_ident()
+            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+            events._set_running_loop(self)
+            self._run()
+        finally:
+            self._stopping = False
+            self._thread_id = None
+            events._set_running_loop(None)
+            self._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def _check_running(self) -> None:
+        if self.is_running():
+            if self._owner_pid != os.getpid():
+                raise RuntimeError(
+                    f"this event loop was running in process {self._owner_pid} when it forked; "
+                    "it cannot be used in the child: make a new one"
+                )
+            raise RuntimeError("This event loop is already running")
+        if events._get_running_loop() is not None:
+            raise RuntimeError("Cannot run the event loop while another loop is running")
+
+    def close(self) -> None:
+        """Close it: nothing that is still scheduled will run. RuntimeError if it runs. Closing twice is fine."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        if self._debug:
+            logger.debug("Close %r", self)
+        if self._signal_handlers:
+            self._drop_signal_handlers()
+        self._close_self_pipe()
+        self._close()
+        self._executor_shutdown_called = True
+        executor = self._default_executor
+        if executor is not None:
+            self._default_executor = None
+            executor.shutdown(wait=False)
+
+    # -- Signals ------------------------------------------------------------------------------------------------------
+
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+        """Have `callback(*args)` run on the loop when the signal arrives.
+
+        Raises TypeError for a coroutine, ValueError for a signal that can't be handled or outside the main thread.
+        """
+        if self._csock is None:
+            self._make_self_pipe()
+        super().add_signal_handler(sig, callback, *args)
+
+    def _make_self_pipe(self) -> None:
+        self._ssock, self._csock = socket.socketpair()
+        self._ssock.setblocking(False)
+        self._csock.setblocking(False)
+        self._internal_fds += 1
+        self._add_reader(self._ssock.fileno(), self._read_from_self)
+        self._mark_internal(self._ssock.fileno())
+
+    def _close_self_pipe(self) -> None:
+        if self._ssock is None:
+            return
+        self._remove_reader(self._ssock.fileno())
+        self._ssock.close()
+        self._csock.close()
+        self._ssock = self._csock = None
+        self._internal_fds -= 1
+
+    def _drop_signal_handlers(self) -> None:
+        if sys.is_finalizing():
+            self._signal_handlers.clear()
+            return
+        for sig in list(self._signal_handlers):
+            self.remove_signal_handler(sig)
+
+    # -- What asyncio's own transports look at ------------------------------------------------------------------------
+
+    @property
+    def _selector(self) -> _Selector:
+        return _Selector(self)
+
+
+def coroutine_debug() -> bool:
+    """Whether debug mode is asked for: `-X dev` or PYTHONASYNCIODEBUG."""
+    return base_events.coroutines._is_debug_mode()
+
+
+def new_event_loop() -> EventLoop:
+    """A new event loop, for `asyncio.run(main(), loop_factory=fenshen.new_event_loop)` and the like."""
+    return EventLoop()

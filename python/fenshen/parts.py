@@ -1,0 +1,121 @@
+"""The table of what `install` replaces: one row for each name in each standard module.
+
+`install`, `uninstall`, `fenshen doctor` and `fenshen.asyncio` all read this table and know no name by themselves. A
+row names our object as text, so that reading the table imports nothing; a row whose object does not exist (yet, or on
+this Python) is left out when it comes to be used.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MISSING = object()
+
+
+class Part:
+    """One name to replace.
+
+    `group` is what switches it ("loop", "threads", "processes", or "any" for what goes with every one of them);
+    `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
+    with the standard object and returns the replacement. `shown` is the name under which people know it, None for
+    plumbing.
+    """
+
+    __slots__ = ("attribute", "group", "module", "shown", "source", "wrap")
+
+    def __init__(
+        self, group: str, module: str, attribute: str, source: str, *, wrap: bool = False, shown: str | None = None
+    ):
+        self.group = group
+        self.module = module
+        self.attribute = attribute
+        self.source = source
+        self.wrap = wrap
+        self.shown = shown
+
+    @property
+    def trigger(self) -> str:
+        """The module after whose import this part can be put in: a package is whole only when its `__init__` has
+        run.
+        """
+        return "asyncio" if self.module.startswith("asyncio.") else self.module
+
+    def owner(self) -> tuple[object, str] | None:
+        """Where the name lives now and its last part; None if this Python has no such name."""
+        place: object = sys.modules.get(self.module)
+        *way, name = self.attribute.split(".")
+        for step in way:
+            place = getattr(place, "__dict__", {}).get(step)
+        if place is None or name not in vars(place):
+            return None
+        return place, name
+
+    def ours(self, original: object) -> object:
+        """Our object for `original`, or MISSING."""
+        module, _, name = self.source.partition(":")
+        __import__(module)
+        ours = getattr(sys.modules[module], name, MISSING)
+        return ours(original) if self.wrap and callable(ours) else ours
+
+
+_parts: list[Part] = []
+
+
+def add(group: str, module: str, attribute: str, source: str, *, wrap: bool = False, shown: str | None = None) -> None:
+    """Add a row; see `Part` for the columns."""
+    _parts.append(Part(group, module, attribute, source, wrap=wrap, shown=shown))
+
+
+def all_parts() -> Iterator[Part]:
+    """Every row, in the order in which they are put in."""
+    return iter(_parts)
+
+
+def triggers() -> set[str]:
+    """The modules after whose import there is something to put in."""
+    return {part.trigger for part in _parts}
+
+
+def _add_asyncio() -> None:
+    native = {
+        "futures": ("Future",),
+        "tasks": ("Task", "sleep", "gather", "wait", "wait_for", "shield", "ensure_future"),
+        "queues": ("Queue", "LifoQueue", "PriorityQueue"),
+        "locks": ("Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
+    }
+    for module, names in native.items():
+        for name in names:
+            add("loop", f"asyncio.{module}", name, f"fenshen._fenshen:{name}")
+            add("loop", "asyncio", name, f"fenshen._fenshen:{name}", shown=f"asyncio.{name}")
+    for module in ("asyncio.tasks", "asyncio"):
+        add("loop", module, "eager_task_factory", "fenshen._adapters:eager_task_factory", wrap=True)
+    for module in ("asyncio.events", "asyncio"):
+        add("loop", module, "_set_running_loop", "fenshen._adapters:set_running_loop", wrap=True)
+    for module in ("asyncio.unix_events", "asyncio"):
+        add(
+            "loop",
+            module,
+            "EventLoop",
+            "fenshen.loop:EventLoop",
+            shown="asyncio.EventLoop" if module == "asyncio" else None,
+        )
+    # The default policy's own hook for its loop class: no policy is made, set or replaced, so a program's own policy
+    # stays what it is and nothing deprecated is called. The second name is that of 3.14.
+    for policy in ("_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy"):
+        add(
+            "loop",
+            "asyncio.unix_events",
+            f"{policy}._loop_factory",
+            "fenshen.loop:EventLoop",
+            shown="asyncio.new_event_loop",
+        )
+
+
+_add_asyncio()
+add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
+add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

@@ -1,0 +1,69 @@
+"""`run` and `Runner`: asyncio's, on a loop of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from fenshen import _engine
+
+T = TypeVar("T")
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+# The loop where there is no native engine. From 3.14 on, a loop class is what asyncio itself prefers to a policy.
+EventLoop: type[asyncio.AbstractEventLoop] = getattr(asyncio, "EventLoop", asyncio.SelectorEventLoop)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A new event loop of the engine that serves this process."""
+    if _engine.engine() == "native":
+        from fenshen.loop import new_event_loop
+
+        return new_event_loop()
+    return asyncio.new_event_loop()
+
+
+if sys.version_info >= (3, 11):
+    _Base = asyncio.Runner
+else:
+    from fenshen._runner310 import Runner as _Base
+
+
+class Runner(_Base):  # type: ignore[misc,unused-ignore]
+    """`asyncio.Runner` on fenshen's event loop, with the same contract on every Python.
+
+    `debug` sets the loop's debug mode (None, the default: as PYTHONASYNCIODEBUG and `-X dev` say); `loop_factory`
+    makes the loop (None, the default: `fenshen.new_event_loop`, and the loop is then also the thread's current one,
+    as with `asyncio.Runner`).
+    """
+
+    def __init__(self, *, debug: bool | None = None, loop_factory: LoopFactory | None = None) -> None:
+        super().__init__(debug=debug, loop_factory=self._make if loop_factory is None else loop_factory)
+
+    def _make(self) -> asyncio.AbstractEventLoop:
+        # The base makes the loop current only if it chose the factory itself, and tells its `close` so by this
+        # attribute.
+        loop = new_event_loop()
+        if not self._set_event_loop:
+            asyncio.set_event_loop(loop)
+            self._set_event_loop = True
+        return loop
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None, loop_factory: LoopFactory | None = None) -> T:
+    """`asyncio.run` on fenshen's event loop: run `main` to its end on a new loop, close the loop, and return main's
+    result.
+
+    `debug` and `loop_factory` are as for `Runner`. Raises what `main` raises; RuntimeError in a thread whose loop is
+    running; ValueError (TypeError from Python 3.14 on) if `main` is not a coroutine; KeyboardInterrupt after Ctrl-C,
+    once `main` has been cancelled.
+    """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("asyncio.run() cannot be called from a running event loop")
+    with Runner(debug=debug, loop_factory=loop_factory) as runner:
+        return runner.run(main)
+
+
+__all__ = ["Runner", "run"]

@@ -1,0 +1,109 @@
+"""`python -m tests.conformance [selector ...] [--peer P] [--list-failures]`: counts, and what failed.
+
+A selector is a module, or a part of one: `test_tasks`, `test_events.HandleTests`, `test_queues.QueueGetTests.test_order`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import expected, runner
+from .putting_in import PEERS
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.split("\n")[0])
+    parser.add_argument("selectors", nargs="*", metavar="selector", help="a module, class or test (default: all)")
+    parser.add_argument("--peer", choices=PEERS, default="fenshen", help="whose loop is put in (default: fenshen)")
+    parser.add_argument("--required", action="store_true", help="only the modules that have to hold")
+    parser.add_argument("--list-failures", action="store_true", help="name each failed test, with its error")
+    parser.add_argument("--tracebacks", type=Path, metavar="FILE", help="write each failure's traceback to a file")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes at a time (default: 2)")
+    return parser.parse_args(argv)
+
+
+def chosen(selectors: Sequence[str], required: bool) -> dict[str, list[str]]:
+    """Module to the parts of it that were asked for, an empty list for the whole."""
+    names = [name for name in runner.modules() if not required or name in runner.REQUIRED]
+    if not selectors:
+        return {name: [] for name in names}
+    parts: dict[str, list[str]] = {}
+    for selector in selectors:
+        module, _, part = selector.partition(".")
+        if module not in runner.modules():
+            raise SystemExit(f"no such module here: {module}")
+        parts.setdefault(module, []).extend([selector] if part else [])
+    return parts
+
+
+def row(name: str, runs: Sequence[runner.Run], listed: dict[str, str]) -> str:
+    outcomes = [each for run in runs for each in run.outcomes.values()]
+    failed = [each for each in outcomes if each.outcome == "failed"]
+    counts = (
+        len([each for each in outcomes if each.outcome != "skipped"]),
+        len([each for each in outcomes if each.outcome == "passed"]),
+        len([each for each in failed if not each.environment]),
+        len([each for each in failed if each.id in listed]),
+        len([each for each in failed if each.environment]),
+        len([each for each in outcomes if each.outcome == "skipped"]),
+        len([each for each in outcomes if each.retried]),
+    )
+    return f"{name:26}" + "".join(f"{count:9}" for count in counts) + f"{sum(run.seconds for run in runs):8.1f}"
+
+
+HEADER = f"{'':26}" + "".join(f"{name:>9}" for name in ("ran", "passed", "failed", "listed", "machine", "skipped"))
+HEADER += f"{'retried':>9}{'s':>8}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a row a module and their sum; 1 if something is not as expected, 0 otherwise."""
+    args = arguments(argv)
+    parts = chosen(args.selectors, args.required)
+    listed = expected.read() if args.peer == "fenshen" else {}
+    print(f"{args.peer} on Python {sys.version.split()[0]}\n{HEADER}", flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        jobs = {
+            module: pool.submit(runner.run_module, module, args.peer, only or None, tuple(listed))
+            for module, only in parts.items()
+        }
+        runs = []
+        for module, job in jobs.items():
+            runs.append(job.result())
+            print(row(module, runs[-1:], listed), flush=True)
+    print(row("all", runs, listed))
+    wrong = report(runs, listed, args.list_failures, parts)
+    if args.tracebacks:
+        args.tracebacks.write_text(
+            "\n".join(f"=== {each.id}\n{each.text}" for run in runs for each in run.ended("failed"))
+        )
+    return 1 if wrong else 0
+
+
+def report(
+    runs: Sequence[runner.Run], listed: dict[str, str], failures: bool, parts: dict[str, list[str]]
+) -> list[str]:
+    """Print what was retried and what failed, then what is not as expected; return the latter."""
+    for run in runs:
+        for each in run.outcomes.values():
+            if each.retried:
+                print(f"retried: {each.id}")
+            if failures and each.outcome == "failed":
+                mark = "machine" if each.environment else "listed" if each.id in listed else "FAILED"
+                print(f"{mark}: {each.id}: {each.last_line}")
+    wrong = [
+        line
+        for run in runs
+        for line in expected.differences(run, listed if not parts[run.module] else {})
+        if not parts[run.module] or not any(line.startswith(f"{name} ") for name in listed)
+    ]
+    for line in wrong if not failures else ():
+        print(line)
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Runs tests of one module in this process and streams one JSON line for each start and each end of a test.
+
+Started by `runner.py` with one argument, a JSON object: `module`, `peer`, `fd` (where the lines go), `after` (the id of
+the last test that an earlier process began, or an empty string) and `only` (the ids to run, or null for all).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import unittest
+from typing import Any
+
+from conformance.putting_in import load, put_in
+
+PR_SET_PDEATHSIG = 1
+PREFIX = "test.test_asyncio."
+
+
+def test_id(test: Any) -> str:
+    """The test's id less the package's name; for a class's or a module's set-up, what unittest calls it."""
+    return str(test.id()).replace(PREFIX, "")
+
+
+class StreamingResult(unittest.TestResult):
+    """Reports each test when it starts and when it ends; the worst outcome of a test and its subtests counts."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._outcome = "passed"
+        self._text = ""
+        self._began = 0.0
+        self._inside = False
+
+    def say(self, **line: object) -> None:
+        os.write(self._fd, json.dumps(line).encode() + b"\n")
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self._outcome, self._text, self._inside = "passed", "", True
+        self._began = time.monotonic()
+        self.say(event="start", id=test_id(test))
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        super().stopTest(test)
+        self._inside = False
+        self._end(test)
+
+    def _end(self, test: unittest.TestCase) -> None:
+        seconds = time.monotonic() - self._began
+        self.say(event="end", id=test_id(test), outcome=self._outcome, text=self._text, seconds=seconds)
+
+    def _note(self, test: unittest.TestCase, outcome: str, text: str) -> None:
+        if self._outcome == "failed":
+            self._text += text if outcome == "failed" else ""
+        else:
+            self._outcome, self._text = outcome, text
+        if not self._inside:  # the set-up or tear-down of a class or of the module: no test is running
+            self._end(test)
+            self._outcome, self._text = "passed", ""
+
+    def _failed(self, test: unittest.TestCase, err: Any) -> None:
+        self._note(test, "failed", "".join(traceback.format_exception(*err)))
+
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
+        self._failed(test, err)
+
+    def addFailure(self, test: unittest.TestCase, err: Any) -> None:
+        self._failed(test, err)
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        if err is not None:
+            self._failed(test, err)
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        if self._inside:
+            self._note(test, "skipped", reason)
+
+    def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
+        pass
+
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+        self._note(test, "failed", "marked by CPython as an expected failure, and passed")
+
+
+def main() -> None:
+    """Run what the argument asks for; the last line says `done`, and its lack means that the process was killed."""
+    job = json.loads(sys.argv[1])
+    sys.argv = sys.argv[:1]  # tests that start this process's twin would hand the job on
+    faulthandler.enable()
+    if sys.platform == "linux":  # the runner may be killed: a test that hangs would then stay for ever
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    result = StreamingResult(job["fd"])
+    os.set_inheritable(job["fd"], False)
+    loop_cls = put_in(job["peer"])
+    try:
+        tests = load(job["module"], job["peer"], loop_cls)
+    except unittest.SkipTest as skipped:
+        result.say(event="done", skipped=str(skipped))
+        return
+    if job["after"]:
+        tests = tests[[test_id(test) for test in tests].index(job["after"]) + 1 :]
+    if job["only"] is not None:
+        wanted = set(job["only"])
+        tests = [test for test in tests if test_id(test) in wanted]
+    unittest.TestSuite(tests).run(result)
+    result.say(event="done")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""The parent: one process a module, a watchdog over it, and a fresh process for what is left after a hang or a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+HERE = Path(__file__).parent
+SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
+"""Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 5 here."""
+
+# The longest first, so that two processes end at about the same time.
+REQUIRED = (
+    "test_events",
+    "test_tasks",
+    "test_unix_events",
+    "test_base_events",
+    "test_sock_lowlevel",
+    "test_taskgroups",
+    "test_waitfor",
+    "test_locks",
+    "test_futures",
+    "test_futures2",
+    "test_queues",
+    "test_timeouts",
+    "test_runners",
+    "test_threads",
+    "test_context",
+    "test_pep492",
+    "test_eager_task_factory",
+)
+BEYOND = (
+    "test_sslproto",
+    "test_ssl",
+    "test_subprocess",
+    "test_sendfile",
+    "test_streams",
+    "test_server",
+    "test_buffered_proto",
+    "test_selector_events",
+    "test_protocols",
+    "test_transports",
+)
+
+
+def modules() -> list[str]:
+    """The modules this interpreter ships, of those that are run: it may lack newer ones, or its tests altogether."""
+    try:
+        package = importlib.util.find_spec("test.test_asyncio")
+    except ImportError:
+        return []
+    places = [Path(place) for place in (package.submodule_search_locations or ())] if package else []
+    wanted = sorted((*REQUIRED, *BEYOND), key=lambda name: name not in ("test_sslproto", "test_ssl"))
+    return [name for name in wanted if any((place / f"{name}.py").exists() for place in places)]
+
+
+@dataclass
+class Outcome:
+    """How one test ended: `passed`, `failed` or `skipped`; a hang and a crash are failures, `text` says so."""
+
+    id: str
+    outcome: str
+    text: str = ""
+    seconds: float = 0.0
+    retried: bool = False
+    """Failed at first and passed in a process of its own."""
+    environment: bool = False
+    """The standard library's own loop fails it on this machine too."""
+
+    @property
+    def last_line(self) -> str:
+        """The error itself, without its traceback."""
+        lines = [line for line in self.text.splitlines() if line.strip()]
+        plain = [line for line in lines if not line.startswith(" ")]
+        return (plain or lines or [""])[-1][:300]
+
+
+@dataclass
+class Run:
+    """The tests of one module under one peer."""
+
+    module: str
+    peer: str
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def ended(self, outcome: str) -> list[Outcome]:
+        """Those that ended so."""
+        return [each for each in self.outcomes.values() if each.outcome == outcome]
+
+
+class _Process:
+    """One child, the lines it writes, and what it printed."""
+
+    def __init__(self, job: dict[str, Any], folder: str, log: IO[bytes]) -> None:
+        reader, writer = os.pipe()
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "FENSHEN"))}
+        env["PYTHONPATH"] = str(HERE.parent)
+        command = [sys.executable, "-m", "conformance.child", json.dumps({**job, "fd": writer})]
+        self.log = log
+        self.fd = reader
+        self.child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=env,
+            pass_fds=(writer,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        os.close(writer)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it says, until it ends or is silent for too long.
+
+        Raises:
+            TimeoutError: it was silent for `SILENCE` seconds.
+        """
+        rest, heard = b"", time.monotonic()
+        while True:
+            over = self.child.poll() is not None  # asked first: what it wrote before its end is read below
+            if select.select([self.fd], [], [], 0 if over else 0.1)[0]:
+                got = os.read(self.fd, 1 << 16)
+                *whole, rest = (rest + got).split(b"\n")
+                if whole:
+                    heard = time.monotonic()
+                for line in whole:
+                    yield json.loads(line)
+                if got:
+                    continue
+            if over:  # the end of the pipe may never come: processes it started can hold it
+                return
+            if time.monotonic() - heard > SILENCE:
+                raise TimeoutError
+
+    def end(self) -> str:
+        """Make sure that it and what it started are gone; the last words it printed."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(2)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+        os.close(self.fd)
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")[-4000:]
+
+
+def _run_process(run: Run, job: dict[str, Any]) -> str | None:
+    """One process; if it was killed or died, the failure is recorded and the last test it began is returned."""
+    current, last, done, fate = "", job["after"], False, ""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
+        process = _Process(job, folder, log)
+        try:
+            for line in process.lines():
+                if line["event"] == "start":
+                    current = last = line["id"]
+                elif line["event"] == "end":
+                    current = ""
+                    run.outcomes[line["id"]] = Outcome(line["id"], line["outcome"], line["text"], line["seconds"])
+                else:
+                    done = True
+        except TimeoutError:
+            fate = f"hung: no test started or ended for {SILENCE:.0f} s"
+        finally:
+            printed = process.end()
+    if done and not fate:
+        return None
+    fate = fate or f"the process died, status {process.child.returncode}"
+    name = current or f"{run.module} (outside any test, after {last or 'its start'})"
+    run.outcomes[name] = Outcome(name, "failed", f"{printed}\n{fate}", SILENCE if "hung" in fate else 0.0)
+    return last if last != job["after"] else None
+
+
+def run_once(module: str, peer: str, only: Sequence[str] | None = None) -> Run:
+    """Run a module's tests, or only some of them; after a hang or a crash a new process goes on with the rest."""
+    run = Run(module, peer)
+    began = time.monotonic()
+    last: str | None = ""
+    while last is not None:
+        last = _run_process(run, {"module": module, "peer": peer, "only": only, "after": last})
+    run.seconds = time.monotonic() - began
+    return run
+
+
+def run_module(module: str, peer: str, only: Sequence[str] | None = None, expected: Sequence[str] = ()) -> Run:
+    """As `run_once`, then give each failure that is not `expected` a second chance in a fresh process.
+
+    What fails twice is tried under the standard library's loop: if that fails too, the machine is to blame.
+    """
+    run = run_once(module, peer, only)
+    failed = [each.id for each in run.ended("failed") if each.id not in expected and " (" not in each.id]
+    if not failed:
+        return run
+    again = run_once(module, peer, failed)
+    for name, outcome in again.outcomes.items():
+        if outcome.outcome == "passed":
+            outcome.retried = True
+            run.outcomes[name] = outcome
+    still = [name for name in failed if run.outcomes[name].outcome == "failed"]
+    if still and peer != "asyncio":
+        for name in (each.id for each in run_once(module, "asyncio", still).ended("failed")):
+            if name in run.outcomes:
+                run.outcomes[name].environment = True
+    run.seconds += again.seconds
+    return run

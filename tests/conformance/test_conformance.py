@@ -1,0 +1,47 @@
+"""CPython's own asyncio tests with our types put in, a test a module; see docs/conformance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from . import expected, runner
+
+MODULES = runner.modules()
+
+
+@pytest.fixture(scope="session")
+def run_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], runner.Run]]:
+    """The run of a module; all that the session has selected are started at once, two at a time."""
+    wanted = [
+        item.callspec.params["module"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_conformance"
+    ]
+    listed = tuple(expected.read())
+    with ThreadPoolExecutor(2) as pool:
+        jobs: dict[str, Future[runner.Run]] = {
+            module: pool.submit(runner.run_module, module, "fenshen", None, listed) for module in wanted
+        }
+        yield lambda module: jobs[module].result()
+        for job in jobs.values():
+            job.cancel()
+
+
+@pytest.mark.skipif(not MODULES, reason="this interpreter was installed without CPython's tests")
+@pytest.mark.parametrize("module", MODULES)
+def test_conformance(module: str, run_of: Callable[[str], runner.Run]) -> None:
+    run = run_of(module)
+    for outcome in run.outcomes.values():
+        if outcome.retried:
+            print(f"retried: {outcome.id}")
+    wrong = expected.differences(run, expected.read())
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_listed_module_is_run() -> None:
+    """A line about a module that is never run would never be checked."""
+    named = {name.split(".")[0] for name in expected.read(version=(3, 13))}
+    assert named <= {*runner.REQUIRED, *runner.BEYOND}

@@ -1,0 +1,55 @@
+"""The demo, on a tree of a few files: the three rows agree, and a program that prints something else is found out."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+DEMO = pathlib.Path(__file__).resolve().parent.parent / "examples" / "demo.py"
+
+
+def tree(folder: pathlib.Path) -> pathlib.Path:
+    """A few files: an empty one, a large one, one of exactly a block."""
+    (folder / "inner").mkdir(parents=True)
+    (folder / "empty.py").write_text("")
+    (folder / "large.py").write_text("import sys\n" * 2000)
+    (folder / "inner" / "block.py").write_text("word " * 204 + "last")
+    for number in range(20):
+        (folder / f"small{number}.py").write_text("for word in words: count the word\n")
+    return folder
+
+
+def run_demo(folder: pathlib.Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(DEMO), "--folder", str(folder), "--delay", "0.001", "--rounds", "1"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_all_rows_print_the_same(tmp_path):
+    done = run_demo(tree(tmp_path / "tree"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The outputs are the same." in done.stdout
+    assert "2,000  import" in done.stdout
+    assert "fenshen run wordcount.py" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_difference_is_an_error(tmp_path):
+    sys.path.insert(0, str(DEMO.parent))
+    try:
+        import demo
+    finally:
+        sys.path.remove(str(DEMO.parent))
+    ways = demo.rows("0")
+    assert demo.compare(ways, [{"a"}, {"a"}, {"a"}])
+    assert not demo.compare(ways, [{"a"}, {"a"}, {"b"}])
+    assert not demo.compare(ways, [{"a"}, {"a", "b"}, {"a"}])
+
+
+def test_the_program_is_ordinary():
+    text = (DEMO.parent / "wordcount.py").read_text()
+    imported = {
+        alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names
+    }
+    assert imported
+    assert imported <= sys.stdlib_module_names
+    assert "fenshen" not in text
