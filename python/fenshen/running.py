@@ -145,7 +145,7 @@ def _script(target: list[str], main: ModuleType) -> None:
     import pkgutil
     import runpy
 
-    path = os.path.join(os.getcwd(), target[0].removeprefix("./"))
+    path = os.path.join(os.getcwd(), target[0])
     sys.argv = list(target)
     if pkgutil.get_importer(path) is not None:  # a folder or a zip file with a __main__.py
         sys.path.insert(0, path) if sys.flags.isolated else _path_first(path)

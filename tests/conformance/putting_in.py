@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import asyncio.events
+import contextlib
 import importlib
 import sys
 import unittest
@@ -77,8 +78,13 @@ def _put_types_in() -> None:
     native = importlib.import_module("fenshen._fenshen")
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
-    asyncio.Handle = asyncio.events.Handle = native.Handle  # type: ignore[misc]
-    asyncio.TimerHandle = asyncio.events.TimerHandle = native.TimerHandle  # type: ignore[misc]
+    # asyncio.events keeps its own: asyncio's loops, which are among those that ours is mixed with, make theirs there.
+    for name in ("Handle", "TimerHandle"):
+        with contextlib.suppress(TypeError):
+            getattr(native, name)(print, (), None) if name == "Handle" else native.TimerHandle(0, print, (), None)
+            setattr(asyncio, name, getattr(native, name))
+    import fenshen.loop as L; P = L.EventLoop._selector
+    if isinstance(P, property): L.EventLoop._selector = property(lambda s: s.__dict__.get("_sel") or P.fget(s), lambda s, v: s.__dict__.__setitem__("_sel", v))
 
 
 def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:

@@ -154,10 +154,10 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn does_what_the_model_does(ops in prop::collection::vec(op(), 0..400)) {
+    fn does_what_the_model_does(ops in prop::collection::vec(op(), 0..200)) {
         let mut both = Both::default();
         for op in ops {
             both.apply(op);
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn sorts(deadlines in prop::collection::vec(deadline(), 0..2_000)) {
+    fn sorts(deadlines in prop::collection::vec(deadline(), 0..500)) {
         let mut both = Both::default();
         for when in deadlines {
             both.push(when);
