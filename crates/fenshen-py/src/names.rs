@@ -35,15 +35,12 @@ names! {
     msg = c"msg",
     private_loop = c"_loop",
     result = c"result",
-    send = c"send",
     source_traceback = c"source_traceback",
     task = c"task",
     throw = c"throw",
     value = c"value",
-    close = c"close",
     name = c"__name__",
     timer_handle_cancelled = c"_timer_handle_cancelled",
-    create_future = c"create_future",
 }
 
 /// What we need of asyncio, found once.
