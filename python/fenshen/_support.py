@@ -57,16 +57,6 @@ else:
         return f"<{type(task).__name__} {' '.join(info)}>"
 
 
-def describe(what: Any, future: Any = None) -> str:
-    """What the loop is about to run, for a slow-callback warning."""
-    if future is not None:
-        return f"<Handle {format_helpers._format_callback_source(what, (future,))}>"
-    callback = getattr(what, "_callback", None)
-    if callback is not None:
-        return base_events._format_handle(what)
-    return repr(what)
-
-
 # -- What went wrong --------------------------------------------------------------------------------------------------
 
 
@@ -91,10 +81,20 @@ def step_failed(loop: Any, task: Any, exception: BaseException) -> None:
     loop.call_exception_handler({"message": f"Exception in a step of {task!r}", "exception": exception, "task": task})
 
 
-def slow(shown: str, what: Any, took: float) -> None:
-    """Debug mode: log a step that took longer than `loop.slow_callback_duration` seconds."""
-    if isinstance(what, tasks.Task):
-        shown = repr(what)
+def slow(loop: Any, what: Any, parts: tuple[Any, tuple[Any, ...]] | None, took: float) -> None:
+    """Debug mode: log a step (of a task, or of a callback and its arguments) that took longer than
+    `loop.slow_callback_duration` seconds."""
+    shown = repr(what)
+    if parts is not None:
+        callback, args = parts
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, tasks.Task):
+            shown = repr(owner)
+        else:
+            kind = type(what).__name__ if hasattr(what, "_run") else "Handle"
+            source = getattr(what, "_source_traceback", None)
+            created = f" created at {source[-1][0]}:{source[-1][1]}" if source else ""
+            shown = f"<{kind} {callback_source(loop, callback, args)}{created}>"
     base_events.logger.warning("Executing %s took %.3f seconds", shown, took)
 
 

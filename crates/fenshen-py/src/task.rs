@@ -157,6 +157,7 @@ pub(crate) unsafe fn schedule(t: *mut Task) -> Res<()> {
     if !core.is_null() {
         return Loop::push_step(core, Obj::from(t.cast()));
     }
+    future::alive(t.cast())?;
     let step = Obj::new(ffi::PyCFunction_NewEx(STEP.0.get(), t.cast(), ptr::null_mut()))?;
     call_method(&names().call_soon, &[ptr_or_null(&(*t).future.event_loop), step.ptr()])?;
     Ok(())
@@ -173,18 +174,17 @@ pub(crate) unsafe fn interrupt(t: *mut Task, exc: Obj) -> Res<bool> {
     if (*t).future.state != State::Pending {
         return Ok(false);
     }
-    if let Some(waiter) = (*t).waiter.take() {
-        if future::is_ours(waiter.ptr()) {
-            let f: *mut Future = waiter.ptr().cast();
-            if (*f).state != State::Pending {
-                (*t).waiter = Some(waiter);
-                return Ok(false);
-            }
-        }
-        let wake = Task::wake_function(t.cast())?;
-        let remove = Obj::new(ffi::PyUnicode_InternFromString(c"remove_done_callback".as_ptr()))?;
-        call_method(&remove, &[waiter.ptr(), wake.ptr()])?;
+    let Some(waiter) = Obj::from_opt(ptr_or_null(&(*t).waiter)) else {
+        return Ok(false);
+    };
+    // Only a callback that was still there to be removed will not wake it: else its step is on the ring already.
+    let wake = Task::wake_function(t.cast())?;
+    let remove = Obj::new(ffi::PyUnicode_InternFromString(c"remove_done_callback".as_ptr()))?;
+    let removed = call_method(&remove, &[waiter.ptr(), wake.ptr()])?;
+    if ffi::PyObject_IsTrue(removed.ptr()) != 1 {
+        return Ok(false);
     }
+    clear(&mut (*t).waiter);
     throw_next(t, exc)?;
     Ok(true)
 }
@@ -237,15 +237,20 @@ pub(crate) unsafe fn step(t: *mut Task, exc: Option<Obj>) -> Res<()> {
     }
     clear(&mut (*t).waiter);
     let core = (*t).future.core;
-    if !core.is_null() && (*core).running {
+    let Some(event_loop) = Obj::from_opt(ptr_or_null(&(*t).future.event_loop)) else {
+        return future::alive(t.cast());
+    };
+    if !core.is_null() && (*core).running && !(*core).stepping {
         Loop::show_task(core, t.cast())?;
-        return in_context(t, exc);
+        (*core).stepping = true;
+        let outcome = in_context(t, exc);
+        (*core).stepping = false;
+        return outcome;
     }
-    let event_loop = ptr_or_null(&(*t).future.event_loop);
-    current::enter(event_loop, t.cast())?;
+    current::enter(event_loop.ptr(), t.cast())?;
     let outcome = in_context(t, exc);
     let kept = if outcome.is_err() { Some(take()) } else { None };
-    let left = current::leave(event_loop);
+    let left = current::leave(event_loop.ptr());
     if let Some(kept) = kept {
         restore(kept);
         return Err(Raised);
@@ -255,14 +260,15 @@ pub(crate) unsafe fn step(t: *mut Task, exc: Option<Obj>) -> Res<()> {
 
 #[inline]
 unsafe fn in_context(t: *mut Task, exc: Option<Obj>) -> Res<()> {
-    let context = ptr_or_null(&(*t).context);
-    done(ffi::PyContext_Enter(context))?;
+    // A step that calls its own task's `__init__` changes the context: this one is held until it is left.
+    let context = context(t);
+    done(ffi::PyContext_Enter(context.ptr()))?;
     let outcome = advance(t, exc);
     match outcome {
-        Ok(()) => done(ffi::PyContext_Exit(context)),
+        Ok(()) => done(ffi::PyContext_Exit(context.ptr())),
         Err(Raised) => {
             let kept = take();
-            ffi::PyContext_Exit(context);
+            ffi::PyContext_Exit(context.ptr());
             restore(kept);
             Err(Raised)
         }

@@ -76,8 +76,12 @@ pub(crate) struct Loop {
     pub(crate) debug: bool,
     closed: bool,
     stopping: bool,
+    /// The loop's thread waits in the kernel, or is on its way there or back.
+    waiting: bool,
     /// The loop's own run method is on the stack.
     pub(crate) running: bool,
+    /// A task's step is on the stack, taken by the ring.
+    pub(crate) stepping: bool,
     /// asyncio's store shows a task of this loop.
     shown: bool,
     /// Whether its class leaves `call_soon` alone, so that steps may go straight to the ring.

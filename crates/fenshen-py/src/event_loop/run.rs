@@ -83,6 +83,7 @@ impl Loop {
     pub(crate) unsafe fn run(l: *mut Loop) -> Res<()> {
         Loop::check_closed(l)?;
         Loop::check_owner(l)?;
+        crate::exit::arm();
         let nested = std::mem::replace(&mut (*l).running, true);
         (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
         let outcome = Loop::turns(l);
@@ -221,15 +222,18 @@ impl Loop {
     #[cold]
     unsafe fn run_timed(l: *mut Loop, word: Word) -> Res<()> {
         let what = Obj::from(word.ptr());
-        let extra = match (word.kind(), (*l).ready.front()) {
-            (Kind::Done, Some(future)) => Some(Obj::from(future.ptr())),
-            _ => None,
+        // A handle forgets its callback as it runs: what names it is held, and put into words only if need be.
+        let parts = match (word.kind(), (*l).ready.front()) {
+            (Kind::Done, Some(future)) => {
+                let args = Obj::new(ffi::PyTuple_Pack(1, future.ptr()))?;
+                Obj::new(ffi::PyTuple_Pack(2, what.ptr(), args.ptr()))?
+            }
+            (Kind::Handle, _) => {
+                crate::object::set(&mut (*l).current_handle, Some(what.again()));
+                handle::parts(what.ptr().cast())?
+            }
+            _ => crate::object::none(),
         };
-        if word.kind() == Kind::Handle {
-            crate::object::set(&mut (*l).current_handle, Some(what.again()));
-        }
-        // A handle forgets its callback as it runs: it is described before.
-        let shown = support(c"describe", &[what.ptr(), crate::object::ptr_or_null(&extra)][..1 + usize::from(extra.is_some())])?;
         let start = clock::now();
         let outcome = Loop::run_word(l, word);
         let took = clock::now() - start;
@@ -238,7 +242,7 @@ impl Loop {
         if took >= (*l).slow_callback_duration {
             Loop::hide_task(l)?;
             let took = Obj::new(ffi::PyFloat_FromDouble(took))?;
-            support(c"slow", &[shown.ptr(), what.ptr(), took.ptr()])?;
+            support(c"slow", &[l.cast(), what.ptr(), parts.ptr(), took.ptr()])?;
         }
         Ok(())
     }
@@ -346,9 +350,11 @@ impl Loop {
             }
         }
         let outcome = if lend {
+            (*l).waiting = true;
             let state = ffi::PyEval_SaveThread();
             let outcome = epoll.wait(&mut (*l).events, patience);
             crate::exit::restore_thread(state);
+            (*l).waiting = false;
             outcome
         } else {
             epoll.wait(&mut (*l).events, patience)
