@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from abc import ABCMeta
 from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
 from typing import Any
 from weakref import WeakSet
@@ -115,6 +116,25 @@ _create_task = base_events.BaseEventLoop.create_task
 def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
     """`loop.create_task` where a task factory is set: asyncio's own way."""
     return _create_task(loop, coro, **kwargs)
+
+
+# -- What is an instance of what --------------------------------------------------------------------------------------
+
+
+class Kind(ABCMeta):
+    """The class of `fenshen.Future` and `fenshen.Task`: asyncio's own futures and tasks count as instances of them.
+
+    Under `install()` the name `asyncio.Task` means ours, and a task that was made before must still be one. It derives
+    from ABCMeta so that a program's class may derive from a future and from an abstract class at once.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        standard = cls.__dict__.get("__standard__")
+        return type.__instancecheck__(cls, instance) or (standard is not None and isinstance(instance, standard))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        standard = cls.__dict__.get("__standard__")
+        return type.__subclasscheck__(cls, subclass) or (standard is not None and issubclass(subclass, standard))
 
 
 # -- asyncio's registry -----------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi::{self, PyTypeObject};
 
-use crate::names::names;
-use crate::object::{Obj, Res};
+use crate::names::{asyncio, names};
+use crate::object::{Obj, Res, done};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident, $slot:ident;)*) => {
@@ -65,5 +65,15 @@ pub(crate) unsafe fn init() -> Res<()> {
     HANDLE.store(crate::handle::build()?, Ordering::Relaxed);
     TIMER_HANDLE.store(crate::handle::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
+    stand_for(future(), &asyncio().future_class)?;
+    stand_for(task(), &asyncio().task_class)
+}
+
+/// Has `isinstance` take the standard class' instances for ours, by a metaclass. Only from 3.12 on can a type be made
+/// with one; before, as here, it gets it before anyone has seen it.
+unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
+    done(ffi::PyObject_SetAttrString(ours.cast(), c"__standard__".as_ptr(), standard.ptr()))?;
+    let kind = Obj::new(ffi::PyObject_GetAttrString(asyncio().support.ptr(), c"Kind".as_ptr()))?;
+    (*ours.cast::<ffi::PyObject>()).ob_type = kind.into_ptr().cast();
     Ok(())
 }
