@@ -362,7 +362,7 @@ pub(crate) unsafe fn get_exception(f: *mut Future) -> Res<Obj> {
 
 /// The loop of any future-like object, as asyncio finds it.
 pub(crate) unsafe fn loop_of(o: *mut PyObject) -> Res<Obj> {
-    if is_ours(o) {
+    if is_exact(o) {
         alive(o.cast())?;
         if let Some(event_loop) = &(*o.cast::<Future>()).event_loop {
             return Ok(event_loop.again());

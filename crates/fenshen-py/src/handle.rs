@@ -1,8 +1,9 @@
 //! `Handle` and `TimerHandle`: a callback that waits for its turn.
 //!
-//! A handle is not tracked by the garbage collector, which halves its cost. No cycle can hide in one: it lets go of
-//! its callback when it has run, when it is cancelled and when its loop closes, and until then the loop shows the
-//! collector what its handles hold.
+//! A handle is not tracked by the garbage collector, which halves its cost. It lets go of everything when it has run,
+//! when it is cancelled and when its loop closes, and until then the loop shows the collector what the handles that it
+//! alone owns hold. What is left: a loop that is dropped without `close()`, with a timer pending whose handle is held by
+//! something in the same cycle, is not collected.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -213,6 +214,7 @@ unsafe fn empty(h: *mut Handle) {
         ffi::Py_XDECREF(held);
     }
     clear(&mut (*h).context);
+    clear(&mut (*h).event_loop);
 }
 
 /// What a closed loop does with a handle that never ran.
