@@ -90,7 +90,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._check_running()
         if current.blocked is not blocked.settled:
             blocked.follow()
-        self._stall_hook = None if current.deadlock == "off" else self._stall()
+        self._stall_hook = None if current.deadlock == "off" else self._stall_check or _stalled
         self._set_coroutine_origin_tracking(self._debug)
         self._old_agen_hooks = sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
@@ -111,20 +111,6 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         """One turn."""
         self._stopping = True
         self._run()
-
-    def _stall(self) -> Any:
-        """Who looks at why nothing happens; kept for the loop's life, since it remembers what it has said."""
-        if self._stall_check is None:
-
-            def look(loop: EventLoop) -> float | None:
-                from fenshen.deadlock import StallCheck
-
-                self._stall_check = StallCheck()
-                loop._stall_hook = self._stall_check
-                return self._stall_check(loop)
-
-            return look
-        return self._stall_check
 
     def _check_running(self) -> None:
         if self.is_running():
@@ -192,6 +178,14 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             return
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
+
+
+def _stalled(loop: EventLoop) -> float | None:
+    """Called by a loop that has nothing to do for the first time: from then on its own check is."""
+    from fenshen.deadlock import StallCheck
+
+    loop._stall_hook = loop._stall_check = StallCheck()
+    return loop._stall_check(loop)
 
 
 def coroutine_debug() -> bool:
