@@ -12,7 +12,7 @@ mod schedstat;
 mod signal;
 mod thread;
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::pulse::Pulse;
 
 /// Whether loops that begin to run are to be looked at.
 static ON: AtomicBool = AtomicBool::new(false);
-/// Whether the thread sleeps until a loop takes a step.
+/// Whether the thread sleeps, or is to be started, when a loop takes its next step.
 static ASLEEP: AtomicBool = AtomicBool::new(false);
 /// The kernel's number of the thread, zero while there is none.
 static TID: AtomicI32 = AtomicI32::new(0);
@@ -112,7 +112,12 @@ pub(crate) fn stir() {
 #[cold]
 fn wake() {
     if ASLEEP.swap(false, Ordering::Relaxed) {
-        shared().poked = true;
+        let mut held = shared();
+        held.poked = true;
+        if ON.load(Ordering::Relaxed) {
+            thread::start(&mut held);
+        }
+        drop(held);
         CHANGED.notify_all();
     }
 }
@@ -170,13 +175,42 @@ fn watchdog_pause() {
     stop();
 }
 
-/// After a fork, in the parent: the helper thread is there again if a loop runs.
+/// After a fork, in the parent: the helper thread is soon there again if a loop runs.
 #[pyfunction]
 fn watchdog_resume() {
-    let mut held = shared();
-    if ON.load(Ordering::Relaxed) && held.loops.iter().any(|w| w.pulse.thread() != 0) {
-        thread::start(&mut held);
+    if ON.load(Ordering::Relaxed) && shared().loops.iter().any(|w| w.pulse.thread() != 0) {
+        ASLEEP.store(true, Ordering::Relaxed);
+        FORKER.store(frame(), Ordering::Relaxed);
+        RETRIES.store(0, Ordering::Relaxed);
+        resume_now(std::ptr::null_mut());
     }
+}
+
+/// The frame that called `os.fork`, to be told from others only.
+static FORKER: AtomicUsize = AtomicUsize::new(0);
+/// How often [`resume_now`] has put itself off.
+static RETRIES: AtomicU32 = AtomicU32::new(0);
+/// How often it does at most.
+const PATIENCE: u32 = 2000;
+
+fn frame() -> usize {
+    // SAFETY: both callers are attached to the interpreter; the frame is not followed.
+    unsafe { pyo3::ffi::PyEval_GetFrame() as usize }
+}
+
+/// Starts the thread, once `os.fork` has returned: from Python 3.12 on that counts the threads when it has called
+/// everybody's functions, and warns. So this has the interpreter call it whenever it comes to it, until that is in
+/// the very frame that forked. If it never is, the loop's next turn starts the thread.
+extern "C" fn resume_now(again: *mut std::ffi::c_void) -> std::ffi::c_int {
+    let this_call = again.is_null() && cfg!(Py_3_12);
+    if !this_call && (cfg!(not(Py_3_12)) || frame() == FORKER.load(Ordering::Relaxed)) {
+        wake();
+    } else if RETRIES.fetch_add(1, Ordering::Relaxed) < PATIENCE {
+        // SAFETY: the function lives as long as the code, and its argument is a mark that is never followed. That
+        // there may be no room for it was just said to be no loss.
+        unsafe { pyo3::ffi::Py_AddPendingCall(Some(resume_now), std::ptr::without_provenance_mut(1)) };
+    }
+    0
 }
 
 /// After a fork, in the child: nothing is looked at until it starts anew.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 /// The same culprit is named again after this time at the earliest.
@@ -11,6 +12,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// So many lines may come in a row; after that one in each `REFILL`.
 const BURST: u32 = 10;
 const REFILL: Duration = Duration::from_secs(5);
+/// So many lines of one function count as different culprits.
+const LINES: usize = 4;
 /// So many callers are listed.
 const CALLERS: usize = 5;
 /// Lines stay below what a pipe takes in one piece.
@@ -100,10 +103,26 @@ impl Answer {
         self.frames.iter().any(|f| DEBUGGERS.iter().any(|mark| f.file.contains(mark)))
     }
 
-    /// What is one culprit: where the step began and the function that it is in, whichever task and line it may be.
+    /// What is one culprit: where the step began and the function that it is in, with the way there. The line within
+    /// that function says little (a loop has many), and which task it is says nothing.
     fn culprit(&self) -> String {
-        let mark = |f: Option<&Frame>| f.map_or(String::new(), |f| format!("{}\n{}\n", f.file, f.function));
-        mark(self.frames.first()) + &mark(self.frames.last().filter(|_| self.whole))
+        let mut mark = String::new();
+        for (i, f) in self.frames.iter().enumerate().take(3) {
+            let line = if i == 0 { "" } else { &f.line };
+            let _ = writeln!(mark, "{} {} {line}", f.file, f.function);
+        }
+        if let Some(began) = self.frames.last().filter(|_| self.whole) {
+            let _ = writeln!(mark, "{} {}", began.file, began.function);
+        }
+        mark
+    }
+
+    /// The line that it is on, where that alone tells one culprit from another: the step's own function.
+    fn own_line(&self) -> &str {
+        match &self.frames[..] {
+            [only] if self.whole => &only.line,
+            _ => "",
+        }
     }
 
     fn line(&self, held: Duration) -> String {
@@ -131,50 +150,50 @@ impl Answer {
 struct Told {
     when: Instant,
     unsaid: u32,
+    /// The lines of its own function that were named since then.
+    lines: Vec<String>,
 }
 
-/// Prints lines, but not too many.
-pub(super) struct Reporter {
+/// Sees to it that lines are not too many.
+struct Sparing {
     told: HashMap<String, Told>,
     left: u32,
     refilled: Instant,
 }
 
-impl Reporter {
-    pub(super) fn new() -> Reporter {
-        Reporter { told: HashMap::new(), left: BURST, refilled: Instant::now() }
-    }
+static SPARING: LazyLock<Mutex<Sparing>> =
+    LazyLock::new(|| Mutex::new(Sparing { told: HashMap::new(), left: BURST, refilled: Instant::now() }));
 
-    /// Names the culprit that `answer` shows; without one, all that is known is that something holds the loop.
-    pub(super) fn tell(&mut self, answer: Option<&[u8]>, held: Duration) {
-        let answer = answer.and_then(Answer::read);
-        if answer.as_ref().is_some_and(Answer::debugged) {
-            return;
-        }
-        let culprit = answer.as_ref().map_or(String::new(), Answer::culprit);
-        let Some(unsaid) = self.turn_of(culprit) else {
-            return;
-        };
-        let mut line = match answer {
-            Some(answer) => answer.line(held),
-            None => format!(
-                "a step has held the loop for {:.2} s; its thread does not answer where it is",
-                held.as_secs_f64()
-            ),
-        };
-        if line.len() > LONGEST {
-            let end = (0..=LONGEST).rev().find(|&i| line.is_char_boundary(i)).unwrap_or(0);
-            line.truncate(end);
-            line += "...";
-        }
-        if unsaid > 0 {
-            let _ = write!(line, "; {unsaid} more since it was last named");
-        }
-        print(&format!("fenshen: {line}\n"));
+/// Names the culprit that `answer` shows; without one, all that is known is that something holds the loop.
+pub(super) fn tell(answer: Option<&[u8]>, held: Duration) {
+    let answer = answer.and_then(Answer::read);
+    if answer.as_ref().is_some_and(Answer::debugged) {
+        return;
     }
+    let (culprit, own_line) = answer.as_ref().map_or((String::new(), ""), |a| (a.culprit(), a.own_line()));
+    // In a forked child the lock may be held by a thread that isn't there.
+    let turn = SPARING.try_lock().ok().and_then(|mut sparing| sparing.turn_of(culprit, own_line));
+    let Some(unsaid) = turn else {
+        return;
+    };
+    let mut line = match &answer {
+        Some(answer) => answer.line(held),
+        None => format!("a step has held the loop for {:.2} s; its thread does not answer where it is", held.as_secs_f64()),
+    };
+    if line.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|&i| line.is_char_boundary(i)).unwrap_or(0);
+        line.truncate(end);
+        line += "...";
+    }
+    if unsaid > 0 {
+        let _ = write!(line, "; {unsaid} more since it was last named");
+    }
+    print(&format!("fenshen: {line}\n"));
+}
 
+impl Sparing {
     /// Whether a culprit may be named now, and how often it was not named since the last time.
-    fn turn_of(&mut self, culprit: String) -> Option<u32> {
+    fn turn_of(&mut self, culprit: String, own_line: &str) -> Option<u32> {
         let now = Instant::now();
         while self.left < BURST && now - self.refilled >= REFILL {
             self.left += 1;
@@ -186,18 +205,19 @@ impl Reporter {
         if self.told.len() > 1000 {
             self.told.clear();
         }
-        let before = self.told.get_mut(&culprit);
-        let soon = before.as_ref().is_some_and(|told| now - told.when < AGAIN);
-        if soon || self.left == 0 {
-            if let Some(told) = before {
-                told.unsaid += 1;
-            }
+        let told = self.told.entry(culprit).or_insert(Told { when: now, unsaid: 0, lines: Vec::new() });
+        if now - told.when >= AGAIN {
+            told.lines.clear();
+        }
+        let known = told.lines.iter().any(|line| line == own_line) || told.lines.len() >= LINES;
+        if known || self.left == 0 {
+            told.unsaid += 1;
             return None;
         }
         self.left -= 1;
-        let unsaid = before.map_or(0, |told| told.unsaid);
-        self.told.insert(culprit, Told { when: now, unsaid: 0 });
-        Some(unsaid)
+        told.lines.push(own_line.into());
+        told.when = now;
+        Some(std::mem::take(&mut told.unsaid))
     }
 }
 

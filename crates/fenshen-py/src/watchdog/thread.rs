@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use fenshen_reactor::Owner;
 
-use super::report::Reporter;
-use super::{ASLEEP, CHANGED, Helper, SHARED, Shared, TID, Watched, schedstat, shared, signal};
+use super::{ASLEEP, CHANGED, Helper, SHARED, Shared, TID, Watched, report, schedstat, shared, signal};
 use crate::pulse::Pulse;
 
 /// The longest time between two looks, and the shortest.
@@ -28,7 +27,6 @@ pub(super) fn start(held: &mut MutexGuard<'_, Shared>) {
     if let Some(of_the_parent) = held.thread.take() {
         std::mem::forget(of_the_parent.thread);
     }
-    held.poked = false;
     let owner = Owner::this_process();
     let builder = std::thread::Builder::new().name("fenshen-watch".into()).stack_size(STACK);
     let thread = without_signals(|| builder.spawn(run));
@@ -65,7 +63,6 @@ pub(super) fn await_end(tid: i32) {
 fn run() {
     // SAFETY: it only tells the thread's number.
     TID.store(unsafe { libc::syscall(libc::SYS_gettid) } as i32, Ordering::Relaxed);
-    let mut reporter = Reporter::new();
     let mut idle = 0;
     let mut last = Instant::now();
     while pause(&mut idle) {
@@ -87,7 +84,7 @@ fn run() {
         }
         idle = if lively { 0 } else { idle + 1 };
         for (pulse, beat, held) in culprits {
-            name(&mut reporter, &pulse, beat, held);
+            name(&pulse, beat, held);
         }
     }
 }
@@ -118,10 +115,10 @@ fn deserved(watched: &Watched) -> Option<Duration> {
     (watched.held.saturating_sub(waited).as_secs_f64() >= watched.pulse.slow()).then_some(watched.held)
 }
 
-fn name(reporter: &mut Reporter, pulse: &Arc<Pulse>, beat: u64, held: Duration) {
+fn name(pulse: &Arc<Pulse>, beat: u64, held: Duration) {
     let answer = signal::ask(pulse, beat, || shared().stop);
     if pulse.beat() == Some(beat) || answer.is_some() {
-        reporter.tell(answer.as_deref(), held);
+        report::tell(answer.as_deref(), held);
     }
 }
 
