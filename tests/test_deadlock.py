@@ -194,6 +194,52 @@ def test_the_end_of_a_thread_that_left_it_open(tmp_path: Path) -> None:
     is_error(ended)
 
 
+def test_tasks_in_a_ring_can_be_cancelled(tmp_path: Path) -> None:
+    ended = outcome(
+        tmp_path,
+        """
+        import asyncio
+        tasks = []
+        async def wait_for(n):
+            await asyncio.sleep(0)
+            await tasks[n]
+        async def main(size):
+            tasks[:] = [asyncio.create_task(wait_for((n + 1) % size)) for n in range(size)]
+            await asyncio.sleep(0.01)
+            tasks[0].cancel("enough")
+            await asyncio.wait(tasks)
+            print(size, all(t.cancelled() for t in tasks))
+        for size in 2, 3, 100:
+            asyncio.run(main(size))
+        """,
+    )
+    is_fine(ended, "2 True\n3 True\n100 True\n")
+
+
+def test_a_long_chain_is_cancelled_or_refused(tmp_path: Path) -> None:
+    ended = outcome(
+        tmp_path,
+        """
+        import asyncio
+        async def wait_for(task):
+            await task
+        async def main():
+            task = asyncio.create_task(asyncio.sleep(60))
+            for _ in range(30000):
+                task = asyncio.create_task(wait_for(task))
+            await asyncio.sleep(0.01)
+            try:
+                task.cancel()
+            except RecursionError:
+                pass
+            print("done", flush=True)
+        asyncio.new_event_loop().run_until_complete(main())
+        import os; os._exit(0)
+        """,
+    )
+    is_fine(ended)
+
+
 def test_pickles() -> None:
     error = pickle.loads(pickle.dumps(fenshen.DeadlockError("text", [("a", "b", ["c"])], [])))
     assert (str(error), error.tasks, error.cycle) == ("text", [("a", "b", ["c"])], [])

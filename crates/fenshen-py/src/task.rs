@@ -427,7 +427,9 @@ unsafe fn pass_on(t: *mut Task, waiter: &Obj, message: &Option<Obj>) -> Res<bool
         let exc = future::cancelled_error(t.cast())?;
         return interrupt(t, exc);
     }
-    done(ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()))?;
+    if ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()) != 0 {
+        return Err(Raised);
+    }
     (*t).passing_on = true;
     let outcome = future::cancel_any(waiter.ptr(), message);
     (*t).passing_on = false;
