@@ -9,6 +9,8 @@
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //!
+//! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
+//!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
 
 mod args;
@@ -29,6 +31,7 @@ mod registry;
 mod task;
 mod task_type;
 mod types;
+mod watchdog;
 
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
@@ -92,6 +95,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(live_tasks, m)?)?;
     m.add_function(wrap_pyfunction!(throw_into, m)?)?;
+    watchdog::add_to(m)?;
     m.add_function(wrap_pyfunction!(panic_for_test, m)?)?;
     Ok(())
 }

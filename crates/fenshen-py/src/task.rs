@@ -28,6 +28,8 @@ pub(crate) struct Task {
     pub(crate) to_throw: Option<Obj>,
     pub(crate) cancels: u64,
     pub(crate) must_cancel: bool,
+    /// It is passing a cancellation on to what it waits for.
+    passing_on: bool,
     pub(crate) log_destroy_pending: bool,
     pub(crate) links: Links,
 }
@@ -423,6 +425,24 @@ unsafe fn awaits_itself(t: *mut Task) -> Res<()> {
     complain(t, &format!("Task cannot await on itself: {}", repr(t.cast())))
 }
 
+/// Cancels what the task waits for; whether that took it.
+unsafe fn pass_on(t: *mut Task, waiter: &Obj, message: &Option<Obj>) -> Res<bool> {
+    if (*t).passing_on {
+        // Tasks that await each other in a ring: it opens here, where asyncio would recurse until it fails.
+        set(&mut (*t).future.cancel_message, message.as_ref().map(|m| m.again()));
+        let exc = future::cancelled_error(t.cast())?;
+        return interrupt(t, exc);
+    }
+    if ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()) != 0 {
+        return Err(Raised);
+    }
+    (*t).passing_on = true;
+    let outcome = future::cancel_any(waiter.ptr(), message);
+    (*t).passing_on = false;
+    ffi::Py_LeaveRecursiveCall();
+    outcome
+}
+
 /// `Task.cancel`.
 pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
     let f: *mut Future = t.cast();
@@ -432,7 +452,7 @@ pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
     }
     (*t).cancels += 1;
     if let Some(waiter) = Obj::from_opt(ptr_or_null(&(*t).waiter))
-        && future::cancel_any(waiter.ptr(), &message)?
+        && pass_on(t, &waiter, &message)?
     {
         return Ok(true);
     }

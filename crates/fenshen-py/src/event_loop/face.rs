@@ -1,7 +1,6 @@
 //! The Python face of [`Loop`]: `fenshen.LoopCore`, from which `fenshen.EventLoop` derives.
 
 use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -251,6 +250,11 @@ macro_rules! flag {
 }
 flag!(get_debug_flag, set_debug_flag, debug);
 flag!(get_stopping, set_stopping, stopping);
+getter!(get_slow, |l: Loop| Obj::new(ffi::PyFloat_FromDouble((*l).slow_callback_duration)));
+setter!(set_slow, |l: Loop, value| {
+    Loop::set_slow(l, seconds(value)?);
+    Ok(())
+});
 getter!(get_closed, |l: Loop| Ok(boolean((*l).closed)));
 getter!(get_thread_id, |l: Loop| match (*l).thread_id {
     0 => Ok(none()),
@@ -381,6 +385,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_clock_resolution", get_resolution, Some(set_resolution))
         .property(c"_owner_pid", get_owner_pid, None)
         .property(c"_pending", get_pending, None)
-        .member(c"slow_callback_duration", ffi::Py_T_DOUBLE, offset_of!(Loop, slow_callback_duration), false)
+        .property(c"slow_callback_duration", get_slow, Some(set_slow))
         .build(None)
 }

@@ -58,6 +58,8 @@ impl Watch {
 pub(crate) struct Files {
     watches: Vec<Watch>,
     count: usize,
+    /// How many of these are the loop's own business.
+    internals: usize,
 }
 
 impl Files {
@@ -70,6 +72,11 @@ impl Files {
     /// How many files are watched.
     pub(crate) fn len(&self) -> usize {
         self.count
+    }
+
+    /// Whether somebody else than the loop itself waits for a file.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.count > self.internals
     }
 
     /// Has `handle` run whenever `fd` is ready; returns the handle that was there before.
@@ -113,7 +120,7 @@ impl Files {
         let left = watch.interest();
         // An error means that the descriptor is closed: the kernel has forgotten it already.
         if left.is_empty() {
-            watch.internal = false;
+            self.internals -= usize::from(std::mem::take(&mut watch.internal));
             self.count -= 1;
             let _ = epoll.remove(fd);
         } else {
@@ -124,8 +131,8 @@ impl Files {
 
     /// Marks a descriptor as the loop's own.
     pub(crate) fn mark_internal(&mut self, fd: RawFd) {
-        if let Some(watch) = self.watches.get_mut(fd as usize) {
-            watch.internal = true;
+        if let Some(watch) = self.watches.get_mut(fd as usize).filter(|w| !w.interest().is_empty()) {
+            self.internals += usize::from(!std::mem::replace(&mut watch.internal, true));
         }
     }
 
@@ -138,6 +145,7 @@ impl Files {
     pub(crate) unsafe fn clear(&mut self) {
         let watches = std::mem::take(&mut self.watches);
         self.count = 0;
+        self.internals = 0;
         for watch in watches {
             for h in [watch.reader, watch.writer].into_iter().flatten() {
                 handle::cancel(h.ptr().cast::<Handle>());

@@ -13,7 +13,7 @@ use crate::errors::{ends_loop, restore, take};
 use crate::handle;
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call, done};
-use crate::task;
+use crate::{task, watchdog};
 
 /// The loop looks at its files at least once in so many steps,
 const STEPS: u32 = 64;
@@ -26,7 +26,7 @@ const RESOLUTION: f64 = 1e-9;
 /// The longest single wait.
 const LONGEST: f64 = 24.0 * 3600.0;
 /// How long the loop waits for nothing in particular before its stall hook looks at why.
-const STALL: Duration = Duration::from_millis(50);
+pub(super) const STALL: Duration = Duration::from_millis(50);
 /// One poll without waiting in so many lets other threads have the interpreter.
 const YIELD_EVERY: u32 = 16;
 
@@ -86,10 +86,13 @@ impl Loop {
         crate::exit::arm();
         let nested = std::mem::replace(&mut (*l).running, true);
         (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
+        watchdog::attend(&(*l).pulse);
         let outcome = Loop::turns(l);
         let kept = if outcome.is_err() { Some(take()) } else { None };
         (*l).pulse.set_busy(false);
-        (*l).pulse.set_thread(0);
+        if !nested {
+            (*l).pulse.set_thread(0);
+        }
         (*l).running = nested;
         (*l).stopping = false;
         let hidden = Loop::hide_task(l);
@@ -114,6 +117,7 @@ impl Loop {
             // What a step schedules belongs to the next turn.
             let turn = (*l).ready.len();
             (*l).pulse.set_busy(true);
+            watchdog::stir();
             let outcome = Loop::turn(l, turn, &mut budget);
             (*l).pulse.set_busy(false);
             outcome?;
@@ -139,7 +143,9 @@ impl Loop {
             }
             budget.steps += 1;
             if left > 0 && budget.spent() {
+                (*l).pulse.set_busy(false);
                 Loop::look(l, budget)?;
+                (*l).pulse.set_busy(true);
             }
         }
         Ok(())
@@ -151,11 +157,13 @@ impl Loop {
             Kind::Step => {
                 let t = word.into_obj();
                 let outcome = task::step(t.ptr().cast(), None);
+                (*l).pulse.let_go();
                 if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
             }
             Kind::Wake => {
                 let t = word.into_obj();
                 let outcome = task::wake(t.ptr().cast());
+                (*l).pulse.let_go();
                 if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
             }
             Kind::Handle => {
@@ -313,12 +321,8 @@ impl Loop {
             budget.polls = budget.polls.wrapping_add(1);
             let lend = budget.polls.is_multiple_of(YIELD_EVERY);
             Loop::wait(l, patience, lend)?;
-        } else if patience.is_none() && (*l).stall_hook.is_some() {
-            if Loop::wait(l, Some(STALL), true)? == 0 && (*l).ready.is_empty() && (*l).inbox.is_empty() {
-                Loop::stalled(l)?;
-                let patience = Loop::patience(l);
-                Loop::wait(l, patience, true)?;
-            }
+        } else if patience.is_none() && (*l).stall_hook.is_some() && !(*l).files.has_foreign() {
+            Loop::wait_doubtfully(l)?;
         } else {
             Loop::wait(l, patience, true)?;
         }
@@ -326,11 +330,36 @@ impl Loop {
         Ok(())
     }
 
-    unsafe fn stalled(l: *mut Loop) -> Res<()> {
-        if let Some(hook) = Obj::from_opt(crate::object::ptr_or_null(&(*l).stall_hook)) {
-            call(hook.ptr(), &[l.cast()])?;
+    /// Waits while nothing that the loop knows of can end the wait, and has the stall hook look at why, now and then.
+    unsafe fn wait_doubtfully(l: *mut Loop) -> Res<()> {
+        loop {
+            let pause = (*l).stall_pause;
+            if Loop::wait(l, Some(pause), true)? != 0 || Loop::patience(l).is_some() {
+                return Ok(());
+            }
+            let again = Loop::stalled(l)?;
+            (*l).stall_pause = again.unwrap_or(STALL);
+            let patience = Loop::patience(l);
+            if again.is_none() || patience.is_some() {
+                return Loop::wait(l, patience, true).map(drop);
+            }
         }
-        Ok(())
+    }
+
+    /// Asks the stall hook; it says after how many seconds it wants to be asked again, or `None`.
+    unsafe fn stalled(l: *mut Loop) -> Res<Option<Duration>> {
+        let Some(hook) = Obj::from_opt(crate::object::ptr_or_null(&(*l).stall_hook)) else {
+            return Ok(None);
+        };
+        let again = call(hook.ptr(), &[l.cast()])?;
+        if again.ptr() == ffi::Py_None() {
+            return Ok(None);
+        }
+        let seconds = ffi::PyFloat_AsDouble(again.ptr());
+        if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised);
+        }
+        Ok(Some(Duration::from_secs_f64(seconds.clamp(0.001, LONGEST))))
     }
 
     /// One wait of the kernel; returns how many events it gave. `lend` gives the interpreter to other threads.
