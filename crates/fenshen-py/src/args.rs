@@ -74,6 +74,15 @@ impl<'a> Args<'a> {
         Ok(context)
     }
 
+    /// Raises unless there are none.
+    #[inline(always)]
+    pub(crate) unsafe fn none(&self, func: &str) -> Res<()> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        type_error(&format!("{func}() takes no arguments ({} given)", self.all.len()))
+    }
+
     /// Sorts the arguments by `signature`; a missing optional one is null.
     pub(crate) unsafe fn sort<const N: usize>(&self, signature: &Signature<N>) -> Res<[*mut PyObject; N]> {
         let mut out = [std::ptr::null_mut(); N];

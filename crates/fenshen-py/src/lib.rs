@@ -8,6 +8,7 @@
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//! | queues and locks | `primitives/` | `primitives/` |
 //!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
 
@@ -24,6 +25,7 @@ mod kinds;
 mod methods;
 mod names;
 mod object;
+mod primitives;
 mod pulse;
 mod registry;
 mod task;
@@ -84,9 +86,25 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Handle", kinds::handle()),
             ("TimerHandle", kinds::timer_handle()),
             ("LoopCore", kinds::event_loop()),
+            ("Queue", kinds::queue()),
+            ("LifoQueue", kinds::lifo_queue()),
+            ("PriorityQueue", kinds::priority_queue()),
+            ("Lock", kinds::lock()),
+            ("Event", kinds::event()),
+            ("Condition", kinds::condition()),
+            ("Semaphore", kinds::semaphore()),
+            ("BoundedSemaphore", kinds::bounded_semaphore()),
+            ("Barrier", kinds::barrier()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+        let errors = [
+            ("QueueShutDown", &names::asyncio().queue_shut_down),
+            ("BrokenBarrierError", &names::asyncio().broken_barrier_error),
+        ];
+        for (name, class) in errors {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, class.ptr()))?;
         }
     }
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
