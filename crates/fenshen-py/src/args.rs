@@ -74,6 +74,21 @@ impl<'a> Args<'a> {
         Ok(context)
     }
 
+    /// The truth of `name`, the only keyword that `func` takes; false where it is not given.
+    pub(crate) unsafe fn flag_only(&self, name: &str, func: &str) -> Res<bool> {
+        let mut flag = false;
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let given = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            if utf8(given)? != name {
+                return unexpected(func, given);
+            }
+            let truth = ffi::PyObject_IsTrue(value);
+            crate::object::done(truth)?;
+            flag = truth != 0;
+        }
+        Ok(flag)
+    }
+
     /// Raises unless there are none.
     #[inline(always)]
     pub(crate) unsafe fn none(&self, func: &str) -> Res<()> {

@@ -33,6 +33,8 @@ kinds! {
     timer_handle, TIMER_HANDLE;
     /// `fenshen.LoopCore`.
     event_loop, EVENT_LOOP;
+    /// What `gather` returns.
+    gathering, GATHERING;
     /// The coroutine of every operation that is awaited.
     operation, OPERATION;
     /// What returns one.
@@ -92,6 +94,7 @@ pub(crate) unsafe fn init() -> Res<()> {
 
 unsafe fn init_primitives() -> Res<()> {
     use crate::primitives::{barrier, condition, coroutine_function, event, lock, operation, queue_type, semaphore};
+    GATHERING.store(crate::gather::build()?, Ordering::Relaxed);
     OPERATION.store(operation::build()?, Ordering::Relaxed);
     COROUTINE_FUNCTION.store(coroutine_function::build()?, Ordering::Relaxed);
     LOCK.store(lock::build()?, Ordering::Relaxed);

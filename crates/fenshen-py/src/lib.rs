@@ -8,6 +8,8 @@
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
+//! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
 //!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
@@ -20,6 +22,7 @@ mod exit;
 mod future;
 mod future_iter;
 mod future_type;
+mod gather;
 mod handle;
 mod kinds;
 mod methods;
@@ -28,6 +31,7 @@ mod object;
 mod primitives;
 mod pulse;
 mod registry;
+mod sleep;
 mod stop;
 mod task;
 mod task_type;
@@ -99,6 +103,11 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+        let functions = [("sleep", sleep::build()), ("gather", gather::build_function())];
+        for (name, function) in functions {
+            let function = function.map_err(|e| fetch(py, e))?;
+            m.add(name, Bound::<PyAny>::from_owned_ptr(py, function.into_ptr()))?;
         }
         let errors = [
             ("QueueShutDown", &names::asyncio().queue_shut_down),
