@@ -174,9 +174,9 @@ def test_names_are_numbered() -> None:
 def test_an_uninitialised_task_answers_and_does_not_crash() -> None:
     def program(side: Side) -> list[str]:
         seen = []
-        for name in NO_ARGS:
-            if not hasattr(asyncio.Task, name) or name in ("cancel", "_make_cancelled_error", "get_stack", "print_stack"):
-                continue
+        # asyncio's own answers to these are a crash, or depend on the version.
+        left_out = ("cancel", "_make_cancelled_error", "get_stack", "print_stack", "get_coro")
+        for name in [n for n in NO_ARGS if hasattr(asyncio.Task, n) and n not in left_out]:
             bare = side.Task.__new__(side.Task)
             seen.append(f"{name}: {outcome(getattr(bare, name), words=False)}")
         for name in ATTRIBUTES:

@@ -101,6 +101,30 @@ impl<'a> Args<'a> {
         Ok((out, &positional[given..], context))
     }
 
+    /// The truth of `name`, the only keyword that `func` takes; false where it is not given.
+    pub(crate) unsafe fn flag_only(&self, name: &str, func: &str) -> Res<bool> {
+        let mut flag = false;
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let given = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            if utf8(given)? != name {
+                return unexpected(func, given);
+            }
+            let truth = ffi::PyObject_IsTrue(value);
+            crate::object::done(truth)?;
+            flag = truth != 0;
+        }
+        Ok(flag)
+    }
+
+    /// Raises unless there are none.
+    #[inline(always)]
+    pub(crate) unsafe fn none(&self, func: &str) -> Res<()> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        type_error(&format!("{func}() takes no arguments ({} given)", self.all.len()))
+    }
+
     /// Sorts the arguments by `signature`; a missing optional one is null.
     pub(crate) unsafe fn sort<const N: usize>(&self, signature: &Signature<N>) -> Res<[*mut PyObject; N]> {
         let mut out = [std::ptr::null_mut(); N];

@@ -129,6 +129,10 @@ unsafe fn is_callback(callback: &Callback, func: *mut PyObject) -> Res<bool> {
             let wake = Task::wake_function(task.ptr())?;
             ffi::PyObject_RichCompareBool(wake.ptr(), func, ffi::Py_EQ)
         }
+        Callback::Child(outer) => {
+            let told = crate::gather::told_function(outer.ptr())?;
+            ffi::PyObject_RichCompareBool(told.ptr(), func, ffi::Py_EQ)
+        }
     };
     done(equal)?;
     Ok(equal == 1)
@@ -160,6 +164,7 @@ getter!(get_callbacks, |f: Future| {
     for callback in std::iter::once(first).chain(rest) {
         let (func, context) = match callback {
             Callback::Call { func, context } => (func.again(), context.again()),
+            Callback::Child(outer) => (crate::gather::told_function(outer.ptr())?, none()),
             Callback::Wake(task) => (Task::wake_function(task.ptr())?, task::context(task.ptr().cast())),
         };
         let pair = Obj::new(ffi::PyTuple_Pack(2, func.ptr(), context.ptr()))?;
@@ -214,7 +219,7 @@ getter!(get_class, |f: Future| {
 pub(crate) unsafe fn traverse_fields(f: *mut Future, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     let one = |callback: &Callback| -> c_int {
         match callback {
-            Callback::Wake(task) => visitor(task.ptr(), arg),
+            Callback::Wake(waits) | Callback::Child(waits) => visitor(waits.ptr(), arg),
             Callback::Call { func, context } => match visitor(func.ptr(), arg) {
                 0 => visitor(context.ptr(), arg),
                 status => status,

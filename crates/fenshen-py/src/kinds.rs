@@ -33,6 +33,30 @@ kinds! {
     timer_handle, TIMER_HANDLE;
     /// `fenshen.LoopCore`.
     event_loop, EVENT_LOOP;
+    /// What `gather` returns.
+    gathering, GATHERING;
+    /// The coroutine of every operation that is awaited.
+    operation, OPERATION;
+    /// What returns one.
+    coroutine_function, COROUTINE_FUNCTION;
+    /// `fenshen.Queue`.
+    queue, QUEUE;
+    /// `fenshen.LifoQueue`.
+    lifo_queue, LIFO_QUEUE;
+    /// `fenshen.PriorityQueue`.
+    priority_queue, PRIORITY_QUEUE;
+    /// `fenshen.Lock`.
+    lock, LOCK;
+    /// `fenshen.Event`.
+    event, EVENT;
+    /// `fenshen.Condition`.
+    condition, CONDITION;
+    /// `fenshen.Semaphore`.
+    semaphore, SEMAPHORE;
+    /// `fenshen.BoundedSemaphore`.
+    bounded_semaphore, BOUNDED_SEMAPHORE;
+    /// `fenshen.Barrier`.
+    barrier, BARRIER;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -65,6 +89,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     HANDLE.store(crate::handle::build()?, Ordering::Relaxed);
     TIMER_HANDLE.store(crate::handle::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
+    init_primitives()?;
+    // Last: a type that is derived from these natively could not be made any more.
     stand_for(future(), &asyncio().future_class)?;
     stand_for(task(), &asyncio().task_class)
 }
@@ -75,5 +101,22 @@ unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
     done(ffi::PyObject_SetAttrString(ours.cast(), c"__standard__".as_ptr(), standard.ptr()))?;
     let kind = Obj::new(ffi::PyObject_GetAttrString(asyncio().support.ptr(), c"Kind".as_ptr()))?;
     (*ours.cast::<ffi::PyObject>()).ob_type = kind.into_ptr().cast();
+    Ok(())
+}
+
+unsafe fn init_primitives() -> Res<()> {
+    use crate::primitives::{barrier, condition, coroutine_function, event, lock, operation, queue_type, semaphore};
+    GATHERING.store(crate::gather::build()?, Ordering::Relaxed);
+    OPERATION.store(operation::build()?, Ordering::Relaxed);
+    COROUTINE_FUNCTION.store(coroutine_function::build()?, Ordering::Relaxed);
+    LOCK.store(lock::build()?, Ordering::Relaxed);
+    EVENT.store(event::build()?, Ordering::Relaxed);
+    CONDITION.store(condition::build()?, Ordering::Relaxed);
+    SEMAPHORE.store(semaphore::build()?, Ordering::Relaxed);
+    BOUNDED_SEMAPHORE.store(semaphore::build_bounded()?, Ordering::Relaxed);
+    BARRIER.store(barrier::build()?, Ordering::Relaxed);
+    QUEUE.store(queue_type::build()?, Ordering::Relaxed);
+    LIFO_QUEUE.store(queue_type::build_lifo()?, Ordering::Relaxed);
+    PRIORITY_QUEUE.store(queue_type::build_priority()?, Ordering::Relaxed);
     Ok(())
 }

@@ -8,6 +8,9 @@
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
+//! | `sleep` | `sleep.rs` | `sleep.rs` |
+//! | queues and locks | `primitives/` | `primitives/` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -21,13 +24,17 @@ mod exit;
 mod future;
 mod future_iter;
 mod future_type;
+mod gather;
 mod handle;
 mod kinds;
 mod methods;
 mod names;
 mod object;
+mod primitives;
 mod pulse;
 mod registry;
+mod sleep;
+mod stop;
 mod task;
 mod task_type;
 mod types;
@@ -87,9 +94,30 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Handle", kinds::handle()),
             ("TimerHandle", kinds::timer_handle()),
             ("LoopCore", kinds::event_loop()),
+            ("Queue", kinds::queue()),
+            ("LifoQueue", kinds::lifo_queue()),
+            ("PriorityQueue", kinds::priority_queue()),
+            ("Lock", kinds::lock()),
+            ("Event", kinds::event()),
+            ("Condition", kinds::condition()),
+            ("Semaphore", kinds::semaphore()),
+            ("BoundedSemaphore", kinds::bounded_semaphore()),
+            ("Barrier", kinds::barrier()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+        let functions = [("sleep", sleep::build()), ("gather", gather::build_function())];
+        for (name, function) in functions {
+            let function = function.map_err(|e| fetch(py, e))?;
+            m.add(name, Bound::<PyAny>::from_owned_ptr(py, function.into_ptr()))?;
+        }
+        let errors = [
+            ("QueueShutDown", &names::asyncio().queue_shut_down),
+            ("BrokenBarrierError", &names::asyncio().broken_barrier_error),
+        ];
+        for (name, class) in errors {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, class.ptr()))?;
         }
     }
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -41,6 +41,35 @@ names! {
     value = c"value",
     name = c"__name__",
     timer_handle_cancelled = c"_timer_handle_cancelled",
+    close = c"close",
+    create_future = c"create_future",
+    acquire = c"acquire",
+    call_later = c"call_later",
+    cancel_message = c"_cancel_message",
+    create_task = c"create_task",
+    log_destroy_pending = c"_log_destroy_pending",
+    make_cancelled_error = c"_make_cancelled_error",
+    append = c"append",
+    cancelled = c"cancelled",
+    done = c"done",
+    empty = c"empty",
+    extend = c"extend",
+    full = c"full",
+    get_nowait = c"get_nowait",
+    locked = c"locked",
+    notify = c"notify",
+    pop = c"pop",
+    popleft = c"popleft",
+    private_format = c"_format",
+    private_get = c"_get",
+    private_init = c"_init",
+    private_put = c"_put",
+    put_nowait = c"put_nowait",
+    qsize = c"qsize",
+    release = c"release",
+    remove = c"remove",
+    set_result = c"set_result",
+    wait = c"wait",
 }
 
 /// What we need of asyncio, found once.
@@ -67,6 +96,34 @@ pub(crate) struct Asyncio {
     /// Our Python half: what is done once in a loop's life, or when something went wrong.
     pub(crate) support: Obj,
     pub(crate) generic_alias: Obj,
+    /// The standard library's primitives, which `__class__` of ours names.
+    pub(crate) queue_class: Obj,
+    pub(crate) lifo_queue_class: Obj,
+    pub(crate) priority_queue_class: Obj,
+    pub(crate) lock_class: Obj,
+    pub(crate) event_class: Obj,
+    pub(crate) condition_class: Obj,
+    pub(crate) semaphore_class: Obj,
+    pub(crate) bounded_semaphore_class: Obj,
+    /// From 3.11 on.
+    pub(crate) barrier_class: Option<Obj>,
+    pub(crate) barrier_state: Option<Obj>,
+    /// Ours before 3.11.
+    pub(crate) broken_barrier_error: Obj,
+    pub(crate) queue_empty: Obj,
+    pub(crate) queue_full: Obj,
+    /// Ours before 3.13.
+    pub(crate) queue_shut_down: Obj,
+    pub(crate) coroutine_class: Obj,
+    pub(crate) warn_unawaited: Obj,
+    pub(crate) sleep: Obj,
+    pub(crate) gather: Obj,
+    pub(crate) gathering_class: Obj,
+    /// What ends a sleep: a callable of ours.
+    pub(crate) end_sleep: Obj,
+    pub(crate) deque: Obj,
+    pub(crate) heappush: Obj,
+    pub(crate) heappop: Obj,
 }
 
 struct Global<T>(UnsafeCell<MaybeUninit<T>>);
@@ -116,6 +173,20 @@ unsafe fn first(module: &Obj, names: &[&std::ffi::CStr]) -> Res<Obj> {
     Err(Raised)
 }
 
+/// An exception class of `module`, or one of our own where this version has none.
+unsafe fn own_error(
+    module: &Obj,
+    theirs: &std::ffi::CStr,
+    ours: &std::ffi::CStr,
+    doc: &std::ffi::CStr,
+    base: *mut PyObject,
+) -> Res<Obj> {
+    match get_opt(module, theirs) {
+        Some(found) => Ok(found),
+        None => Obj::new(ffi::PyErr_NewExceptionWithDoc(ours.as_ptr(), doc.as_ptr(), base, std::ptr::null_mut())),
+    }
+}
+
 /// Looks everything up. Runs once, when the module is made.
 pub(crate) unsafe fn init() -> Res<()> {
     (*NAMES.0.get()).write(Names::new()?);
@@ -124,6 +195,9 @@ pub(crate) unsafe fn init() -> Res<()> {
     let events = import(c"asyncio.events")?;
     let exceptions = import(c"asyncio.exceptions")?;
     let base_tasks = import(c"asyncio.base_tasks")?;
+    let queues = import(c"asyncio.queues")?;
+    let locks = import(c"asyncio.locks")?;
+    let heapq = import(c"heapq")?;
     let found = Asyncio {
         future_class: first(&futures, &[c"_CFuture", c"Future"])?,
         task_class: first(&tasks, &[c"_CTask", c"Task"])?,
@@ -142,6 +216,41 @@ pub(crate) unsafe fn init() -> Res<()> {
         eager: get_opt(&tasks, c"_register_eager_task").zip(get_opt(&tasks, c"_unregister_eager_task")),
         support: import(c"fenshen._support")?,
         generic_alias: get(&import(c"types")?, c"GenericAlias")?,
+        queue_class: get(&queues, c"Queue")?,
+        lifo_queue_class: get(&queues, c"LifoQueue")?,
+        priority_queue_class: get(&queues, c"PriorityQueue")?,
+        lock_class: get(&locks, c"Lock")?,
+        event_class: get(&locks, c"Event")?,
+        condition_class: get(&locks, c"Condition")?,
+        semaphore_class: get(&locks, c"Semaphore")?,
+        bounded_semaphore_class: get(&locks, c"BoundedSemaphore")?,
+        barrier_class: get_opt(&locks, c"Barrier"),
+        barrier_state: get_opt(&locks, c"_BarrierState"),
+        broken_barrier_error: own_error(
+            &exceptions,
+            c"BrokenBarrierError",
+            c"fenshen.BrokenBarrierError",
+            c"Barrier is broken by barrier.abort() call.",
+            ffi::PyExc_RuntimeError,
+        )?,
+        queue_empty: get(&queues, c"QueueEmpty")?,
+        queue_full: get(&queues, c"QueueFull")?,
+        queue_shut_down: own_error(
+            &queues,
+            c"QueueShutDown",
+            c"fenshen.QueueShutDown",
+            c"Raised when putting on to or getting from a shut-down Queue.",
+            ffi::PyExc_Exception,
+        )?,
+        coroutine_class: get(&import(c"types")?, c"CoroutineType")?,
+        warn_unawaited: get(&import(c"warnings")?, c"_warn_unawaited_coroutine")?,
+        sleep: get(&tasks, c"sleep")?,
+        gather: get(&tasks, c"gather")?,
+        gathering_class: get(&tasks, c"_GatheringFuture")?,
+        end_sleep: crate::sleep::end_function()?,
+        deque: get(&import(c"collections")?, c"deque")?,
+        heappush: get(&heapq, c"heappush")?,
+        heappop: get(&heapq, c"heappop")?,
     };
     (*ASYNCIO.0.get()).write(found);
     Ok(())

@@ -53,7 +53,7 @@ pub(crate) unsafe fn is_task(o: *mut PyObject) -> bool {
 }
 
 unsafe fn is_coroutine(o: *mut PyObject) -> Res<bool> {
-    if ffi::PyCoro_CheckExact(o) != 0 {
+    if ffi::PyCoro_CheckExact(o) != 0 || ffi::Py_TYPE(o) == kinds::operation() {
         return Ok(true);
     }
     let answer = call(asyncio().is_coroutine.ptr(), &[o])?;
@@ -201,7 +201,7 @@ pub(crate) unsafe fn wake(t: *mut Task) -> Res<()> {
 }
 
 unsafe fn wake_by(t: *mut Task, waited: *mut PyObject) -> Res<()> {
-    let exc = if future::is_exact(waited) {
+    let exc = if future::awaits_natively(waited) {
         let f: *mut Future = waited.cast();
         if (*f).state == State::Finished && (*f).exception.is_none() {
             None
@@ -338,7 +338,7 @@ unsafe fn failed(t: *mut Task) -> Res<()> {
 #[inline]
 unsafe fn yielded(t: *mut Task, what: Obj) -> Res<()> {
     let o = what.ptr();
-    if future::is_exact(o) {
+    if future::awaits_natively(o) {
         let f: *mut Future = o.cast();
         if ptr_or_null(&(*f).event_loop) != ptr_or_null(&(*t).future.event_loop) {
             return wrong_loop(t, o);
@@ -462,13 +462,17 @@ pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
 }
 
 /// A method table's entry that lives for ever and that CPython takes by a mutable pointer.
-struct Entry(std::cell::UnsafeCell<ffi::PyMethodDef>);
+pub(crate) struct Entry(std::cell::UnsafeCell<ffi::PyMethodDef>);
 // SAFETY: CPython only reads it.
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    const fn new(def: ffi::PyMethodDef) -> Entry {
+    pub(crate) const fn new(def: ffi::PyMethodDef) -> Entry {
         Entry(std::cell::UnsafeCell::new(def))
+    }
+
+    pub(crate) fn get(&'static self) -> *mut ffi::PyMethodDef {
+        self.0.get()
     }
 }
 

@@ -128,6 +128,12 @@ impl Loop {
         if self.plain { self } else { ptr::null_mut() }
     }
 
+    /// Whether it runs in this thread, so that it is what `asyncio.get_running_loop()` gives.
+    #[inline(always)]
+    pub(crate) unsafe fn runs_here(l: *mut Loop) -> bool {
+        (*l).running && (*l).thread_id == run::this_thread()
+    }
+
     unsafe fn allocate(ty: *mut PyTypeObject) -> Res<*mut Loop> {
         let kernel = match Kernel::new() {
             Ok(kernel) => kernel,

@@ -10,7 +10,7 @@ use super::files::Way;
 use super::word::{Kind, Word};
 use super::{Loop, Parcel, WAKE_TOKEN, os_error};
 use crate::errors::{ends_loop, restore, take};
-use crate::handle;
+use crate::{future, gather, handle};
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call, done};
 use crate::{task, watchdog};
@@ -134,7 +134,11 @@ impl Loop {
             let Some(word) = (*l).ready.pop_front() else {
                 return Ok(());
             };
-            left -= if word.kind() == Kind::Done { 3 } else { 1 };
+            left -= match word.kind() {
+                Kind::Done => 3,
+                Kind::Child => 2,
+                _ => 1,
+            };
             (*l).pulse.step(word.ptr() as usize | word.kind() as usize);
             if (*l).debug {
                 Loop::run_timed(l, word)?;
@@ -174,6 +178,14 @@ impl Loop {
             Kind::Done => {
                 Loop::hide_task(l)?;
                 Loop::run_done(l, word.into_obj())
+            }
+            Kind::Child => {
+                let (gathering, child) = (word.into_obj(), Loop::next_obj(l)?);
+                if !future::is_exact(child.ptr()) {
+                    Loop::hide_task(l)?;
+                }
+                let outcome = gather::child_done(&gathering, &child);
+                if outcome.is_err() { Loop::step_failed(l, &gathering) } else { Ok(()) }
             }
             Kind::More => {
                 drop(word.into_obj());

@@ -52,6 +52,16 @@ impl Loop {
         Ok(())
     }
 
+    /// A gathering is told that a child is done.
+    #[inline]
+    pub(crate) unsafe fn push_child(l: *mut Loop, gathering: Obj, child: Obj) -> Res<()> {
+        Loop::check(l)?;
+        let ready = &mut (*l).ready;
+        ready.push_back(Word::new(Kind::Child, gathering));
+        ready.push_back(Word::new(Kind::More, child));
+        Ok(())
+    }
+
     /// A handle that is to run, after whatever other threads have sent before.
     #[inline]
     pub(crate) unsafe fn push_handle(l: *mut Loop, handle: Obj) {
