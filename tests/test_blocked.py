@@ -277,11 +277,18 @@ def test_not_too_often(tmp_path: Path) -> None:
     program = """
         async def slow(): spin(0.2)
         async def main():
+            start = time.monotonic()
             for n in range(20):
                 await asyncio.create_task(slow(), name=f"number {n}")
+            print(time.monotonic() - start)
         asyncio.run(main())
         """
-    assert "number 0 (slow)" in only(outcome(tmp_path, program))
+    ended = outcome(tmp_path, program)
+    first, *again = lines(ended)
+    assert "number 0 (slow)" in first
+    # On a machine that is busy with other things it may last long enough to be said again.
+    assert len(again) <= float(ended.out) // 10
+    assert all(" more since it was last named" in line for line in again)
 
 
 def test_not_while_a_debugger_waits(tmp_path: Path) -> None:
