@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-
 from fenshen.loop import new_event_loop
 
 

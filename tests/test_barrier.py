@@ -6,9 +6,8 @@ import asyncio
 import random
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import Barrier, BrokenBarrierError
+from on_loops import each_loop, run, turns
 
 
 @each_loop
@@ -24,7 +23,8 @@ def test_rounds(factory):
 
         await asyncio.gather(*(worker(n) for n in range(5)))
         assert rounds == sorted(rounds)
-        assert barrier.n_waiting == 0 and not barrier.broken
+        assert barrier.n_waiting == 0
+        assert not barrier.broken
 
     run(main(), factory)
 
@@ -36,7 +36,8 @@ def test_one_that_is_cancelled_leaves(factory):
         first = asyncio.ensure_future(barrier.wait())
         second = asyncio.ensure_future(barrier.wait())
         await turns()
-        assert barrier.n_waiting == 2 and "filling, waiters:2/3" in repr(barrier)
+        assert barrier.n_waiting == 2
+        assert "filling, waiters:2/3" in repr(barrier)
         first.cancel()
         await turns()
         assert barrier.n_waiting == 1
@@ -61,7 +62,8 @@ def test_reset_and_abort(factory):
         await barrier.abort()
         with pytest.raises(BrokenBarrierError):
             await waiting
-        assert barrier.broken and "broken" in repr(barrier)
+        assert barrier.broken
+        assert "broken" in repr(barrier)
         with pytest.raises(BrokenBarrierError, match="Barrier aborted"):
             await barrier.wait()
 
@@ -116,7 +118,9 @@ def test_stress_with_cancellations(factory):
         for task in tasks:
             assert task.cancelled() or task.exception() is None
         await turns(10)
-        assert barrier.n_waiting == 0 and not barrier._cond.locked() and not barrier._cond._waiters
+        assert barrier.n_waiting == 0
+        assert not barrier._cond.locked()
+        assert not barrier._cond._waiters
         assert sorted(await asyncio.gather(*(barrier.wait() for _ in range(4)))) == [0, 1, 2, 3]
 
     run(main(), factory)

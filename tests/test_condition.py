@@ -8,9 +8,8 @@ import random
 import weakref
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import Condition, Lock
+from on_loops import each_loop, run, turns
 
 
 class Derived(Lock):
@@ -41,7 +40,9 @@ def test_any_lock(factory, make):
         async with condition:
             condition.notify_all()
         await asyncio.gather(*tasks)
-        assert woken == [0, 1, 2, 3] and not condition.locked() and not condition._waiters
+        assert woken == [0, 1, 2, 3]
+        assert not condition.locked()
+        assert not condition._waiters
 
     run(main(), factory)
 
@@ -135,7 +136,8 @@ def test_the_lock_s_methods_are_its_own():
         assert condition._lock is lock
         assert condition.acquire == lock.acquire
         await condition.acquire()
-        assert lock.locked() and condition.locked()
+        assert lock.locked()
+        assert condition.locked()
         condition.release()
         assert not lock.locked()
         calls = []
@@ -192,11 +194,14 @@ def test_stress_with_cancellations(factory):
     async def main():
         rng, condition, tokens = random.Random(11), Condition(), 0
 
+        def is_there_one():
+            return tokens > 0
+
         async def taker():
             nonlocal tokens
             for _ in range(5):
                 async with condition:
-                    await condition.wait_for(lambda: tokens > 0)
+                    await condition.wait_for(is_there_one)
                     tokens -= 1
                     assert tokens >= 0
 
@@ -209,6 +214,7 @@ def test_stress_with_cancellations(factory):
             rng.choice(tasks).cancel()
         for task in tasks:
             assert task.cancelled() or task.exception() is None
-        assert not condition.locked() and not condition._waiters
+        assert not condition.locked()
+        assert not condition._waiters
 
     run(main(), factory)

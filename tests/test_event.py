@@ -7,9 +7,8 @@ import collections
 import random
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import Event
+from on_loops import each_loop, run, turns
 
 
 @each_loop
@@ -21,7 +20,8 @@ def test_set_and_cleared_at_once_still_wakes(factory):
         event.set()
         event.clear()
         assert await asyncio.gather(*tasks) == [True] * 10
-        assert not event.is_set() and not event._waiters
+        assert not event.is_set()
+        assert not event._waiters
 
     run(main(), factory)
 
@@ -32,14 +32,16 @@ def test_cancelled_waiters_leave(factory):
         event = Event()
         tasks = [asyncio.ensure_future(event.wait()) for _ in range(4)]
         await turns()
-        assert isinstance(event._waiters, collections.deque) and len(event._waiters) == 4
+        assert isinstance(event._waiters, collections.deque)
+        assert len(event._waiters) == 4
         tasks[0].cancel()
         await turns()
         assert len(event._waiters) == 3
         event.set()
         tasks[1].cancel()
         await asyncio.wait(tasks)
-        assert tasks[1].cancelled() and await tasks[2]
+        assert tasks[1].cancelled()
+        assert await tasks[2]
         assert not event._waiters
 
     run(main(), factory)
@@ -53,10 +55,12 @@ def test_set_from_a_derived_class_and_its_attributes():
         event = Mine()
         event.note = 1
         event.set()
-        assert await event.wait() and event._value is True
+        assert await event.wait()
+        assert event._value is True
         event._value = False
         assert not event.is_set()
-        assert "Mine object" in repr(event) and "[unset]" in repr(event)
+        assert "Mine object" in repr(event)
+        assert "[unset]" in repr(event)
 
     run(main())
 

@@ -8,9 +8,8 @@ import sys
 import weakref
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import gather
+from on_loops import each_loop, run, turns
 
 
 async def give(value, delay=0.0):
@@ -37,9 +36,11 @@ def test_results_in_order(factory):
         loop.call_later(0.01, future.set_result, 4)
         outer = gather(give(1, 0.02), loop.create_task(give(2)), give(3), future)
         assert repr(outer) == "<_GatheringFuture pending>"
-        assert isinstance(outer, asyncio.Future) and asyncio.isfuture(outer)
+        assert isinstance(outer, asyncio.Future)
+        assert asyncio.isfuture(outer)
         assert await outer == [1, 2, 3, 4]
-        assert outer.done() and outer._children[3] is future
+        assert outer.done()
+        assert outer._children[3] is future
         assert await gather() == []
         assert await gather(Awaitable(), give(1)) == ["awaited", 1]
 
@@ -55,7 +56,8 @@ def test_the_first_failure(factory):
         assert not slow.done()
         assert await slow == 1
         results = await gather(give(1), fail(), return_exceptions=True)
-        assert results[0] == 1 and isinstance(results[1], ValueError)
+        assert results[0] == 1
+        assert isinstance(results[1], ValueError)
 
     run(main(), factory)
 
@@ -68,7 +70,8 @@ def test_cancelling_it_cancels_the_children(factory, return_exceptions):
         outer = gather(*children, return_exceptions=return_exceptions)
         await turns()
         assert outer.cancel("message")
-        assert not outer.done() and outer._cancel_requested
+        assert not outer.done()
+        assert outer._cancel_requested
         with pytest.raises(asyncio.CancelledError):
             await outer
         assert all(child.cancelled() for child in children)
@@ -92,7 +95,8 @@ def test_a_cancelled_child(factory):
         await turns()
         child.cancel("why")
         first, second = await outer
-        assert isinstance(first, asyncio.CancelledError) and second == 2
+        assert isinstance(first, asyncio.CancelledError)
+        assert second == 2
 
     run(main(), factory)
 

@@ -7,9 +7,8 @@ import collections
 import random
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import Lock
+from on_loops import each_loop, run, turns
 
 
 @each_loop
@@ -45,7 +44,9 @@ def test_cancelled_at_any_point_the_next_gets_it(factory, after_release):
             await turns()
             lock.release()
         assert await second
-        assert first.cancelled() and lock.locked() and not lock._waiters
+        assert first.cancelled()
+        assert lock.locked()
+        assert not lock._waiters
 
     run(main(), factory)
 
@@ -95,7 +96,8 @@ def test_overrides_are_called():
         patched.release = lambda: (calls.append(1), release())
         async with patched:
             pass
-        assert calls == [1] and not patched.locked()
+        assert calls == [1]
+        assert not patched.locked()
 
     run(main())
 
@@ -103,11 +105,14 @@ def test_overrides_are_called():
 def test_private_attributes():
     async def main():
         lock = Lock()
-        assert lock._waiters is None and lock._locked is False and lock._loop is None
+        assert lock._waiters is None
+        assert lock._locked is False
+        assert lock._loop is None
         await lock.acquire()
         waiting = asyncio.ensure_future(lock.acquire())
         await turns()
-        assert isinstance(lock._waiters, collections.deque) and len(lock._waiters) == 1
+        assert isinstance(lock._waiters, collections.deque)
+        assert len(lock._waiters) == 1
         assert "locked, waiters:1" in repr(lock)
         lock.release()
         await waiting
@@ -150,7 +155,8 @@ def test_stress_with_cancellations(factory):
                 task.cancel()
         for task in tasks:
             assert task.cancelled() or task.exception() is None
-        assert not lock.locked() and not lock._waiters
+        assert not lock.locked()
+        assert not lock._waiters
         assert await asyncio.wait_for(lock.acquire(), 1)
 
     run(main(), factory)

@@ -13,10 +13,9 @@ import warnings
 import weakref
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen import _fenshen
 from fenshen._fenshen import Barrier, Condition, Event, Lock, Queue, Semaphore
+from on_loops import each_loop, run, turns
 
 OPERATIONS = {
     "Queue.get": lambda: Queue().get(),
@@ -50,9 +49,12 @@ def test_is_a_coroutine(name):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_never_awaited(name):
-    with pytest.warns(RuntimeWarning, match=rf"^coroutine '{name}' was never awaited"):
+    def drop():
         OPERATIONS[name]()
         gc.collect()
+
+    with pytest.warns(RuntimeWarning, match=rf"^coroutine '{name}' was never awaited"):
+        drop()
 
 
 def test_never_awaited_as_an_error_is_unraisable(monkeypatch):
@@ -179,7 +181,7 @@ def test_stands_for_the_standard_function():
 
 
 def test_method_of_another_type():
-    with pytest.raises(TypeError, match="Queue.get"):
+    with pytest.raises(TypeError, match=r"Queue\.get"):
         Queue.get(Lock())
     with pytest.raises(TypeError):
         Queue.get()
@@ -244,7 +246,8 @@ def test_init_again_while_used():
         waiting = asyncio.ensure_future(queue.put(2))
         await turns()
         queue.__init__(5)
-        assert queue.maxsize == 5 and queue.empty()
+        assert queue.maxsize == 5
+        assert queue.empty()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -10,9 +10,8 @@ import sys
 import weakref
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import LifoQueue, PriorityQueue, Queue, QueueShutDown
+from on_loops import each_loop, run, turns
 
 
 def test_shutdown_error_is_the_standard_one_where_there_is_one():
@@ -47,7 +46,8 @@ def test_shutdown_on_every_version(factory):
         await turns()
         other.shutdown(immediate=True)
         await joining
-        assert other.empty() and "shutdown" in repr(other)
+        assert other.empty()
+        assert "shutdown" in repr(other)
 
     run(main(), factory)
 
@@ -191,7 +191,8 @@ def test_the_container_that_is_shown_is_the_one_that_is_used():
         assert [lifo.get_nowait(), lifo.get_nowait()] == [2, 1]
         queue._maxsize = 1
         queue.put_nowait(0)
-        assert queue.full() and queue.maxsize == 1
+        assert queue.full()
+        assert queue.maxsize == 1
 
     run(main())
 
@@ -288,7 +289,8 @@ def test_stress_with_cancellations(factory, kind):
             rest.append(queue.get_nowait())
             queue.task_done()
         assert sorted(put) == sorted(got + rest)
-        assert not queue._getters and not queue._putters
+        assert not queue._getters
+        assert not queue._putters
         await queue.join()
 
     run(main(), factory)

@@ -6,9 +6,8 @@ import asyncio
 import random
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import BoundedSemaphore, Semaphore
+from on_loops import each_loop, run, turns
 
 
 @each_loop
@@ -26,7 +25,9 @@ def test_cancelled_at_any_point_no_permit_is_lost(factory, after_release):
             await turns()
             semaphore.release()
         assert await asyncio.wait_for(second, 1)
-        assert first.cancelled() and semaphore._value == 0 and not semaphore._waiters
+        assert first.cancelled()
+        assert semaphore._value == 0
+        assert not semaphore._waiters
 
     run(main(), factory)
 
@@ -42,7 +43,8 @@ def test_in_the_order_of_asking(factory):
                 await asyncio.sleep(0)
 
         await asyncio.gather(*(worker(n) for n in range(30)))
-        assert order == list(range(30)) and semaphore._value == 2
+        assert order == list(range(30))
+        assert semaphore._value == 2
 
     run(main(), factory)
 
@@ -57,7 +59,8 @@ def test_nobody_overtakes_those_who_were_woken():
         semaphore.release()
         assert semaphore.locked()
         late = asyncio.ensure_future(semaphore.acquire())
-        assert await waiting and await late
+        assert await waiting
+        assert await late
 
     run(main())
 
@@ -68,7 +71,8 @@ def test_values():
     with pytest.raises(ValueError, match=r"^Semaphore initial value must be >= 0$"):
         Semaphore(-1)
     bounded = BoundedSemaphore(2)
-    assert isinstance(bounded, Semaphore) and bounded._bound_value == 2
+    assert isinstance(bounded, Semaphore)
+    assert bounded._bound_value == 2
     with pytest.raises(ValueError, match=r"^BoundedSemaphore released too many times$"):
         bounded.release()
     semaphore = Semaphore()
@@ -90,7 +94,8 @@ def test_overrides_are_called():
         semaphore = Logged(1)
         async with semaphore:
             assert semaphore.locked()
-        assert semaphore.released == 1 and not semaphore.locked()
+        assert semaphore.released == 1
+        assert not semaphore.locked()
 
     run(main())
 
@@ -120,6 +125,7 @@ def test_stress_with_cancellations(factory, kind):
                 task.cancel()
         for task in tasks:
             assert task.cancelled() or task.exception() is None
-        assert semaphore._value == 7 and not semaphore._waiters
+        assert semaphore._value == 7
+        assert not semaphore._waiters
 
     run(main(), factory)

@@ -8,9 +8,8 @@ import sys
 import time
 
 import pytest
-from on_loops import each_loop, run, turns
-
 from fenshen._fenshen import sleep
+from on_loops import each_loop, run, turns
 
 
 @each_loop
