@@ -72,6 +72,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._ssock = self._csock = None
         self._internal_fds = 0
         self._selector: _Selector | None = _Selector(self)
+        if sys.version_info >= (3, 14):  # before, the policy had it
+            pidfd = unix_events.can_use_pidfd()
+            self._watcher = unix_events._PidfdChildWatcher() if pidfd else unix_events._ThreadedChildWatcher()
         self._stall_check: Any = None
         self._debug = coroutine_debug()
 
