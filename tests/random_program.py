@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import random
 import sys
 from typing import Any
@@ -225,8 +226,12 @@ def plain_kind(value: Any) -> str:
     return str(value) if isinstance(value, int) else type(value).__name__
 
 
-def run(side: Side, seed: int, primitives: Any = asyncio) -> list[str]:
+def run(side: Side, seed: int, primitives: Any = asyncio, busy_collector: bool = False) -> list[str]:
     """The trace of program number `seed` on a new loop of `side`, with the queues and locks of a module."""
+    # Destroying what is left of other programs runs code of theirs: not while this one runs.
+    collects = gc.isenabled() and not busy_collector
+    if collects:
+        gc.disable()
     loop = side.new_loop()
     try:
 
@@ -238,3 +243,5 @@ def run(side: Side, seed: int, primitives: Any = asyncio) -> list[str]:
         return loop.run_until_complete(main()).trace
     finally:
         loop.close()
+        if collects:
+            gc.enable()
