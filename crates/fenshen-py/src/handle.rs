@@ -1,9 +1,8 @@
 //! `Handle` and `TimerHandle`: a callback that waits for its turn.
 //!
-//! A handle is not tracked by the garbage collector, which halves its cost. It lets go of everything when it has run,
+//! A `Handle` is not tracked by the garbage collector, which halves its cost. It lets go of everything when it has run,
 //! when it is cancelled and when its loop closes, and until then the loop shows the collector what the handles that it
-//! alone owns hold. What is left: a loop that is dropped without `close()`, with a timer pending whose handle is held by
-//! something in the same cycle, is not collected.
+//! alone owns hold. A `TimerHandle`, which waits long and which its maker mostly keeps, is tracked.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -74,25 +73,43 @@ struct Kept(UnsafeCell<Vec<*mut Handle>>);
 // SAFETY: used only by threads that hold the GIL (the crate's contract).
 unsafe impl Sync for Kept {}
 static KEPT: Kept = Kept(UnsafeCell::new(Vec::new()));
+/// The same for timers, whose memory has the collector's head before it.
+static KEPT_TIMERS: Kept = Kept(UnsafeCell::new(Vec::new()));
+// Of CPython's API, but not of PyO3's declarations.
+unsafe extern "C" {
+    fn PyObject_GC_IsFinalized(o: *mut PyObject) -> c_int;
+}
 /// How many pieces of memory are kept at most,
 const MOST_KEPT: usize = 2048;
 /// and how many slots each of them has.
 const KEPT_SLOTS: usize = 2;
 
-/// Memory for a handle with so many slots.
+/// A new object of type `ty` with so many slots, nothing in it set but its head.
 #[inline(always)]
-unsafe fn memory(slots: usize) -> Res<*mut Handle> {
-    if slots <= KEPT_SLOTS
-        && let Some(kept) = (*KEPT.0.get()).pop()
+unsafe fn memory(ty: *mut PyTypeObject, slots: usize) -> Res<*mut Handle> {
+    let timer = ty == kinds::timer_handle();
+    let kept = if timer { &KEPT_TIMERS } else { &KEPT };
+    let h = if slots <= KEPT_SLOTS
+        && let Some(kept) = (*kept.0.get()).pop()
     {
-        return Ok(kept);
-    }
-    let size = size_of::<Handle>() + slots.max(KEPT_SLOTS) * size_of::<*mut PyObject>();
-    let h: *mut Handle = ffi::PyObject_Malloc(size).cast();
-    if h.is_null() {
-        ffi::PyErr_NoMemory();
-        return Err(Raised);
-    }
+        kept
+    } else if timer {
+        let made: *mut Handle = ffi::PyObject_GC_NewVar(ty, slots.max(KEPT_SLOTS) as ffi::Py_ssize_t);
+        if made.is_null() {
+            return Err(Raised);
+        }
+        (*made).ob_base.ob_size = slots as ffi::Py_ssize_t;
+        return Ok(made);
+    } else {
+        let size = size_of::<Handle>() + slots.max(KEPT_SLOTS) * size_of::<*mut PyObject>();
+        let made: *mut Handle = ffi::PyObject_Malloc(size).cast();
+        if made.is_null() {
+            ffi::PyErr_NoMemory();
+            return Err(Raised);
+        }
+        made
+    };
+    ffi::PyObject_InitVar(h.cast(), ty, slots as ffi::Py_ssize_t);
     Ok(h)
 }
 
@@ -109,8 +126,7 @@ unsafe fn allocate(
         None => Obj::new(ffi::PyContext_CopyCurrent())?,
     };
     let count = args.len() + 1;
-    let h = memory(count)?;
-    ffi::PyObject_InitVar(h.cast(), ty, count as ffi::Py_ssize_t);
+    let h = memory(ty, count)?;
     (*h).weakrefs = ptr::null_mut();
     ptr::write(&raw mut (*h).event_loop, Some(Obj::from(event_loop)));
     ptr::write(&raw mut (*h).context, Some(context));
@@ -128,13 +144,16 @@ unsafe fn allocate(
         ffi::Py_INCREF(arg);
         *slots.add(i + 1) = arg;
     }
+    if ty == kinds::timer_handle() {
+        ffi::PyObject_GC_Track(h.cast());
+    }
     Ok(h)
 }
 
 /// Remembers where it was made, as asyncio does in debug mode.
 #[cold]
 unsafe fn note_source(h: *mut Handle) -> Res<*mut Handle> {
-    match call(asyncio().extract_stack.ptr(), &[]) {
+    match call(asyncio().extract_short_stack.ptr(), &[]) {
         Ok(stack) => {
             rare(h).source_tb = Some(stack);
             Ok(h)
@@ -159,7 +178,7 @@ unsafe fn from_python(ty: *mut PyTypeObject, given: [*mut PyObject; 5]) -> Res<O
         set_when(h, when)?;
     }
     if is_debugging(event_loop)? {
-        rare(h).source_tb = Some(call(asyncio().extract_stack.ptr(), &[])?);
+        rare(h).source_tb = Some(call(asyncio().extract_short_stack.ptr(), &[])?);
     }
     Ok(made)
 }
@@ -318,11 +337,31 @@ pub(crate) unsafe fn parts(h: *mut Handle) -> Res<Obj> {
     Obj::new(ffi::PyTuple_Pack(2, callback.ptr(), args.ptr()))
 }
 
-/// Visits what a handle holds on behalf of the loop that alone owns it.
+/// Shows the garbage collector a handle that the loop holds: a timer itself, or what a handle holds that the loop
+/// alone owns.
 pub(crate) unsafe fn traverse_owned(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    if ffi::Py_REFCNT(h.cast()) != 1 {
-        return 0;
+    if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
+        return visitor(h.cast(), arg);
     }
+    if ffi::Py_REFCNT(h.cast()) == 1 { traverse_fields(h, visitor, arg) } else { 0 }
+}
+
+unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
+    match visitor(ffi::Py_TYPE(this).cast(), arg) {
+        0 => traverse_fields(this.cast(), visitor, arg),
+        status => status,
+    }
+}
+
+unsafe extern "C" fn gc_clear(this: *mut PyObject) -> c_int {
+    let h: *mut Handle = this.cast();
+    if !(*h).running && !(*h).scheduled {
+        empty(h);
+    }
+    0
+}
+
+unsafe fn traverse_fields(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     let slots = slots(h);
     let status = crate::object::visit(&(*h).callback, visitor, arg);
     if status != 0 {
@@ -465,6 +504,10 @@ unsafe extern "C" fn compare(a: *mut PyObject, b: *mut PyObject, op: c_int) -> *
 
 unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let h: *mut Handle = this.cast();
+    let timer = ffi::Py_TYPE(this) == kinds::timer_handle();
+    if timer {
+        ffi::PyObject_GC_UnTrack(this.cast());
+    }
     if !(*h).weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
     }
@@ -472,9 +515,12 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     clear(&mut (*h).event_loop);
     drop((*h).rare.take());
     let ty = ffi::Py_TYPE(this);
-    let kept = &mut *KEPT.0.get();
-    if count(h) <= KEPT_SLOTS && kept.len() < MOST_KEPT {
+    let kept = &mut *(if timer { &KEPT_TIMERS } else { &KEPT }).0.get();
+    // Not an object that the collector has marked: it would take the mark into its next life.
+    if count(h) <= KEPT_SLOTS && kept.len() < MOST_KEPT && (!timer || PyObject_GC_IsFinalized(this) == 0) {
         kept.push(h);
+    } else if timer {
+        ffi::PyObject_GC_Del(this.cast());
     } else {
         ffi::PyObject_Free(this.cast());
     }
@@ -513,6 +559,9 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
 pub(crate) unsafe fn build_timer() -> Res<*mut PyTypeObject> {
     common(c"fenshen._fenshen.TimerHandle", c"TimerHandle(when, callback, args, loop, context=None)\n--\n\nA callback that the loop will run at its time, as asyncio.TimerHandle.")
         .slot(ffi::Py_tp_new, py_new_timer as *mut c_void)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC)
+        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_hash, hash as *mut c_void)
         .slot(ffi::Py_tp_richcompare, compare as *mut c_void)
         .no_args(c"when", when, c"when($self, /)\n--\n\nWhen it is due, in seconds of loop.time().")
