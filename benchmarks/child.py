@@ -106,6 +106,8 @@ def load(echo: str, port: int, seconds: float, core: int) -> "subprocess.Popen[s
 
 def counted(output: str, cpu: float) -> Measured:
     """What the load generator said. Its warm-up, a tenth, cost the server CPU that the count leaves out."""
+    if not output:
+        sys.exit("the load generator gave up: a connection was refused or closed")
     operations, seconds = map(float, output.split())
     return operations, seconds, cpu / 1.1
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import PYTHON, RUN, RUN_HERE, needs_native, run
+from commands import PYTHON, RUN, RUN_HERE, end, needs_native, run, start
 
 pytestmark = needs_native
 
-WAYS = pytest.mark.parametrize("way", [RUN, RUN_HERE], ids=["own-process", "here"])
 METHODS = pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 POOL = """
 import asyncio, multiprocessing, os, sys
@@ -41,23 +40,23 @@ if __name__ == '__main__':
 """
 
 
-@WAYS
 @METHODS
-def test_under_fenshen_run(way: list[str], method: str, tmp_path: Path) -> None:
+def test_under_fenshen_run(method: str, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(POOL)
-    plain = run([*PYTHON, "program.py", method], cwd=tmp_path)
+    started = [start([*way, "program.py", method], cwd=tmp_path) for way in (PYTHON, RUN, RUN_HERE)]
+    plain, *ours = [end(process) for process in started]
     assert plain.status == 0
-    ours = run([*way, "program.py", method], cwd=tmp_path)
-    assert ours == (0, plain.out.replace("asyncio.unix_events", "fenshen.loop"), "")
+    expected = (0, plain.out.replace("asyncio.unix_events", "fenshen.loop"), "")
+    assert ours == [expected, expected]
 
 
-@METHODS
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_of_a_module_run_with_m(method: str, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
     (tmp_path / "package" / "job.py").write_text(POOL)
-    plain = run([*PYTHON, "-m", "package.job", method], cwd=tmp_path)
-    ours = run([*RUN, "-m", "package.job", method], cwd=tmp_path)
+    started = [start([*way, "-m", "package.job", method], cwd=tmp_path) for way in (PYTHON, RUN)]
+    plain, ours = [end(process) for process in started]
     assert ours == (0, plain.out.replace("asyncio.unix_events", "fenshen.loop"), "")
 
 

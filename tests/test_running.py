@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import PYTHON, RUN, RUN_HERE, Outcome, end, run, start
@@ -152,14 +153,16 @@ ENVIRONMENTS = [
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=lambda env: next(iter(env)))
-def test_environment(env: dict[str, str], tmp_path: Path) -> None:
+def test_environment(env: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("""if 1:
-        import sys, warnings, asyncio
+        import os, sys, warnings
         print(sys.flags, sys.path[:2], sys.stdout.encoding, sys.stdout.write_through)
         print(hash('x') if sys.flags.hash_randomization == 0 else '')
-        loop = asyncio.new_event_loop()
-        print(loop.get_debug())
-        loop.close()
+        if {'PYTHONASYNCIODEBUG', 'PYTHONDEVMODE'} & set(os.environ):
+            import asyncio
+            loop = asyncio.new_event_loop()
+            print(loop.get_debug())
+            loop.close()
         warnings.warn('w')""")
     same(["program.py"], cwd=tmp_path, **env)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import PYTHON, RUN, RUN_HERE, needs_native, run
@@ -19,7 +20,7 @@ def test_the_environment_variable_installs(text: str) -> None:
 
 
 @pytest.mark.parametrize("env", [{}, {"FENSHEN": ""}, {"FENSHEN": "0"}, {"FENSHEN": "off"}], ids=str)
-def test_the_environment_variable_is_off(env: dict[str, str]) -> None:
+def test_the_environment_variable_is_off(env: dict[str, Any]) -> None:
     assert run([*PYTHON, "-c", LOOP], **env) == (0, "asyncio.unix_events\n", "")
 
 

@@ -5,6 +5,7 @@ and waits for it to come back. The floor is the same load against the same progr
 """
 
 import asyncio
+import contextlib
 import socket
 
 from . import Target, Workload
@@ -16,7 +17,7 @@ async def serve(listener: socket.socket) -> None:
     tasks = set()
 
     async def echo(connection: socket.socket) -> None:
-        with connection:
+        with connection, contextlib.suppress(ConnectionError):
             while message := await loop.sock_recv(connection, 4096):
                 await loop.sock_sendall(connection, message)
 

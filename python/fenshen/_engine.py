@@ -76,6 +76,12 @@ def say(text: str, *, once: bool = False) -> None:
         pass  # stderr is closed or gone: then there is nobody to tell
 
 
+def told_stdlib() -> bool:
+    """Whether `say_stdlib` has been called."""
+    return "told" in _state
+
+
 def say_stdlib() -> None:
     """Say, once, that the standard library's own types serve, and why."""
+    _state["told"] = "yes"
     say(f"the standard library's own types serve this program ({why_stdlib()})", once=True)

@@ -29,7 +29,7 @@ class Finder:
             return None
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find else None
+            spec: ModuleSpec | None = find(name, path, target) if find else None
             if spec is not None:
                 self._mark(spec.loader, name)
                 return spec
@@ -44,7 +44,8 @@ class Finder:
 
         def exec_module(module: ModuleType) -> None:
             if module.__spec__ is None or module.__spec__.name != name:
-                return run(module)  # a loader that is shared with another module
+                run(module)  # a loader that is shared with another module
+                return
             if before is None:
                 vars(loader).pop("exec_module", None)
             else:

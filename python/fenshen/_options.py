@@ -39,11 +39,12 @@ class Options:
     @classmethod
     def from_text(cls, text: str) -> Options | None:
         """None if `text` asks for nothing. Raises ValueError, naming the word, if it cannot be read."""
-        if text.strip().lower() in _OFF:
+        words = [word.strip().lower() for word in text.split(",")]
+        if words[0] in _OFF:
             return None
         options = cls.of_a_run()
-        for word in text.split(","):
-            options._take(word.strip().lower())
+        for word in words:
+            options._take(word)
         return options
 
     def _take(self, word: str) -> None:

@@ -81,9 +81,10 @@ class Runner:
     ) -> asyncio.Task[T]:
         create: Any = loop.create_task
         try:
-            return create(coro, context=context)  # ours takes it on every Python
+            task: asyncio.Task[T] = create(coro, context=context)  # ours takes it on every Python
         except TypeError:
-            return context.run(create, coro) if context is not None else create(coro)
+            task = context.run(create, coro) if context is not None else create(coro)
+        return task
 
     def _take_sigint(self, task: asyncio.Task[Any]) -> Callable[..., None] | None:
         if (

@@ -10,8 +10,11 @@ def _start() -> None:
     asked = sys._xoptions.get("fenshen", os.environ.get("FENSHEN", ""))
     import fenshen.installing as installing
 
+    text = "1" if asked is True else asked
+    if text and any("multiprocessing" in word for word in sys.orig_argv[1:]):
+        text += ",child"  # the parent has said what there is to say
     try:
-        installing.begin("1" if asked is True else asked)
+        installing.begin(text)
     except Exception as e:
         import fenshen._engine as _engine
 

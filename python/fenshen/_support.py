@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import sys
 from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
-from asyncio.log import logger
 from typing import Any
 from weakref import WeakSet
 
@@ -26,9 +25,9 @@ def callback_source(loop: Any, callback: Any, args: tuple[Any, ...]) -> str:
 
 def handle_repr(handle: Any) -> str:
     """asyncio's text for a handle: `<Handle f() at file.py:12>`."""
+    if handle._repr is not None:
+        return handle._repr
     source = handle._source_traceback
-    if isinstance(source, str):
-        return source
     info = [type(handle).__name__]
     if handle._cancelled:
         info.append("cancelled")
@@ -96,7 +95,7 @@ def slow(shown: str, what: Any, took: float) -> None:
     """Debug mode: log a step that took longer than `loop.slow_callback_duration` seconds."""
     if isinstance(what, tasks.Task):
         shown = repr(what)
-    logger.warning("Executing %s took %.3f seconds", shown, took)
+    base_events.logger.warning("Executing %s took %.3f seconds", shown, took)
 
 
 # -- Checks and rare ways ---------------------------------------------------------------------------------------------
@@ -110,9 +109,12 @@ def check_callback(loop: Any, callback: Any, method: str) -> None:
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
 
 
+_create_task = base_events.BaseEventLoop.create_task
+
+
 def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
     """`loop.create_task` where a task factory is set: asyncio's own way."""
-    return base_events.BaseEventLoop.create_task(loop, coro, **kwargs)
+    return _create_task(loop, coro, **kwargs)
 
 
 # -- asyncio's registry -----------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ import asyncio as _standard
 import sys as _sys
 from types import ModuleType as _ModuleType
 
-from fenshen import _engine, parts, runners
+from fenshen import _engine
+from fenshen import parts as _parts
+from fenshen import runners as _runners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,48 +21,12 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
 
-def new_event_loop() -> _standard.AbstractEventLoop:
-    """A new event loop of fenshen's, whatever the policy says."""
-    return runners.new_event_loop()
-
-
-def get_event_loop() -> _standard.AbstractEventLoop:
-    """`asyncio.get_event_loop`: the running or the current loop; where asyncio would make one, it is one of
-    fenshen's.
-    """
-    running = _standard._get_running_loop()
-    if running is not None:
-        return running
-    factory = _Factory(_sys.modules.get("asyncio.events"))
-    try:
-        return _standard.get_event_loop()
-    finally:
-        factory.restore()
-
-
-class _Factory:
-    """For one call, the default policy makes our loops; a policy that the program has chosen is left alone."""
-
-    def __init__(self, events: _Any):
-        get = getattr(events, "_get_event_loop_policy", None) or events.get_event_loop_policy
-        self.policy = get()
-        default = getattr(_sys.modules.get("asyncio.unix_events"), "_UnixDefaultEventLoopPolicy", None)
-        self.ours = default is not None and type(self.policy) is default and "_loop_factory" not in vars(self.policy)
-        if self.ours:
-            self.policy._loop_factory = new_event_loop
-
-    def restore(self) -> None:
-        """Leave the policy as it was."""
-        if self.ours:
-            del self.policy._loop_factory
-
-
 def _replacements() -> dict[str, dict[str, object]]:
     """Ours, by module and name, for every row of the table that belongs to asyncio and stands for a plain name."""
     found: dict[str, dict[str, object]] = {}
     if _engine.engine() != "native":
         return found
-    for part in parts.all_parts():
+    for part in _parts.all_parts():
         if (
             part.group != "loop"
             or "." in part.attribute
@@ -69,7 +35,7 @@ def _replacements() -> dict[str, dict[str, object]]:
         ):
             continue
         ours = part.ours(vars(place[0])[part.attribute])
-        if ours is not parts.MISSING:
+        if ours is not _parts.MISSING:
             found.setdefault(part.module, {})[part.attribute] = ours
     return found
 
@@ -89,11 +55,15 @@ def _fill(space: dict[str, _Any]) -> None:
     }
     space.update({name: value for name, value in vars(_standard).items() if name not in own})
     ours = _replacements()
-    ours.setdefault("asyncio", {}).update(run=runners.run, new_event_loop=new_event_loop, get_event_loop=get_event_loop)
-    ours.setdefault("asyncio.events", {}).update(new_event_loop=new_event_loop, get_event_loop=get_event_loop)
-    ours.setdefault("asyncio.runners", {}).update(run=runners.run)
+    ours.setdefault("asyncio", {}).update(
+        run=_runners.run, new_event_loop=_runners.new_event_loop, get_event_loop=_runners.get_event_loop
+    )
+    ours.setdefault("asyncio.events", {}).update(
+        new_event_loop=_runners.new_event_loop, get_event_loop=_runners.get_event_loop
+    )
+    ours.setdefault("asyncio.runners", {}).update(run=_runners.run)
     if hasattr(_standard, "Runner"):
-        ours["asyncio"]["Runner"] = ours["asyncio.runners"]["Runner"] = runners.Runner
+        ours["asyncio"]["Runner"] = ours["asyncio.runners"]["Runner"] = _runners.Runner
     for module, names in ours.items():
         if module == "asyncio":
             space.update(names)
@@ -116,7 +86,7 @@ def _shadow(module: _ModuleType, name: str, names: dict[str, object]) -> _Module
 _fill(globals())
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> _Any:
     try:
         return getattr(_standard, name)
     except AttributeError:

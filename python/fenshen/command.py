@@ -22,9 +22,11 @@ commands:
 `fenshen run --help` tells the options of a run.
 """
 
-_RUN_ABOUT = r"""\ Run a Python program as `python` would, with fenshen's engine under the standard library's names.
-Options stand before the program; everything after it belongs to the program. Python's own options may stand there
-too: -u, -O, -W error, -X dev, -I and the like.
+_RUN_ABOUT = """\
+Run a Python program as `python` would, with fenshen's engine under the standard library's names.
+
+Options stand before the program; everything after it belongs to the program. Python's own options
+may stand there too: -u, -O, -W error, -X dev, -I and the like.
 """
 
 _RUN_END = """\
@@ -34,11 +36,10 @@ examples:
   fenshen run -X dev -c 'import asyncio; print(asyncio.Queue)'
 
 environment:
-  FENSHEN=1            do the same for a `python` that cannot be renamed (gunicorn, Celery, systemd);
-                       options as words: FENSHEN=no-threads,deadlock=report
-  FENSHEN_QUIET=1      print nothing about what fenshen notices
-  FENSHEN_ENGINE=stdlib
-                       run on the standard library's own types
+  FENSHEN=1              do the same for a `python` that cannot be renamed (gunicorn, Celery, systemd);
+                         options are words: FENSHEN=no-threads,deadlock=report
+  FENSHEN_QUIET=1        print nothing about what fenshen notices
+  FENSHEN_ENGINE=stdlib  run on the standard library's own types
 """
 
 
@@ -85,6 +86,16 @@ def _flag(word: str, following: list[str]) -> int:
     return 1
 
 
+def _before_target(word: str) -> int:
+    """Where -m or -c starts in a word of one-letter options that ends in one of them; 0 if there is none."""
+    for at, letter in enumerate(word[1:], 1):
+        if letter in "mc":
+            return at
+        if letter not in _FLAGS_ALONE:
+            break
+    return 0
+
+
 def split(words: list[str]) -> tuple[list[str], list[str], list[str]]:
     """Our options, the interpreter's flags, and the program with its arguments, from the words after `run`."""
     ours: list[str] = []
@@ -98,6 +109,10 @@ def split(words: list[str]) -> tuple[list[str], list[str], list[str]]:
             break
         if word[:2] in ("-m", "-c"):
             return ours, flags, [word[:2], *([word[2:]] if word[2:] else []), *rest[1:]]
+        if (at := _before_target(word)) > 1:  # -um module, -Oc code
+            flags.append(word[:at])
+            rest[0] = "-" + word[at:]
+            continue
         count = _flag(word, rest[1:])
         taken = count or (2 if word in _LONG_WITH_VALUE else 1)
         (flags if count else ours).extend(rest[:taken])

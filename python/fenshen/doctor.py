@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import fenshen
 from fenshen import _engine, _hook, installing
+from fenshen._options import GROUPS, current
 
 _EPOLL_PWAIT2 = 441  # the same number on x86-64 and aarch64
 
@@ -37,7 +38,9 @@ def _epoll() -> str:
 
 
 def _proc() -> str:
-    return "" if os.path.isdir("/proc/self/task") else "no /proc: a stalled program is reported, never raised as an error"
+    return (
+        "" if os.path.isdir("/proc/self/task") else "no /proc: a stalled program is reported, never raised as an error"
+    )
 
 
 def _files() -> str:
@@ -90,14 +93,16 @@ def _names() -> list[tuple[str, str, str]]:
     import asyncio  # noqa: F401
 
     now = {part.shown: ours for part, ours in installing.installed()}
-    before = {name: getattr(installing.current, name) for name in ("loop", "threads", "processes")}
-    installing.install()
+    before = {name: getattr(current, name) for name in GROUPS}
+    if _engine.engine() == "native":
+        installing.install()
     then = {part.shown: (part.source, ours) for part, ours in installing.installed()}
     installing.uninstall(**{name: not was for name, was in before.items()})
     rows = []
     for name, (source, ours) in then.items():
         present = "fenshen" if now.get(name) else "standard library"
         rows.append((str(name), source.replace(":", ".") if ours else "standard library", present))
+    rows.append(("everything else", "standard library", "standard library"))
     return rows
 
 

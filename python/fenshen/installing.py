@@ -71,26 +71,37 @@ def _put_in_all(triggers: set[str]) -> list[_Change]:
             raise
 
 
+# Ours that import asyncio themselves: while one of them is half way, nothing can be taken from it.
+_OWN = ("fenshen._fenshen", "fenshen.loop")
+
+
+def _half_way(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return getattr(spec, "_initializing", False)
+
+
 def _imported(name: str) -> None:
-    """A module with rows in the table has just been imported. An import never fails because of us."""
+    """A module of the table, or one of ours, has just been imported. An import never fails because of us."""
+    if any(_half_way(own) for own in _OWN if own != name):
+        return  # that one will be whole in a moment, and then it is all caught up
     try:
-        _put_in_all({name})
+        _put_in_all(_loaded() if name in _OWN else {name})
     except Exception as e:
         _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
 
 
-_finder = Finder(set(), _imported)
+_finder = Finder(set(_OWN), _imported)
 
 
 def _watch_imports() -> None:
     _finder.names.update(parts.triggers())
     if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _finder)
 
 
 def _loaded() -> set[str]:
     """The modules of the table that are imported and whole."""
-    return {name for name in parts.triggers() if name in sys.modules}
+    return {name for name in parts.triggers() if name in sys.modules and not _half_way(name)}
 
 
 def begin(text: str) -> None:
@@ -134,6 +145,8 @@ def install(*, loop: bool = True, threads: bool = True, processes: bool = True, 
     if deadlock is not None and deadlock not in DEADLOCK:
         raise ValueError(f"deadlock must be one of {', '.join(map(repr, DEADLOCK))}, not {deadlock!r}")
     with _lock:
+        before = Options()
+        before.set(current)
         for name, wanted in zip(GROUPS, (loop, threads, processes), strict=True):
             if wanted:
                 setattr(current, name, True)
@@ -144,8 +157,12 @@ def install(*, loop: bool = True, threads: bool = True, processes: bool = True, 
         if _engine.engine() != "native":
             _engine.say_stdlib()
             return
+        try:
+            changes = _put_in_all(_loaded())
+        except BaseException:
+            current.set(before)
+            raise
         _watch_imports()
-        changes = _put_in_all(_loaded())
     _warn_of_taken(changes)
 
 
@@ -166,7 +183,7 @@ def uninstall(*, loop: bool = True, threads: bool = True, processes: bool = True
         if not current.any():
             current.set(Options())
             if _finder in sys.meta_path:
-                sys.meta_path.remove(_finder)  # type: ignore[arg-type]
+                sys.meta_path.remove(_finder)
 
 
 def installed() -> list[tuple[parts.Part, bool]]:
@@ -188,7 +205,10 @@ def _taken(originals: dict[int, str]) -> dict[str, set[str]]:
         root = name.partition(".")[0]
         if root == "fenshen" or (root != "__main__" and root in sys.stdlib_module_names):
             continue
-        space = getattr(module, "__dict__", None)
+        try:
+            space = object.__getattribute__(module, "__dict__")  # a lazy module must not be woken up by this look
+        except AttributeError:
+            continue
         held = (
             {originals[id(value)] for value in list(space.values()) if id(value) in originals}
             if type(space) is dict

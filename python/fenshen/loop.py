@@ -10,8 +10,9 @@ import os
 import socket
 import sys
 import threading
+import warnings
 import weakref
-from asyncio import base_events, events
+from asyncio import base_events, events, unix_events
 from asyncio.log import logger
 from typing import Any
 
@@ -52,6 +53,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         # Not asyncio's own: that would open a selector and a socket pair, which this loop has no use for.
         self._default_executor = None
+        self._old_agen_hooks: Any = None
         self._exception_handler = None
         self._executor_shutdown_called = False
         self._asyncgens = weakref.WeakSet()
@@ -63,6 +65,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._unix_server_sockets: dict[Any, Any] = {}
         self._ssock = self._csock = None
         self._internal_fds = 0
+        self._selector: _Selector | None = _Selector(self)
         self._debug = coroutine_debug()
 
     # -- Running ------------------------------------------------------------------------------------------------------
@@ -72,21 +75,36 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
 
         Raises RuntimeError if this loop or another one already runs in this thread, or if it is closed.
         """
+        self._run_forever_setup()
+        try:
+            self._run()
+        finally:
+            self._run_forever_cleanup()
+
+    def _run_forever_setup(self) -> None:
+        """What comes before the first turn; a program that turns the loop itself (by `_run_once`) calls it too."""
         self._check_closed()
         self._check_running()
         self._set_coroutine_origin_tracking(self._debug)
-        hooks = sys.get_asyncgen_hooks()
-        try:
-            self._thread_id = threading.get_ident()
-            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
-            events._set_running_loop(self)
-            self._run()
-        finally:
-            self._stopping = False
-            self._thread_id = None
-            events._set_running_loop(None)
-            self._set_coroutine_origin_tracking(False)
-            sys.set_asyncgen_hooks(*hooks)
+        self._old_agen_hooks = sys.get_asyncgen_hooks()
+        self._thread_id = threading.get_ident()
+        sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+        events._set_running_loop(self)
+
+    def _run_forever_cleanup(self) -> None:
+        """What comes after the last turn."""
+        self._stopping = False
+        self._thread_id = None
+        events._set_running_loop(None)
+        self._set_coroutine_origin_tracking(False)
+        if self._old_agen_hooks is not None:
+            sys.set_asyncgen_hooks(*self._old_agen_hooks)
+            self._old_agen_hooks = None
+
+    def _run_once(self) -> None:
+        """One turn."""
+        self._stopping = True
+        self._run()
 
     def _check_running(self) -> None:
         if self.is_running():
@@ -111,6 +129,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             self._drop_signal_handlers()
         self._close_self_pipe()
         self._close()
+        self._selector = None
         self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:
@@ -146,17 +165,13 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._internal_fds -= 1
 
     def _drop_signal_handlers(self) -> None:
-        if sys.is_finalizing():
+        if unix_events.sys.is_finalizing():
+            message = f"Closing the loop {self!r} on interpreter shutdown stage, skipping signal handlers removal"
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=3)
             self._signal_handlers.clear()
             return
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
-
-    # -- What asyncio's own transports look at ------------------------------------------------------------------------
-
-    @property
-    def _selector(self) -> _Selector:
-        return _Selector(self)
 
 
 def coroutine_debug() -> bool:

@@ -105,15 +105,9 @@ def _add_asyncio() -> None:
             shown="asyncio.EventLoop" if module == "asyncio" else None,
         )
     # The default policy's own hook for its loop class: no policy is made, set or replaced, so a program's own policy
-    # stays what it is and nothing deprecated is called. The second name is that of 3.14.
-    for policy in ("_UnixDefaultEventLoopPolicy", "_DefaultEventLoopPolicy"):
-        add(
-            "loop",
-            "asyncio.unix_events",
-            f"{policy}._loop_factory",
-            "fenshen.loop:EventLoop",
-            shown="asyncio.new_event_loop",
-        )
+    # stays what it is and nothing deprecated is called.
+    policy = "_UnixDefaultEventLoopPolicy._loop_factory"
+    add("loop", "asyncio.unix_events", policy, "fenshen.loop:EventLoop", shown="asyncio.new_event_loop")
 
 
 _add_asyncio()

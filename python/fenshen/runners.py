@@ -25,6 +25,30 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def get_event_loop() -> asyncio.AbstractEventLoop:
+    """`asyncio.get_event_loop`: the running or the current loop; where asyncio would make one, it is one of ours."""
+    running = asyncio._get_running_loop()
+    if running is not None:
+        return running
+    with _DefaultPolicy():
+        return asyncio.get_event_loop()
+
+
+class _DefaultPolicy:
+    """While it lasts, the default policy makes our loops; a policy that the program has chosen is left alone."""
+
+    def __enter__(self) -> None:
+        policy: Any = getattr(asyncio.events, "_get_event_loop_policy", asyncio.events.get_event_loop_policy)()
+        default = getattr(sys.modules.get("asyncio.unix_events"), "_UnixDefaultEventLoopPolicy", None)
+        self._policy = policy if type(policy) is default and "_loop_factory" not in vars(policy) else None
+        if self._policy is not None:
+            self._policy._loop_factory = new_event_loop
+
+    def __exit__(self, *_: object) -> None:
+        if self._policy is not None:
+            del self._policy._loop_factory
+
+
 if sys.version_info >= (3, 11):
     _Base = asyncio.Runner
 else:
@@ -38,6 +62,8 @@ class Runner(_Base):  # type: ignore[misc,unused-ignore]
     makes the loop (None, the default: `fenshen.new_event_loop`, and the loop is then also the thread's current one,
     as with `asyncio.Runner`).
     """
+
+    _set_event_loop: bool
 
     def __init__(self, *, debug: bool | None = None, loop_factory: LoopFactory | None = None) -> None:
         super().__init__(debug=debug, loop_factory=self._make if loop_factory is None else loop_factory)

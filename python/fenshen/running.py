@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fenshen import _hook
+from fenshen import _engine, _hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def run(text: str, flags: list[str], target: list[str], *, own_process: bool) ->
     `text` is what to install (see `_options`), `flags` are interpreter options for the program; `own_process` tells
     whether this process is the command `fenshen` and nothing else, and so may be replaced.
     """
+    if _engine.told_stdlib():
+        text += ",child"  # FENSHEN=1 has told it already, in the launcher
     command = _interpreter() if own_process and os.name == "posix" else None
     if command is not None and not _observed():
         if _hook.present():
@@ -157,12 +159,10 @@ def _script(target: list[str], main: ModuleType) -> None:
     main.__dict__.update(__file__=path, __cached__=None, __loader__=kind("__main__", path))
     try:
         with open(path, "rb") as file:
-            code = pkgutil.read_code(file) if compiled else None  # type: ignore[attr-defined]
+            code = pkgutil.read_code(file) if compiled else None
             source = b"" if compiled else file.read()
     except OSError as e:
-        sys.stderr.write(
-            f"{sys.executable}: can't open file {path!r}: [Errno {e.errno}] {e.strerror}\n"
-        )
+        sys.stderr.write(f"{sys.executable}: can't open file {path!r}: [Errno {e.errno}] {e.strerror}\n")
         raise SystemExit(2) from None
     exec(code or _compiled(source, path), main.__dict__)
 

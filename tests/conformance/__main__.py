@@ -1,6 +1,6 @@
 """`python -m tests.conformance [selector ...] [--peer P] [--list-failures]`: counts, and what failed.
 
-A selector is a module, or a part of one: `test_tasks`, `test_events.HandleTests`, `test_queues.QueueGetTests.test_order`.
+A selector is a module, a class or a test: `test_tasks`, `test_events.HandleTests`, `test_tasks.SleepTests.test_sleep`.
 """
 
 from __future__ import annotations

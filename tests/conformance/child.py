@@ -1,13 +1,16 @@
 """Runs tests of one module in this process and streams one JSON line for each start and each end of a test.
 
 Started by `runner.py` with one argument, a JSON object: `module`, `peer`, `fd` (where the lines go), `after` (the id of
-the last test that an earlier process began, or an empty string) and `only` (the ids to run, or null for all).
+the last test that an earlier process began, or an empty string), `only` (the ids to run, or null for all) and
+`folder` (more modules than CPython's, for the runner's own tests, or null).
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import faulthandler
+import importlib
 import json
 import os
 import signal
@@ -52,6 +55,8 @@ class StreamingResult(unittest.TestResult):
         super().stopTest(test)
         self._inside = False
         self._end(test)
+        if self._outcome == "failed":  # it may have left its loop "running": every test after it would fail too
+            asyncio._set_running_loop(None)
 
     def _end(self, test: unittest.TestCase) -> None:
         seconds = time.monotonic() - self._began
@@ -101,6 +106,8 @@ def main() -> None:
     os.set_inheritable(job["fd"], False)
     loop_cls = put_in(job["peer"])
     try:
+        if job["folder"]:
+            importlib.import_module("test.test_asyncio").__path__.append(job["folder"])
         tests = load(job["module"], job["peer"], loop_cls)
     except unittest.SkipTest as skipped:
         result.say(event="done", skipped=str(skipped))
@@ -109,7 +116,7 @@ def main() -> None:
         tests = tests[[test_id(test) for test in tests].index(job["after"]) + 1 :]
     if job["only"] is not None:
         wanted = set(job["only"])
-        tests = [test for test in tests if test_id(test) in wanted]
+        tests = [test for test in tests if {test_id(test), test_id(test).rpartition(".")[0]} & wanted]
     unittest.TestSuite(tests).run(result)
     result.say(event="done")
 

@@ -1,8 +1,8 @@
 """How ours takes the standard library's place before one of CPython's test modules is loaded.
 
-CPython tests its two forms of each type, `_CTask` and `_PyTask`, by name. The C form's names are pointed at ours, and so
-are the public ones; the Python form's are left alone, since it is the standard library's and mixing with it is part of
-what is tested.
+CPython tests its two forms of each type, `_CTask` and `_PyTask`, by name. The C form's names are pointed at ours, and
+so are the public ones; the Python form's are left alone, since it is the standard library's and mixing with it is part
+of what is tested.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import asyncio.base_events
 import asyncio.events
-import contextlib
 import importlib
 import sys
 import unittest
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
-PEERS = ("fenshen", "asyncio", "uvloop", "rloop")
+PEERS = ("fenshen", "fenshen-loop", "asyncio", "uvloop", "rloop")
+"""`fenshen-loop` is our loop without `install()`: `asyncio.Task` is the standard library's, `create_task` makes ours."""
 
 # Classes that build every loop, task and future they use from the pure-Python types, or replace asyncio's functions by
 # the pure-Python ones: they would say the same whatever is put in.
@@ -47,6 +48,7 @@ def loop_class(peer: str) -> type[asyncio.AbstractEventLoop]:
     """
     module, name = {
         "fenshen": ("fenshen", "EventLoop"),
+        "fenshen-loop": ("fenshen", "EventLoop"),
         "asyncio": ("asyncio", "SelectorEventLoop"),
         "uvloop": ("uvloop", "Loop"),
         "rloop": ("rloop", "RLoop"),
@@ -70,27 +72,22 @@ def put_in(peer: str) -> type[asyncio.AbstractEventLoop]:
 
 
 def _put_types_in() -> None:
-    """What `install` puts in, and what it does not: the C form's second names, and the handles."""
+    """What `install` puts in, and the C form's second names."""
     fenshen = importlib.import_module("fenshen")
     if fenshen.engine != "native":
         raise ImportError("fenshen's native module does not load here")
     fenshen.install(loop=True, threads=False, processes=False)
-    native = importlib.import_module("fenshen._fenshen")
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
-    # asyncio.events keeps its own: asyncio's loops, which are among those that ours is mixed with, make theirs there.
-    for name in ("Handle", "TimerHandle"):
-        with contextlib.suppress(TypeError):
-            getattr(native, name)(print, (), None) if name == "Handle" else native.TimerHandle(0, print, (), None)
-            setattr(asyncio, name, getattr(native, name))
-    import fenshen.loop as L; P = L.EventLoop._selector
-    if isinstance(P, property): L.EventLoop._selector = property(lambda s: s.__dict__.get("_sel") or P.fget(s), lambda s, v: s.__dict__.__setitem__("_sel", v))
 
 
 def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
     asyncio.SelectorEventLoop = asyncio.BaseEventLoop = loop_cls  # type: ignore[misc, assignment]
     if hasattr(asyncio, "EventLoop"):  # 3.13+
-        asyncio.EventLoop = loop_cls  # type: ignore[misc, assignment]
+        asyncio.EventLoop = loop_cls
+    own = getattr(loop_cls, "_run_once", None)
+    if own is None or own is asyncio.base_events.BaseEventLoop._run_once:  # type: ignore[attr-defined]
+        loop_cls._run_once = _run_once  # type: ignore[attr-defined]
     if not hasattr(loop_cls, "_default_executor"):  # every tear-down reads it: without it a peer would fail all
         loop_cls._default_executor = None  # type: ignore[attr-defined]
     # `set_event_loop_policy(None)`, which most modules call as they end, looks this name up again.
@@ -99,16 +96,39 @@ def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
     setattr(asyncio, name, type(stock.__name__, (stock,), {"_loop_factory": loop_cls}))
 
 
+def _run_once(loop: asyncio.AbstractEventLoop) -> None:
+    """One turn by public means, for the many tests of public behaviour that take a turn by asyncio's private method."""
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+class _BaseEvents(ModuleType):
+    """`asyncio.base_events` as test_base_events sees it: the BaseEventLoop that it makes is ours.
+
+    Elsewhere that name means asyncio's own class: a base of test_asyncio's TestLoop, and a place to patch methods.
+    """
+
+    def __init__(self, loop_cls: type[asyncio.AbstractEventLoop]) -> None:
+        super().__init__("asyncio.base_events")
+        self.BaseEventLoop = loop_cls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio.base_events, name)
+
+
 def load(module_name: str, peer: str, loop_cls: type[asyncio.AbstractEventLoop]) -> list[unittest.TestCase]:
     """The tests of one module of `test.test_asyncio`, in the order of `unittest`, less those that do not speak of us.
 
     Raises:
         unittest.SkipTest: the module does not run on this machine.
     """
-    importlib.import_module("test.test_asyncio.utils")  # its TestLoop overrides _run_once: it stays asyncio's
-    if peer != "asyncio":
-        asyncio.base_events.BaseEventLoop = loop_cls  # type: ignore[misc, assignment]
     module = importlib.import_module(f"test.test_asyncio.{module_name}")
+    if peer != "asyncio" and module_name == "test_base_events":
+        module.base_events = _BaseEvents(loop_cls)  # type: ignore[attr-defined]
+    if peer == "fenshen" and module_name == "test_events":
+        # Only where they are made by hand: asyncio's code makes its own handles, and elsewhere asks for their type.
+        native = importlib.import_module("fenshen._fenshen")
+        asyncio.Handle, asyncio.TimerHandle = native.Handle, native.TimerHandle  # type: ignore[misc]
     for name in (*SELECTOR_VARIANTS, *PURE_PYTHON.get(module_name, ())):
         if name in SELECTOR_VARIANTS and not hasattr(module, KEPT_VARIANT):
             continue

@@ -1,4 +1,4 @@
-"""The parent: one process a module, a watchdog over it, and a fresh process for what is left after a hang or a crash."""
+"""The parent: a process for each module, a watchdog over it, and a fresh process for what a hang or a crash left."""
 
 from __future__ import annotations
 
@@ -180,40 +180,50 @@ def _run_process(run: Run, job: dict[str, Any]) -> str | None:
             printed = process.end()
     if done and not fate:
         return None
-    fate = fate or f"the process died, status {process.child.returncode}"
+    fate = fate or f"the process died, status {process.child.returncode}: {(printed.splitlines() or ['silently'])[-1]}"
     name = current or f"{run.module} (outside any test, after {last or 'its start'})"
     run.outcomes[name] = Outcome(name, "failed", f"{printed}\n{fate}", SILENCE if "hung" in fate else 0.0)
     return last if last != job["after"] else None
 
 
-def run_once(module: str, peer: str, only: Sequence[str] | None = None) -> Run:
-    """Run a module's tests, or only some of them; after a hang or a crash a new process goes on with the rest."""
+def run_once(module: str, peer: str, only: Sequence[str] | None = None, folder: str | None = None) -> Run:
+    """Run a module's tests, or only some of them; after a hang or a crash a new process goes on with the rest.
+
+    `only` names tests, or classes by their first part: `test_events.HandleTests`. `folder` holds modules that CPython
+    hasn't.
+    """
     run = Run(module, peer)
     began = time.monotonic()
     last: str | None = ""
     while last is not None:
-        last = _run_process(run, {"module": module, "peer": peer, "only": only, "after": last})
+        last = _run_process(run, {"module": module, "peer": peer, "only": only, "after": last, "folder": folder})
     run.seconds = time.monotonic() - began
     return run
 
 
-def run_module(module: str, peer: str, only: Sequence[str] | None = None, expected: Sequence[str] = ()) -> Run:
+def run_module(
+    module: str,
+    peer: str,
+    only: Sequence[str] | None = None,
+    expected: Sequence[str] = (),
+    folder: str | None = None,
+) -> Run:
     """As `run_once`, then give each failure that is not `expected` a second chance in a fresh process.
 
     What fails twice is tried under the standard library's loop: if that fails too, the machine is to blame.
     """
-    run = run_once(module, peer, only)
+    run = run_once(module, peer, only, folder)
     failed = [each.id for each in run.ended("failed") if each.id not in expected and " (" not in each.id]
     if not failed:
         return run
-    again = run_once(module, peer, failed)
+    again = run_once(module, peer, failed, folder)
     for name, outcome in again.outcomes.items():
         if outcome.outcome == "passed":
             outcome.retried = True
             run.outcomes[name] = outcome
     still = [name for name in failed if run.outcomes[name].outcome == "failed"]
     if still and peer != "asyncio":
-        for name in (each.id for each in run_once(module, "asyncio", still).ended("failed")):
+        for name in (each.id for each in run_once(module, "asyncio", still, folder).ended("failed")):
             if name in run.outcomes:
                 run.outcomes[name].environment = True
     run.seconds += again.seconds

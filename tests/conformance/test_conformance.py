@@ -16,7 +16,7 @@ MODULES = runner.modules()
 def run_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], runner.Run]]:
     """The run of a module; all that the session has selected are started at once, two at a time."""
     wanted = [
-        item.callspec.params["module"]
+        str(item.callspec.params["module"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == "test_conformance"
     ]

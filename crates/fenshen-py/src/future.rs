@@ -156,6 +156,14 @@ pub(crate) unsafe fn alive(f: *mut Future) -> Res<()> {
     Ok(())
 }
 
+/// Like [`alive`], with the exception that `result()` and `exception()` raise.
+pub(crate) unsafe fn has_state(f: *mut Future) -> Res<()> {
+    if (*f).event_loop.is_none() {
+        return invalid_state("Future object is not initialized.");
+    }
+    Ok(())
+}
+
 #[cold]
 unsafe fn invalid_state<T>(message: &str) -> Res<T> {
     raise(asyncio().invalid_state_error.ptr(), message)

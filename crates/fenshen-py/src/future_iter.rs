@@ -113,6 +113,10 @@ pub(crate) unsafe fn thrown(args: &[*mut PyObject]) -> Res<Obj> {
     let Some(&kind) = args.first() else {
         return crate::errors::type_error("throw expected at least 1 argument, got 0");
     };
+    if cfg!(Py_3_12) && args.len() > 1 {
+        let message = c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
+        crate::object::done(ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, message.as_ptr(), 1))?;
+    }
     let value = args.get(1).map_or(ptr::null_mut(), |v| crate::object::not_none(*v));
     let tb = args.get(2).map_or(ptr::null_mut(), |v| crate::object::not_none(*v));
     if !tb.is_null() && ffi::PyTraceBack_Check(tb) == 0 {

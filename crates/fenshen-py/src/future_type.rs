@@ -39,11 +39,11 @@ unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut
 }
 
 no_args!(result, |f: Future| {
-    alive(f)?;
+    future::has_state(f)?;
     future::get_result(f)
 });
 no_args!(exception, |f: Future| {
-    alive(f)?;
+    future::has_state(f)?;
     future::get_exception(f)
 });
 one_arg!(set_result, |f: Future, value| {

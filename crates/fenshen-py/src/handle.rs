@@ -10,12 +10,15 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use crate::args::{Signature, sort_call};
 use crate::errors::{ends_loop, entry, restore, take};
 use crate::event_loop::Loop;
 use crate::kinds;
 use crate::methods::{getter, no_args};
-use crate::names::{asyncio, support};
-use crate::object::{Obj, Raised, Res, boolean, call, clear, done, none, ptr_or_null};
+use crate::names::{asyncio, names, support};
+use crate::object::{
+    Obj, Raised, Res, boolean, call, call_method, clear, done, none, not_none, ptr_or_null, set,
+};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of both types. The callback and its arguments follow it, in `ob_size` slots: the place before the
@@ -27,13 +30,19 @@ pub(crate) struct Handle {
     pub(crate) event_loop: Option<Obj>,
     pub(crate) context: Option<Obj>,
     pub(crate) source_tb: Option<Obj>,
-    /// For a timer: when it is due, in seconds of `loop.time()`.
+    /// How it showed itself before it was cancelled, in debug mode.
+    shown: Option<Obj>,
+    /// For a timer: when it is due, in seconds of `loop.time()`,
     pub(crate) when: f64,
+    /// and as it was given, if not as a float.
+    when_given: Option<Obj>,
     pub(crate) cancelled: bool,
     /// For a timer: it lies in the loop's heap.
     pub(crate) scheduled: bool,
     /// It runs whenever its file is ready, not once.
     pub(crate) repeats: bool,
+    /// It lies on the ring: a file that is ready twice before its handle has run is ready once.
+    pub(crate) queued: bool,
     running: bool,
     slots: [*mut PyObject; 0],
 }
@@ -42,6 +51,18 @@ pub(crate) struct Handle {
 pub(crate) unsafe fn new(
     ty: *mut PyTypeObject,
     core: *mut Loop,
+    callback: *mut PyObject,
+    args: &[*mut PyObject],
+    context: *mut PyObject,
+) -> Res<*mut Handle> {
+    let h = allocate(ty, core.cast(), callback, args, context)?;
+    if (*core).debug { note_source(h) } else { Ok(h) }
+}
+
+#[inline(always)]
+unsafe fn allocate(
+    ty: *mut PyTypeObject,
+    event_loop: *mut PyObject,
     callback: *mut PyObject,
     args: &[*mut PyObject],
     context: *mut PyObject,
@@ -59,13 +80,16 @@ pub(crate) unsafe fn new(
     }
     ffi::PyObject_InitVar(h.cast(), ty, count as ffi::Py_ssize_t);
     (*h).weakrefs = ptr::null_mut();
-    ptr::write(&raw mut (*h).event_loop, Some(Obj::from(core.cast())));
+    ptr::write(&raw mut (*h).event_loop, Some(Obj::from(event_loop)));
     ptr::write(&raw mut (*h).context, Some(context));
     ptr::write(&raw mut (*h).source_tb, None);
+    ptr::write(&raw mut (*h).shown, None);
     (*h).when = 0.0;
+    ptr::write(&raw mut (*h).when_given, None);
     (*h).cancelled = false;
     (*h).scheduled = false;
     (*h).repeats = false;
+    (*h).queued = false;
     (*h).running = false;
     let slots = slots(h);
     ffi::Py_INCREF(callback);
@@ -74,16 +98,66 @@ pub(crate) unsafe fn new(
         ffi::Py_INCREF(arg);
         *slots.add(i + 1) = arg;
     }
-    if (*core).debug {
-        match call(asyncio().extract_stack.ptr(), &[]) {
-            Ok(stack) => (*h).source_tb = Some(stack),
-            Err(e) => {
-                ffi::Py_DECREF(h.cast());
-                return Err(e);
-            }
+    Ok(h)
+}
+
+/// Remembers where it was made, as asyncio does in debug mode.
+#[cold]
+unsafe fn note_source(h: *mut Handle) -> Res<*mut Handle> {
+    match call(asyncio().extract_stack.ptr(), &[]) {
+        Ok(stack) => {
+            (*h).source_tb = Some(stack);
+            Ok(h)
+        }
+        Err(e) => {
+            ffi::Py_DECREF(h.cast());
+            Err(e)
         }
     }
-    Ok(h)
+}
+
+/// `Handle(callback, args, loop, context=None)`, and the same after `when` for a timer: on any loop.
+unsafe fn from_python(ty: *mut PyTypeObject, given: [*mut PyObject; 5]) -> Res<Obj> {
+    let [when, callback, args, event_loop, context] = given;
+    let list = Obj::new(ffi::PySequence_Tuple(args))?;
+    let args: Vec<*mut PyObject> =
+        (0..ffi::PyTuple_Size(list.ptr())).map(|i| ffi::PyTuple_GetItem(list.ptr(), i)).collect();
+    let context = if context.is_null() { context } else { not_none(context) };
+    let h = allocate(ty, event_loop, callback, &args, context)?;
+    let made = Obj::steal(h.cast());
+    if !when.is_null() {
+        set_when(h, when)?;
+    }
+    if is_debugging(event_loop)? {
+        (*h).source_tb = Some(call(asyncio().extract_stack.ptr(), &[])?);
+    }
+    Ok(made)
+}
+
+/// Sets a timer's time from any real number.
+pub(crate) unsafe fn set_when(h: *mut Handle, when: *mut PyObject) -> Res<()> {
+    (*h).when = ffi::PyFloat_AsDouble(when);
+    if (*h).when == -1.0 && !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    if ffi::PyFloat_CheckExact(when) == 0 {
+        (*h).when_given = Some(Obj::from(when));
+    }
+    Ok(())
+}
+
+unsafe fn get_when_object(h: *mut Handle) -> Res<Obj> {
+    match &(*h).when_given {
+        Some(given) => Ok(given.again()),
+        None => Obj::new(ffi::PyFloat_FromDouble((*h).when)),
+    }
+}
+
+unsafe fn is_debugging(event_loop: *mut PyObject) -> Res<bool> {
+    let answer = call_method(&names().get_debug, &[event_loop])?;
+    let truth = ffi::PyObject_IsTrue(answer.ptr());
+    done(truth)?;
+    Ok(truth != 0)
 }
 
 #[inline(always)]
@@ -120,19 +194,18 @@ pub(crate) unsafe fn cancel(h: *mut Handle) {
         return;
     }
     (*h).cancelled = true;
-    if let Some(event_loop) = &(*h).event_loop {
-        let core: *mut Loop = event_loop.ptr().cast();
-        if (*core).debug && (*h).source_tb.is_some() {
-            // asyncio keeps the text for debugging: the callback is gone in a moment.
-            if let Ok(shown) = Obj::new(ffi::PyObject_Repr(h.cast())) {
-                (*h).source_tb = Some(shown);
-            } else {
-                ffi::PyErr_Clear();
-            }
+    if (*h).source_tb.is_some() {
+        // asyncio keeps the text for debugging: the callback is gone in a moment.
+        match Obj::new(ffi::PyObject_Repr(h.cast())) {
+            Ok(shown) => set(&mut (*h).shown, Some(shown)),
+            Err(Raised) => ffi::PyErr_Clear(),
         }
-        if (*h).scheduled {
-            Loop::timer_cancelled(core);
-        }
+    }
+    if (*h).scheduled
+        && let Some(event_loop) = &(*h).event_loop
+    {
+        // Only a loop of ours sets that.
+        Loop::timer_cancelled(event_loop.ptr().cast());
     }
     if !(*h).running {
         empty(h);
@@ -142,6 +215,7 @@ pub(crate) unsafe fn cancel(h: *mut Handle) {
 /// Runs the callback in its context. What it raises goes to the loop's exception handler; an error is only what
 /// must end the loop.
 pub(crate) unsafe fn run(h: *mut Handle) -> Res<()> {
+    (*h).queued = false;
     if (*h).cancelled || (*slots(h)).is_null() {
         return Ok(());
     }
@@ -205,14 +279,45 @@ pub(crate) unsafe fn traverse_owned(h: *mut Handle, visitor: ffi::visitproc, arg
     }
 }
 
+const NEW: Signature<4> = Signature {
+    func: "Handle",
+    names: [c"callback", c"args", c"loop", c"context"],
+    positional: 4,
+    required: 3,
+};
+const NEW_TIMER: Signature<5> = Signature {
+    func: "TimerHandle",
+    names: [c"when", c"callback", c"args", c"loop", c"context"],
+    positional: 5,
+    required: 4,
+};
+
+unsafe extern "C" fn py_new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    entry(|| {
+        let [callback, args, event_loop, context] = sort_call(&NEW, args, kwargs)?;
+        from_python(ty, [ptr::null_mut(), callback, args, event_loop, context])
+    })
+}
+
+unsafe extern "C" fn py_new_timer(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    entry(|| from_python(ty, sort_call(&NEW_TIMER, args, kwargs)?))
+}
+
 no_args!(py_cancel, |h: Handle| {
+    if !(*h).cancelled
+        && ffi::Py_TYPE(h.cast()) == kinds::timer_handle()
+        && let Some(event_loop) = Obj::from_opt(ptr_or_null(&(*h).event_loop))
+        && crate::event_loop::native(event_loop.ptr()).is_null()
+    {
+        call_method(&names().timer_handle_cancelled, &[event_loop.ptr(), h.cast()])?;
+    }
     cancel(h);
     Ok(none())
 });
 no_args!(py_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
 no_args!(py_run, |h: Handle| run(h).map(|()| none()));
 no_args!(get_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
-no_args!(when, |h: Handle| Obj::new(ffi::PyFloat_FromDouble((*h).when)));
+no_args!(when, |h: Handle| get_when_object(h));
 
 getter!(get_callback, |h: Handle| Ok(Obj::from_opt(*slots(h)).unwrap_or_else(|| none())));
 getter!(get_args, |h: Handle| {
@@ -232,7 +337,8 @@ getter!(get_scheduled, |h: Handle| Ok(boolean((*h).scheduled)));
 getter!(get_loop, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).event_loop)).unwrap_or_else(|| none())));
 getter!(get_private_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
 getter!(get_source, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).source_tb)).unwrap_or_else(|| none())));
-getter!(get_when, |h: Handle| Obj::new(ffi::PyFloat_FromDouble((*h).when)));
+getter!(get_shown, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).shown)).unwrap_or_else(|| none())));
+getter!(get_when, |h: Handle| get_when_object(h));
 getter!(get_class, |h: Handle| Ok(if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
     asyncio().timer_handle_class.again()
 } else {
@@ -244,7 +350,11 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn hash(this: *mut PyObject) -> ffi::Py_hash_t {
-    (*this.cast::<Handle>()).when.to_bits() as ffi::Py_hash_t & ffi::Py_hash_t::MAX
+    crate::errors::wall(-1, || {
+        let when = get_when_object(this.cast())?;
+        let hash = ffi::PyObject_Hash(when.ptr());
+        if hash == -1 { Err(Raised) } else { Ok(hash) }
+    })
 }
 
 /// Timers order by when they are due; they are equal when everything about them is.
@@ -296,6 +406,8 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     empty(h);
     clear(&mut (*h).event_loop);
     clear(&mut (*h).source_tb);
+    clear(&mut (*h).shown);
+    clear(&mut (*h).when_given);
     free(this);
 }
 
@@ -303,7 +415,6 @@ fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBu
     TypeBuilder::new::<Handle>(name)
         .doc(doc)
         .variable()
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION as u64)
         .weakrefs(offset_of!(Handle, weakrefs))
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
@@ -319,16 +430,20 @@ fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBu
         .property(c"_loop", get_loop, None)
         .property(c"_context", get_private_context, None)
         .property(c"_source_traceback", get_source, None)
+        .property(c"_repr", get_shown, None)
 }
 
 /// Makes `Handle`.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    common(c"fenshen._fenshen.Handle", c"A callback that the loop will run, as asyncio.Handle.").build(None)
+    common(c"fenshen._fenshen.Handle", c"Handle(callback, args, loop, context=None)\n--\n\nA callback that the loop will run, as asyncio.Handle.")
+        .slot(ffi::Py_tp_new, py_new as *mut c_void)
+        .build(None)
 }
 
 /// Makes `TimerHandle`.
 pub(crate) unsafe fn build_timer() -> Res<*mut PyTypeObject> {
-    common(c"fenshen._fenshen.TimerHandle", c"A callback that the loop will run at its time, as asyncio.TimerHandle.")
+    common(c"fenshen._fenshen.TimerHandle", c"TimerHandle(when, callback, args, loop, context=None)\n--\n\nA callback that the loop will run at its time, as asyncio.TimerHandle.")
+        .slot(ffi::Py_tp_new, py_new_timer as *mut c_void)
         .slot(ffi::Py_tp_hash, hash as *mut c_void)
         .slot(ffi::Py_tp_richcompare, compare as *mut c_void)
         .no_args(c"when", when, c"when($self, /)\n--\n\nWhen it is due, in seconds of loop.time().")

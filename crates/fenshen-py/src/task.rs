@@ -93,11 +93,7 @@ pub(crate) unsafe fn begin(t: *mut Task, start: &Start) -> Res<()> {
     if start.eager && loop_is_running(t)? {
         return start_eagerly(t);
     }
-    if let Err(e) = schedule(t) {
-        // A loop that is closed refuses the step: the caller gets the error, and no warning later on.
-        (*t).log_destroy_pending = false;
-        return Err(e);
-    }
+    schedule(t)?;
     registry::link(t);
     Ok(())
 }

@@ -132,6 +132,8 @@ unsafe extern "C" fn gc_clear(this: *mut PyObject) -> c_int {
 unsafe extern "C" fn finalize(this: *mut PyObject) {
     let t: *mut Task = this.cast();
     let f: *mut Future = this.cast();
+    // Whoever keeps it alive from here on keeps a task that nothing will ever run.
+    registry::unlink(t);
     if (*f).state == State::Pending && (*t).log_destroy_pending && (*f).event_loop.is_some() {
         future::say(f, &names().task, "Task was destroyed but it is pending!", None);
     }

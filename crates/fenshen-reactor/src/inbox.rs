@@ -50,7 +50,7 @@ impl<T: Send> Inbox<T> {
 
     /// Adds `value` behind everything that is in the inbox; returns whether it was empty.
     ///
-    /// Any thread may call it. When it returns `false`, an earlier push is still waiting to be drained, and so is the
+    /// Any thread may call it, but no signal handler: it allocates. When it returns `false`, an earlier push is still waiting to be drained, and so is the
     /// wake-up of whoever made it: only a push into an empty inbox needs to wake the loop.
     #[inline]
     pub fn push(&self, value: T) -> bool {

@@ -165,6 +165,23 @@ proptest! {
         both.finish();
     }
 
+    /// One sweep of a heap several levels deep: the first deadline, being the last to fire, keeps the rest out of the run.
+    #[test]
+    fn sweeps(deadlines in prop::collection::vec((deadline(), any::<bool>()), 0..500)) {
+        let mut both = Both::default();
+        both.push(f64::INFINITY);
+        both.push(f64::INFINITY);
+        for (when, cancel) in deadlines {
+            both.push(when);
+            if cancel {
+                both.cancelled.insert(both.pushed - 1);
+                both.timers.note_cancelled();
+            }
+        }
+        both.compact();
+        both.finish();
+    }
+
     #[test]
     fn sorts(deadlines in prop::collection::vec(deadline(), 0..500)) {
         let mut both = Both::default();

@@ -9,6 +9,7 @@ use fenshen_reactor::clock;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::files::Way;
+use super::schedule::When;
 use super::{Loop, os_error};
 use crate::args::{Args, Signature};
 use crate::errors::{entry, raise, type_error, wall};
@@ -16,7 +17,7 @@ use crate::handle::{self, Handle};
 use crate::kinds;
 use crate::methods::{fast, getter, no_args, one_arg, setter};
 use crate::names::{asyncio, support};
-use crate::object::{Obj, Res, boolean, clear, done, none, not_none, ptr_or_null, repr, set, text, visit};
+use crate::object::{Obj, Raised, Res, boolean, clear, done, none, not_none, ptr_or_null, repr, set, text, visit};
 use crate::task::{self, Start, Task};
 use crate::types::{TypeBuilder, free};
 
@@ -58,7 +59,7 @@ unsafe fn callback<'a>(
 unsafe fn seconds(o: *mut PyObject) -> Res<f64> {
     let value = ffi::PyFloat_AsDouble(o);
     if value == -1.0 && !ffi::PyErr_Occurred().is_null() {
-        return Err(crate::object::Raised);
+        return Err(Raised);
     }
     Ok(value)
 }
@@ -77,7 +78,7 @@ fast!(call_later, |l: Loop, args| {
     if delay == ffi::Py_None() {
         return type_error("delay must not be None");
     }
-    Loop::call_at(l, clock::now() + seconds(delay)?, func, rest, context)
+    Loop::call_at(l, When::Seconds(clock::now() + seconds(delay)?), func, rest, context)
 });
 fast!(call_at, |l: Loop, args| {
     let (func, rest, context) = callback(&args, 1, "call_at")?;
@@ -85,7 +86,7 @@ fast!(call_at, |l: Loop, args| {
     if when == ffi::Py_None() {
         return type_error("when cannot be None");
     }
-    Loop::call_at(l, seconds(when)?, func, rest, context)
+    Loop::call_at(l, When::Given(when), func, rest, context)
 });
 no_args!(time, |_l: Loop| Obj::new(ffi::PyFloat_FromDouble(clock::now())));
 no_args!(create_future, |l: Loop| Loop::create_future(l));
@@ -162,18 +163,36 @@ unsafe fn schedule_foreign(l: *mut Loop, foreign: *mut PyObject, threadsafe: boo
     Ok(())
 }
 
+/// A file's descriptor, from the number or from an object with `fileno()`, as the `selectors` module finds it.
 unsafe fn descriptor(o: *mut PyObject) -> Res<RawFd> {
-    let fd = ffi::PyObject_AsFileDescriptor(o);
-    if fd < 0 {
-        let value_error = ffi::PyErr_ExceptionMatches(ffi::PyExc_TypeError) != 0
-            || ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) != 0;
-        if value_error {
-            ffi::PyErr_Clear();
-            return raise(ffi::PyExc_ValueError, &format!("Invalid file object: {}", repr(o)));
+    let number = match number_of(o) {
+        Ok(number) => number,
+        Err(Raised) => {
+            for kind in [ffi::PyExc_AttributeError, ffi::PyExc_TypeError, ffi::PyExc_ValueError] {
+                if ffi::PyErr_ExceptionMatches(kind) != 0 {
+                    ffi::PyErr_Clear();
+                    return raise(ffi::PyExc_ValueError, &format!("Invalid file object: {}", repr(o)));
+                }
+            }
+            return Err(Raised);
         }
-        return Err(crate::object::Raised);
-    }
-    Ok(fd)
+    };
+    RawFd::try_from(number).ok().filter(|fd| *fd >= 0).map_or_else(
+        || raise(ffi::PyExc_ValueError, &format!("Invalid file descriptor: {number}")),
+        Ok,
+    )
+}
+
+unsafe fn number_of(o: *mut PyObject) -> Res<std::ffi::c_long> {
+    let number = if ffi::PyLong_Check(o) != 0 {
+        Obj::from(o)
+    } else {
+        let fileno = Obj::new(ffi::PyObject_GetAttrString(o, c"fileno".as_ptr()))?;
+        let answer = crate::object::call(fileno.ptr(), &[])?;
+        Obj::new(ffi::PyNumber_Long(answer.ptr()))?
+    };
+    let value = ffi::PyLong_AsLong(number.ptr());
+    if value == -1 && !ffi::PyErr_Occurred().is_null() { Err(Raised) } else { Ok(value) }
 }
 
 unsafe fn add(l: *mut Loop, args: &Args<'_>, way: Way, func: &str) -> Res<Obj> {
@@ -257,7 +276,7 @@ getter!(get_thread_id, |l: Loop| match (*l).thread_id {
 });
 setter!(set_thread_id, |l: Loop, value| {
     (*l).thread_id = if value == ffi::Py_None() { 0 } else { ffi::PyLong_AsUnsignedLongLong(value) };
-    if ffi::PyErr_Occurred().is_null() { Ok(()) } else { Err(crate::object::Raised) }
+    if ffi::PyErr_Occurred().is_null() { Ok(()) } else { Err(Raised) }
 });
 getter!(get_resolution, |_l: Loop| Obj::new(ffi::PyFloat_FromDouble(1e-9)));
 setter!(set_resolution, |_l: Loop, _value| Ok(()));

@@ -19,6 +19,8 @@ use crate::task;
 const STEPS: u32 = 64;
 /// and at least this often while steps are ready.
 const BUDGET: Duration = Duration::from_micros(250);
+/// The most steps between two readings of the counter.
+const STRIDE: u32 = 16;
 /// Timers due within a nanosecond are due: the clock's resolution.
 const RESOLUTION: f64 = 1e-9;
 /// The longest single wait.
@@ -35,23 +37,44 @@ pub(super) fn this_thread() -> u64 {
 }
 
 /// The work done since the last look at the files.
+///
+/// Reading the counter costs as much as a tenth of a short step, so short steps are counted in strides between
+/// readings; long ones bring the stride back to one.
 struct Budget {
     steps: u32,
+    /// The counter is read again when `steps` gets here.
+    check_at: u32,
+    stride: u32,
     since: u64,
     limit: u64,
     polls: u32,
 }
 
 impl Budget {
+    fn new() -> Budget {
+        Budget { steps: 0, check_at: 0, stride: 1, since: 0, limit: 0, polls: 0 }
+    }
+
     fn renew(&mut self, ticks: &mut Ticks) {
         self.steps = 0;
+        self.check_at = self.stride;
         self.since = Ticks::read();
         self.limit = ticks.ticks_per(BUDGET);
     }
 
     #[inline(always)]
-    fn spent(&self) -> bool {
-        self.steps >= STEPS || Ticks::since(self.since) >= self.limit
+    fn spent(&mut self) -> bool {
+        self.steps >= self.check_at && self.check()
+    }
+
+    fn check(&mut self) -> bool {
+        let taken = Ticks::since(self.since);
+        let steps = u64::from(self.steps.max(1));
+        // A stride is to take no more than an eighth of the budget.
+        let fits = (self.limit / 8).saturating_mul(steps) / taken.max(1);
+        self.stride = (fits as u32).clamp(1, STRIDE);
+        self.check_at = (self.steps + self.stride).min(STEPS);
+        self.steps >= STEPS || taken >= self.limit
     }
 }
 
@@ -77,8 +100,8 @@ impl Loop {
     }
 
     unsafe fn turns(l: *mut Loop) -> Res<()> {
-        let mut budget = Budget { steps: 0, since: 0, limit: 0, polls: 0 };
-        let mut look = (*l).stopping;
+        let mut budget = Budget::new();
+        let mut look = true;
         budget.renew(&mut (*l).ticks);
         loop {
             if look || (*l).ready.is_empty() || budget.spent() {
@@ -247,8 +270,14 @@ impl Loop {
         if (*l).inbox.is_empty() {
             return;
         }
+        Loop::empty_inbox(l);
+    }
+
+    /// The inbox's whole content, in the order it came.
+    #[cold]
+    pub(super) unsafe fn empty_inbox(l: *mut Loop) {
         for Parcel(h) in (*l).inbox.drain() {
-            Loop::push_handle(l, Obj::steal(h.cast()));
+            Loop::push_raw(l, Obj::steal(h.cast()));
         }
     }
 

@@ -10,6 +10,14 @@ use crate::names::support;
 use crate::object::{Obj, Res};
 use crate::{current, future};
 
+/// When a timer is due.
+pub(crate) enum When {
+    /// In seconds of the loop's clock.
+    Seconds(f64),
+    /// The same as a Python number.
+    Given(*mut PyObject),
+}
+
 impl Loop {
     /// Checks that every scheduling call makes.
     #[inline(always)]
@@ -44,9 +52,17 @@ impl Loop {
         Ok(())
     }
 
-    /// A handle that is to run.
+    /// A handle that is to run, after whatever other threads have sent before.
     #[inline]
     pub(crate) unsafe fn push_handle(l: *mut Loop, handle: Obj) {
+        if !(*l).inbox.is_empty() {
+            Loop::empty_inbox(l);
+        }
+        Loop::push_raw(l, handle);
+    }
+
+    #[inline(always)]
+    pub(super) unsafe fn push_raw(l: *mut Loop, handle: Obj) {
         (*l).ready.push_back(Word::new(Kind::Handle, handle));
     }
 
@@ -87,8 +103,8 @@ impl Loop {
 
     /// Hands a handle to the loop from any thread.
     pub(crate) unsafe fn post(l: *mut Loop, handle: Obj) -> Res<()> {
-        (*l).inbox.push(Parcel(handle.into_ptr().cast()));
-        Loop::wake(l)
+        // Whoever filled an empty inbox has woken the loop, or is about to.
+        if (*l).inbox.push(Parcel(handle.into_ptr().cast())) { Loop::wake(l) } else { Ok(()) }
     }
 
     /// Ends the loop's wait, if it waits.
@@ -99,10 +115,10 @@ impl Loop {
         }
     }
 
-    /// `call_at`, the time being `when` in seconds of the loop's clock.
+    /// `call_at`.
     pub(crate) unsafe fn call_at(
         l: *mut Loop,
-        when: f64,
+        when: When,
         callback: *mut PyObject,
         args: &[*mut PyObject],
         context: *mut PyObject,
@@ -113,10 +129,18 @@ impl Loop {
             Loop::check_callback(l, callback, c"call_at")?;
         }
         let h = handle::new(kinds::timer_handle(), l, callback, args, context)?;
-        (*h).when = when;
+        match when {
+            When::Seconds(when) => (*h).when = when,
+            When::Given(when) => {
+                if let Err(e) = handle::set_when(h, when) {
+                    ffi::Py_DECREF(h.cast());
+                    return Err(e);
+                }
+            }
+        }
         (*h).scheduled = true;
         ffi::Py_INCREF(h.cast());
-        (*l).timers.push(when, h);
+        (*l).timers.push((*h).when, h);
         Ok(Obj::steal(h.cast()))
     }
 
@@ -169,7 +193,8 @@ impl Loop {
     /// Runs a handle when its file is ready.
     pub(crate) unsafe fn push_ready(l: *mut Loop, handle: &Obj) {
         let h: *mut Handle = handle.ptr().cast();
-        if !(*h).cancelled {
+        if !(*h).cancelled && !(*h).queued {
+            (*h).queued = true;
             Loop::push_handle(l, handle.again());
         }
     }

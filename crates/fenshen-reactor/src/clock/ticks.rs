@@ -11,7 +11,8 @@ const FIRST_WINDOW: i64 = 200_000;
 /// up to this many.
 const LONGEST_WINDOW: i64 = 1_000_000_000;
 
-/// Turns durations into ticks of the processor's own counter, which is read in a few nanoseconds.
+/// Turns durations into ticks of the processor's own counter, which is read in a few nanoseconds (in some virtual
+/// machines 20, so a loop of very short steps had better look at every fourth or eighth).
 ///
 /// The counter is `rdtsc` on x86-64, `cntvct_el0` on aarch64 and `CLOCK_MONOTONIC` elsewhere. Its rate is not known at
 /// the start and costs nothing to learn: each [`ticks_per`](Self::ticks_per) may compare the two clocks since the last
