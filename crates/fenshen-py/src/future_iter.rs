@@ -10,6 +10,7 @@ use crate::errors::{entry, raise_object, runtime_error, wall};
 use crate::future::{self, Future, Outcome, State};
 use crate::kinds;
 use crate::object::{Obj, Raised, Res, clear, none, visit};
+use crate::stop::end_iteration;
 use crate::types::{TypeBuilder, free};
 
 /// The iterator; it holds its future until that is done.
@@ -87,12 +88,15 @@ pub(crate) unsafe fn stop(value: Obj) -> Raised {
 unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
     entry(|| match advance(it.cast())? {
         Await::Yield(f) => Ok(f),
-        Await::Return(value) => Err(stop(value)),
+        Await::Return(value) => Err(end_iteration(value)),
     })
 }
 
 unsafe extern "C" fn send(it: *mut PyObject, _value: *mut PyObject) -> *mut PyObject {
-    next(it)
+    entry(|| match advance(it.cast())? {
+        Await::Yield(f) => Ok(f),
+        Await::Return(value) => Err(stop(value)),
+    })
 }
 
 unsafe extern "C" fn throw(

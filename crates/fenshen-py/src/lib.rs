@@ -28,6 +28,7 @@ mod object;
 mod primitives;
 mod pulse;
 mod registry;
+mod stop;
 mod task;
 mod task_type;
 mod types;

@@ -8,7 +8,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::condition::{self, Condition};
 use super::coroutine_function::add_methods;
-use super::head::{self, Head, Primitive, builder, init_args};
+use super::head::{self, Head, Primitive, builder, init_args, shorten};
 use super::lock;
 use super::operation::{self, Inner, Operation, Plan, Resume};
 use crate::args::{Args, Signature};
@@ -328,6 +328,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         (c"__aenter__", aenter as _),
         (c"__aexit__", aexit as _),
     ];
+    shorten(ty);
     add_methods(ty, asyncio().barrier_class.as_ref(), &methods)?;
     Ok(ty)
 }

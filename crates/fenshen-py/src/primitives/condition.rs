@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::coroutine_function::add_methods;
-use super::head::{self, Head, Primitive, builder, init_args, truth, waiters};
+use super::head::{self, Head, Primitive, builder, init_args, shorten, truth, waiters};
 use super::lock::{self, Lock};
 use super::operation::{self, Inner, Operation, Plan, Resume, is_cancellation, settled};
 use super::waiters::Waiters;
@@ -318,6 +318,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_waiters", get_waiters, Some(set_waiters))
         .build(None)?;
     let methods = [(c"wait", wait as _), (c"wait_for", wait_for as _), (c"__aenter__", aenter as _), (c"__aexit__", aexit as _)];
+    shorten(ty);
     add_methods(ty, Some(&asyncio().condition_class), &methods)?;
     Ok(ty)
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::coroutine_function::add_methods;
-use super::head::{self, Head, Primitive, builder, init_args, truth, waiters};
+use super::head::{self, Head, Primitive, builder, init_args, shorten, truth, waiters};
 use super::operation::{self, Operation, Plan, Resume, settled};
 use super::waiters::Waiters;
 use crate::args::{Args, Signature};
@@ -132,6 +132,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_waiters", get_waiters, Some(set_waiters))
         .property(c"_value", get_value, Some(set_value))
         .build(None)?;
+    shorten(ty);
     add_methods(ty, Some(&asyncio().event_class), &[(c"wait", wait)])?;
     Ok(ty)
 }

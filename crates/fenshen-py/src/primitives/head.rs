@@ -177,6 +177,14 @@ pub(crate) fn builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'static
         .property(c"_loop", get_loop, Some(set_loop))
 }
 
+/// Has the interpreter's own messages name a type without its module, as they name classes made in Python.
+pub(crate) unsafe fn shorten(ty: *mut PyTypeObject) {
+    let full = std::ffi::CStr::from_ptr((*ty).tp_name).to_bytes();
+    if let Some(dot) = full.iter().rposition(|b| *b == b'.') {
+        (*ty).tp_name = (*ty).tp_name.add(dot + 1);
+    }
+}
+
 /// `<... [extra]>`, as the standard library shows a primitive.
 pub(crate) unsafe fn show(this: *mut PyObject, extra: &str, waiters: *mut Waiters) -> Res<Obj> {
     let Some(plain) = (*(&raw mut ffi::PyBaseObject_Type)).tp_repr else {

@@ -15,6 +15,7 @@ use crate::kinds;
 use crate::methods::{fast, getter, no_args};
 use crate::names::{asyncio, names};
 use crate::object::{Obj, Raised, Res, boolean, call, clear, none, ptr_or_null, set, visit};
+use crate::stop::end_iteration;
 use crate::types::{TypeBuilder, free};
 
 /// How an operation goes on.
@@ -64,11 +65,32 @@ pub(crate) struct Operation {
     state: State,
 }
 
+/// Operations that were let go of, with empty fields, to be used again: most live for one step of a task.
+struct Free(std::cell::UnsafeCell<Vec<*mut Operation>>);
+// SAFETY: used only by threads that hold the GIL (the crate's contract).
+unsafe impl Sync for Free {}
+static FREE: Free = Free(std::cell::UnsafeCell::new(Vec::new()));
+/// How many are kept.
+const KEPT: usize = 256;
+
+// Of CPython's API, but not of PyO3's declarations.
+unsafe extern "C" {
+    fn PyObject_GC_IsFinalized(o: *mut PyObject) -> c_int;
+}
+
 /// A new operation of `plan` on `owner`.
 #[inline]
 pub(crate) unsafe fn new(plan: &'static Plan, owner: *mut PyObject, arg: *mut PyObject) -> Res<Obj> {
-    let op: *mut Operation = ffi::PyType_GenericAlloc(kinds::operation(), 0).cast();
+    let op = match (*FREE.0.get()).pop() {
+        Some(op) => {
+            ffi::PyObject_Init(op.cast(), kinds::operation());
+            ffi::PyObject_GC_Track(op.cast());
+            op
+        }
+        None => ffi::PyType_GenericAlloc(kinds::operation(), 0).cast(),
+    };
     let made = Obj::new(op.cast())?;
+    (*op).phase = 0;
     ptr::write(&raw mut (*op).plan, plan);
     (*op).owner = Obj::from_opt(owner);
     (*op).arg = Obj::from_opt(arg);
@@ -236,7 +258,10 @@ unsafe fn to_object(outcome: Await) -> Res<Obj> {
 }
 
 unsafe extern "C" fn next(this: *mut PyObject) -> *mut PyObject {
-    entry(|| to_object(resume(this.cast(), Resume::Sent)?))
+    entry(|| match resume(this.cast(), Resume::Sent)? {
+        Await::Yield(o) => Ok(o),
+        Await::Return(value) => Err(end_iteration(value)),
+    })
 }
 
 unsafe extern "C" fn send(this: *mut PyObject, value: *mut PyObject) -> *mut PyObject {
@@ -352,6 +377,13 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
         ffi::PyObject_ClearWeakRefs(this);
     }
     gc_clear(this);
+    // One whose finalizer has run would not have it run again.
+    if (*FREE.0.get()).len() < KEPT && PyObject_GC_IsFinalized(this) == 0 {
+        let ty = ffi::Py_TYPE(this);
+        (*FREE.0.get()).push(op);
+        ffi::Py_DECREF(ty.cast());
+        return;
+    }
     free(this);
 }
 

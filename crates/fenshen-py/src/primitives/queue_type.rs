@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::coroutine_function::add_methods;
 use super::event::Event;
-use super::head::{builder, init_args, truth, waiters};
+use super::head::{builder, init_args, shorten, truth, waiters};
 use super::queue::{self, Queue};
 use super::queue_store::Store;
 use super::waiters::Waiters;
@@ -231,12 +231,13 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_finished", get_finished, None)
         .property(c"_is_shutdown", get_shutdown, Some(set_shutdown))
         .build(None)?;
+    shorten(ty);
     add_methods(ty, Some(&asyncio().queue_class), &[(c"get", get), (c"put", put), (c"join", join)])?;
     Ok(ty)
 }
 
 unsafe fn derived(name: &'static CStr, doc: &'static CStr) -> Res<*mut PyTypeObject> {
-    TypeBuilder::new::<Queue>(name).doc(doc).flags(ffi::Py_TPFLAGS_BASETYPE as u64).build(Some(kinds::queue()))
+    TypeBuilder::new::<Queue>(name).doc(doc).flags(ffi::Py_TPFLAGS_BASETYPE as u64).build(Some(kinds::queue())).inspect(|&ty| shorten(ty))
 }
 
 /// Makes `LifoQueue`.

@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::coroutine_function::add_methods;
-use super::head::{self, Head, Primitive, builder, init_args, waiters};
+use super::head::{self, Head, Primitive, builder, init_args, shorten, waiters};
 use super::operation::{self, Operation, Plan, Resume, settled};
 use super::waiters::{Waiters, is_cancelled, is_done, wake};
 use crate::args::{Args, Signature};
@@ -53,8 +53,6 @@ impl Primitive for Semaphore {
         (ty == kinds::bounded_semaphore()).then(|| &asyncio().bounded_semaphore_class)
     }
 }
-
-const INIT: Signature<1> = Signature { func: "Semaphore.__init__", names: [c"value"], positional: 1, required: 0 };
 
 unsafe fn locked(s: *mut Semaphore) -> Res<bool> {
     Ok((*s).value == 0 || Waiters::any_live(&raw mut (*s).waiters)?)
@@ -153,7 +151,9 @@ unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut
     status(|| {
         let bounded = ffi::PyType_IsSubtype(ffi::Py_TYPE(this), kinds::bounded_semaphore()) != 0;
         let class = if bounded { "BoundedSemaphore" } else { "Semaphore" };
-        let [value] = init_args(&INIT, class, args, kwargs)?;
+        let func = if bounded { "BoundedSemaphore.__init__" } else { "Semaphore.__init__" };
+        let signature = Signature { func, names: [c"value"], positional: 1, required: 0 };
+        let [value] = init_args(&signature, class, args, kwargs)?;
         let value = if value.is_null() { 1 } else { integer(value)? };
         if value < 0 {
             return raise(ffi::PyExc_ValueError, "Semaphore initial value must be >= 0");
@@ -200,6 +200,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_waiters", get_waiters, Some(set_waiters))
         .property(c"_value", get_value, Some(set_value))
         .build(None)?;
+    shorten(ty);
     add_methods(
         ty,
         Some(&asyncio().semaphore_class),
@@ -216,4 +217,5 @@ pub(crate) unsafe fn build_bounded() -> Res<*mut PyTypeObject> {
         .flags(ffi::Py_TPFLAGS_BASETYPE as u64)
         .property(c"_bound_value", get_bound, Some(set_bound))
         .build(Some(kinds::semaphore()))
+        .inspect(|&ty| shorten(ty))
 }
