@@ -8,6 +8,7 @@
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
 //! | queues and locks | `primitives/` | `primitives/` |
 //!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
@@ -28,6 +29,7 @@ mod object;
 mod primitives;
 mod pulse;
 mod registry;
+mod sockets;
 mod stop;
 mod task;
 mod task_type;

@@ -45,6 +45,7 @@ names! {
     acquire = c"acquire",
     append = c"append",
     cancelled = c"cancelled",
+    close = c"close",
     done = c"done",
     empty = c"empty",
     extend = c"extend",
