@@ -48,6 +48,8 @@ pub(crate) struct Side {
     pub(crate) handle: Option<Obj>,
     /// The futures of operations, in order: each time the first is told.
     pub(crate) waiters: Vec<Obj>,
+    /// How many have been told and have not come yet for what they were told of: the kernel goes on reporting it.
+    coming: usize,
 }
 
 impl Side {
@@ -60,6 +62,7 @@ impl Side {
         // SAFETY: the futures are alive, being held here.
         let waits = |f: &Obj| unsafe { (*f.ptr().cast::<Future>()).state == State::Pending };
         let place = self.waiters.iter().position(waits)?;
+        self.coming += 1;
         Some(self.waiters.remove(place))
     }
 }
@@ -281,16 +284,17 @@ impl Files {
         Ok(())
     }
 
-    /// Takes a future out that waits no more. The registration stays, if there is a socket object to know it by.
+    /// A future that was given to [`Files::wait`] waits no more, whether it was told or not. The registration stays, if
+    /// there is a socket object to know it by.
     pub(crate) fn leave(&mut self, epoll: &Epoll, fd: RawFd, way: Way, future: &Obj) {
         let Some(watch) = self.watches.get_mut(fd as usize) else {
             return;
         };
         let side = watch.side(way);
-        let Some(place) = side.waiters.iter().position(|f| f.ptr() == future.ptr()) else {
-            return;
-        };
-        drop(side.waiters.remove(place));
+        match side.waiters.iter().position(|f| f.ptr() == future.ptr()) {
+            Some(place) => drop(side.waiters.remove(place)),
+            None => side.coming = side.coming.saturating_sub(1),
+        }
         if watch.socket.is_none() && watch.interest().is_empty() {
             let _ = self.disarm(epoll, fd);
         }
@@ -338,7 +342,7 @@ impl Files {
                 told.handles[i] = side.handle.as_ref().map(|h| h.again());
             }
             told.futures[i] = side.first();
-            if told.handles[i].is_none() && told.futures[i].is_none() {
+            if told.handles[i].is_none() && told.futures[i].is_none() && side.coming == 0 {
                 left = left.without(way.interest());
             }
         }
@@ -380,8 +384,10 @@ impl Files {
                 self.doubts.push((fd, trusted));
             } else if self.arm(epoll, fd, interest, false).is_err() {
                 let watch = self.at(fd);
-                gone.append(&mut watch.reader.waiters);
-                gone.append(&mut watch.writer.waiters);
+                for side in [&mut watch.reader, &mut watch.writer] {
+                    side.coming += side.waiters.len();
+                    gone.append(&mut side.waiters);
+                }
             }
         }
         gone

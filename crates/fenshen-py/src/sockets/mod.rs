@@ -82,6 +82,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     let get = |o: &Obj, name: &std::ffi::CStr| Obj::new(ffi::PyObject_GetAttrString(o.ptr(), name.as_ptr()));
     let intern = |name: &std::ffi::CStr| Obj::new(ffi::PyUnicode_InternFromString(name.as_ptr()));
     let class = get(&import(c"socket")?, c"socket")?;
+    // Not those of a class that somebody may have put in its place.
+    let native = get(&import(c"_socket")?, c"socket")?;
     let found = Sockets {
         check_ssl: get(&import(c"asyncio.base_events")?, c"_check_ssl_socket")?,
         accept: intern(c"accept")?,
@@ -98,10 +100,10 @@ pub(crate) unsafe fn init() -> Res<()> {
         sendto: intern(c"sendto")?,
         setblocking: intern(c"setblocking")?,
         transports: intern(c"_transports")?,
-        fileno_method: get(&class, c"fileno")?,
-        recv_method: get(&class, c"recv")?,
-        recv_into_method: get(&class, c"recv_into")?,
-        send_method: get(&class, c"send")?,
+        fileno_method: get(&native, c"fileno")?,
+        recv_method: get(&native, c"recv")?,
+        recv_into_method: get(&native, c"recv_into")?,
+        send_method: get(&native, c"send")?,
         class,
     };
     *SOCKETS.0.get() = Some(found);
@@ -170,7 +172,7 @@ unsafe fn is_plain(socket: &Obj, name: &Obj, method: &Obj) -> bool {
 #[inline]
 unsafe fn descriptor(socket: &Obj) -> Res<RawFd> {
     let known = sockets();
-    let number = if ffi::Py_TYPE(socket.ptr()).cast() == known.class.ptr() {
+    let number = if is_plain(socket, &known.fileno, &known.fileno_method) {
         call(known.fileno_method.ptr(), &[socket.ptr()])?
     } else {
         call_method(&known.fileno, &[socket.ptr()])?
@@ -223,9 +225,9 @@ unsafe fn wait_on(op: *mut Operation, way: Way, fd: RawFd, identity: Option<Obj>
     }
     if !(*l).files.is_armed(fd, way, &identity) {
         Loop::check_closed(l)?;
-        Loop::check_owner(l)?;
         ensure_no_transport(l, fd)?;
     }
+    Loop::check_owner(l)?;
     let future = Loop::create_future(l)?;
     let Some(kernel) = (*l).kernel.as_ref() else {
         Loop::check_closed(l)?;
