@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import socket
 import sys
+from abc import ABCMeta
 from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
 from typing import Any
 from weakref import WeakSet
@@ -58,16 +59,6 @@ else:
         return f"<{type(task).__name__} {' '.join(info)}>"
 
 
-def describe(what: Any, future: Any = None) -> str:
-    """What the loop is about to run, for a slow-callback warning."""
-    if future is not None:
-        return f"<Handle {format_helpers._format_callback_source(what, (future,))}>"
-    callback = getattr(what, "_callback", None)
-    if callback is not None:
-        return base_events._format_handle(what)
-    return repr(what)
-
-
 # -- What went wrong --------------------------------------------------------------------------------------------------
 
 
@@ -92,10 +83,20 @@ def step_failed(loop: Any, task: Any, exception: BaseException) -> None:
     loop.call_exception_handler({"message": f"Exception in a step of {task!r}", "exception": exception, "task": task})
 
 
-def slow(shown: str, what: Any, took: float) -> None:
-    """Debug mode: log a step that took longer than `loop.slow_callback_duration` seconds."""
-    if isinstance(what, tasks.Task):
-        shown = repr(what)
+def slow(loop: Any, what: Any, parts: tuple[Any, tuple[Any, ...]] | None, took: float) -> None:
+    """Debug mode: log a step (of a task, or of a callback and its arguments) that took longer than
+    `loop.slow_callback_duration` seconds."""
+    shown = repr(what)
+    if parts is not None:
+        callback, args = parts
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, tasks.Task):
+            shown = repr(owner)
+        else:
+            kind = type(what).__name__ if hasattr(what, "_run") else "Handle"
+            source = getattr(what, "_source_traceback", None)
+            created = f" created at {source[-1][0]}:{source[-1][1]}" if source else ""
+            shown = f"<{kind} {callback_source(loop, callback, args)}{created}>"
     base_events.logger.warning("Executing %s took %.3f seconds", shown, took)
 
 
@@ -124,6 +125,25 @@ async def resolve(loop: Any, sock: Any, address: Any) -> Any:
         return address
     found = await loop._ensure_resolved(address, family=sock.family, type=sock.type, proto=sock.proto, loop=loop)
     return found[0][4]
+
+
+# -- What is an instance of what --------------------------------------------------------------------------------------
+
+
+class Kind(ABCMeta):
+    """The class of `fenshen.Future` and `fenshen.Task`: asyncio's own futures and tasks count as instances of them.
+
+    Under `install()` the name `asyncio.Task` means ours, and a task that was made before must still be one. It derives
+    from ABCMeta so that a program's class may derive from a future and from an abstract class at once.
+    """
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        standard = cls.__dict__.get("__standard__")
+        return type.__instancecheck__(cls, instance) or (standard is not None and isinstance(instance, standard))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        standard = cls.__dict__.get("__standard__")
+        return type.__subclasscheck__(cls, subclass) or (standard is not None and issubclass(subclass, standard))
 
 
 # -- asyncio's registry -----------------------------------------------------------------------------------------------

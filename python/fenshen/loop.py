@@ -16,7 +16,9 @@ from asyncio import base_events, events, unix_events
 from asyncio.log import logger
 from typing import Any
 
+from fenshen import blocked
 from fenshen._fenshen import LoopCore
+from fenshen._options import current
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -66,6 +68,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._ssock = self._csock = None
         self._internal_fds = 0
         self._selector: _Selector | None = _Selector(self)
+        self._stall_check: Any = None
         self._debug = coroutine_debug()
 
     # -- Running ------------------------------------------------------------------------------------------------------
@@ -85,6 +88,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         """What comes before the first turn; a program that turns the loop itself (by `_run_once`) calls it too."""
         self._check_closed()
         self._check_running()
+        if current.blocked is not blocked.settled:
+            blocked.follow()
+        self._stall_hook = None if current.deadlock == "off" else self._stall_check or _stalled
         self._set_coroutine_origin_tracking(self._debug)
         self._old_agen_hooks = sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
@@ -172,6 +178,14 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             return
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
+
+
+def _stalled(loop: EventLoop) -> float | None:
+    """Called by a loop that has nothing to do for the first time: from then on its own check is."""
+    from fenshen.deadlock import StallCheck
+
+    loop._stall_hook = loop._stall_check = StallCheck()
+    return loop._stall_check(loop)
 
 
 def coroutine_debug() -> bool:

@@ -14,7 +14,7 @@ MODULES = runner.modules()
 
 @pytest.fixture(scope="session")
 def run_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], runner.Run]]:
-    """The run of a module; all that the session has selected are started at once, two at a time."""
+    """The run of a module; all that are selected are started at once, two at a time."""
     wanted = [
         str(item.callspec.params["module"])
         for item in request.session.items

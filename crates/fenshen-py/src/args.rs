@@ -57,21 +57,63 @@ impl<'a> Args<'a> {
         Ok(dict)
     }
 
-    /// The only keyword that `call_soon` and its kin take: `context`; null where it is not given or `None`.
+    /// What `call_soon` and its kin take: `N` parameters, which may be given by keyword, the callback's arguments, and
+    /// the keyword `context`, null where it is not given or `None`.
     #[inline(always)]
-    pub(crate) unsafe fn context_only(&self, func: &str) -> Res<*mut PyObject> {
-        if self.names.is_null() {
-            return Ok(std::ptr::null_mut());
+    pub(crate) unsafe fn callback<const N: usize>(
+        &self,
+        func: &str,
+        parameters: [&'static std::ffi::CStr; N],
+    ) -> Res<([*mut PyObject; N], &'a [*mut PyObject], *mut PyObject)> {
+        let positional = self.positional();
+        match positional.first_chunk::<N>() {
+            Some(first) if self.names.is_null() => Ok((*first, &positional[N..], std::ptr::null_mut())),
+            _ => self.callback_by_keyword(func, parameters),
         }
-        let mut context = std::ptr::null_mut();
+    }
+
+    unsafe fn callback_by_keyword<const N: usize>(
+        &self,
+        func: &str,
+        parameters: [&'static std::ffi::CStr; N],
+    ) -> Res<([*mut PyObject; N], &'a [*mut PyObject], *mut PyObject)> {
+        let positional = self.positional();
+        let given = positional.len().min(N);
+        let (mut out, mut context) = ([std::ptr::null_mut(); N], std::ptr::null_mut());
+        out[..given].copy_from_slice(&positional[..given]);
         for (i, &value) in self.all[self.positional..].iter().enumerate() {
             let name = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
-            if ffi::PyUnicode_CompareWithASCIIString(name, c"context".as_ptr()) != 0 {
-                return unexpected(func, name);
+            let is = |known: &std::ffi::CStr| ffi::PyUnicode_CompareWithASCIIString(name, known.as_ptr()) == 0;
+            match parameters.iter().position(|known| is(known)) {
+                Some(k) if out[k].is_null() => out[k] = value,
+                Some(k) => {
+                    let name = parameters[k].to_string_lossy();
+                    return type_error(&format!("{func}() got multiple values for argument '{name}'"));
+                }
+                None if is(c"context") => context = crate::object::not_none(value),
+                None => return unexpected(func, name),
             }
-            context = crate::object::not_none(value);
         }
-        Ok(context)
+        if let Some(k) = out.iter().position(|value| value.is_null()) {
+            let name = parameters[k].to_string_lossy();
+            return type_error(&format!("{func}() missing 1 required positional argument: '{name}'"));
+        }
+        Ok((out, &positional[given..], context))
+    }
+
+    /// The truth of `name`, the only keyword that `func` takes; false where it is not given.
+    pub(crate) unsafe fn flag_only(&self, name: &str, func: &str) -> Res<bool> {
+        let mut flag = false;
+        for (i, &value) in self.all[self.positional..].iter().enumerate() {
+            let given = ffi::PyTuple_GET_ITEM(self.names, i as ffi::Py_ssize_t);
+            if utf8(given)? != name {
+                return unexpected(func, given);
+            }
+            let truth = ffi::PyObject_IsTrue(value);
+            crate::object::done(truth)?;
+            flag = truth != 0;
+        }
+        Ok(flag)
     }
 
     /// Raises unless there are none.

@@ -1,4 +1,7 @@
-//! Coming back to the interpreter after a wait.
+//! Daemon threads at the interpreter's end.
+//!
+//! Before Python 3.14 such a thread is ended by `pthread_exit` as soon as it asks for the GIL: its stack is unwound by
+//! force, which no Rust frame may see. Here it sleeps instead until the process is gone, as it does from 3.14 on.
 
 use pyo3::ffi;
 
@@ -18,8 +21,7 @@ fn finalizing() -> bool {
     }
 }
 
-/// `PyEval_RestoreThread`, but for a daemon thread at the interpreter's end: before 3.14 that would end the thread by
-/// unwinding, which no Rust frame may see. Such a thread sleeps until the process is gone instead.
+/// `PyEval_RestoreThread`, but for a daemon thread at the interpreter's end.
 pub(crate) unsafe fn restore_thread(state: *mut ffi::PyThreadState) {
     if cfg!(not(Py_3_14)) && finalizing() && !is_main_thread() {
         loop {
@@ -33,4 +35,30 @@ pub(crate) unsafe fn restore_thread(state: *mut ffi::PyThreadState) {
 fn is_main_thread() -> bool {
     // SAFETY: both only read numbers.
     unsafe { libc::getpid() as libc::c_long == libc::syscall(libc::SYS_gettid) }
+}
+
+/// Has this thread sleep, should the interpreter end it while Rust frames are on its stack.
+///
+/// glibc runs the handlers of `_pthread_cleanup_push` before it unwinds any frame that is younger than the handler's
+/// buffer, by address. A buffer on the heap lies below every stack: its handler runs before the first frame goes.
+pub(crate) unsafe fn arm() {
+    type Push = unsafe extern "C" fn(*mut [usize; 8], unsafe extern "C" fn(*mut libc::c_void), *mut libc::c_void);
+    thread_local! {
+        static ARMED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+    if cfg!(Py_3_14) || ARMED.replace(true) || is_main_thread() {
+        return;
+    }
+    let found = libc::dlsym(libc::RTLD_DEFAULT, c"_pthread_cleanup_push".as_ptr());
+    // Where there is none (musl), `pthread_exit` doesn't unwind.
+    if !found.is_null() {
+        let push = std::mem::transmute::<*mut libc::c_void, Push>(found);
+        push(Box::leak(Box::new([0; 8])), sleep_at_end, std::ptr::null_mut());
+    }
+}
+
+unsafe extern "C" fn sleep_at_end(_: *mut libc::c_void) {
+    while finalizing() {
+        libc::pause();
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) enum State {
 pub(crate) enum Callback {
     /// A task of ours that awaits it.
     Wake(Obj),
+    /// A gathering that counts it.
+    Child(Obj),
     /// A Python callable, and the context to call it in.
     Call { func: Obj, context: Obj },
 }
@@ -67,6 +69,12 @@ pub(crate) unsafe fn is_ours(o: *mut PyObject) -> bool {
 pub(crate) unsafe fn is_exact(o: *mut PyObject) -> bool {
     let ty = ffi::Py_TYPE(o);
     ty == kinds::future() || ty == kinds::task()
+}
+
+/// Whether a task of ours may wait for it natively: nothing of what an `await` needs is overridden.
+#[inline(always)]
+pub(crate) unsafe fn awaits_natively(o: *mut PyObject) -> bool {
+    is_exact(o) || ffi::Py_TYPE(o) == kinds::gathering()
 }
 
 /// Allocates an instance of `ty` (`Future` or derived), not yet bound to a loop.
@@ -187,6 +195,11 @@ unsafe fn schedule(f: *mut Future, callback: Callback) -> Res<()> {
     match callback {
         Callback::Wake(task) if !core.is_null() => Loop::push_wake(core, task),
         Callback::Call { func, context } if !core.is_null() => Loop::push_done(core, func, Obj::from(f.cast()), context),
+        Callback::Child(outer) if !core.is_null() => Loop::push_child(core, outer, Obj::from(f.cast())),
+        Callback::Child(outer) => {
+            let told = crate::gather::told_function(outer.ptr())?;
+            call_soon_foreign(f, &told, None)
+        }
         Callback::Wake(task) => {
             let wake = Task::wake_function(task.ptr())?;
             call_soon_foreign(f, &wake, None)
@@ -362,7 +375,7 @@ pub(crate) unsafe fn get_exception(f: *mut Future) -> Res<Obj> {
 
 /// The loop of any future-like object, as asyncio finds it.
 pub(crate) unsafe fn loop_of(o: *mut PyObject) -> Res<Obj> {
-    if is_ours(o) {
+    if is_exact(o) {
         alive(o.cast())?;
         if let Some(event_loop) = &(*o.cast::<Future>()).event_loop {
             return Ok(event_loop.again());

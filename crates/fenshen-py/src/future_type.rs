@@ -79,7 +79,10 @@ fast!(cancel, |f: Future, args| {
 });
 no_args!(cancelled, |f: Future| Ok(boolean((*f).state == State::Cancelled)));
 no_args!(is_done, |f: Future| Ok(boolean((*f).state != State::Pending)));
-no_args!(get_loop, |f: Future| future::loop_of(f.cast()));
+no_args!(get_loop, |f: Future| {
+    alive(f)?;
+    Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).event_loop)).unwrap_or_else(|| none()))
+});
 no_args!(make_cancelled_error, |f: Future| future::cancelled_error(f));
 
 unsafe extern "C" fn iter(this: *mut PyObject) -> *mut PyObject {
@@ -112,10 +115,9 @@ unsafe fn remove_callbacks(f: *mut Future, func: *mut PyObject) -> Res<usize> {
     }
     let added: Vec<Callback> =
         (*f).first.take().into_iter().chain((*f).rest.take().into_iter().flat_map(|b| *b)).collect();
-    if (*f).state == State::Pending {
-        for callback in kept.into_iter().chain(added) {
-            future::add_callback(f, callback)?;
-        }
+    // If a comparison ended the future, those that are left are called, as it would have called them.
+    for callback in kept.into_iter().chain(added) {
+        future::add_callback(f, callback)?;
     }
     failed.map_or(Ok(removed), Err)
 }
@@ -127,15 +129,22 @@ unsafe fn is_callback(callback: &Callback, func: *mut PyObject) -> Res<bool> {
             let wake = Task::wake_function(task.ptr())?;
             ffi::PyObject_RichCompareBool(wake.ptr(), func, ffi::Py_EQ)
         }
+        Callback::Child(outer) => {
+            let told = crate::gather::told_function(outer.ptr())?;
+            ffi::PyObject_RichCompareBool(told.ptr(), func, ffi::Py_EQ)
+        }
     };
     done(equal)?;
     Ok(equal == 1)
 }
 
-getter!(get_state, |f: Future| match (*f).state {
-    State::Pending => text("PENDING"),
-    State::Cancelled => text("CANCELLED"),
-    State::Finished => text("FINISHED"),
+getter!(get_state, |f: Future| {
+    alive(f)?;
+    text(match (*f).state {
+        State::Pending => "PENDING",
+        State::Cancelled => "CANCELLED",
+        State::Finished => "FINISHED",
+    })
 });
 getter!(get_blocking, |f: Future| Ok(boolean((*f).blocking)));
 setter!(set_blocking, |f: Future, value| {
@@ -146,6 +155,7 @@ setter!(set_blocking, |f: Future, value| {
 });
 getter!(get_private_loop, |f: Future| Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).event_loop)).unwrap_or_else(|| none())));
 getter!(get_callbacks, |f: Future| {
+    alive(f)?;
     let Some(first) = &(*f).first else {
         return Ok(none());
     };
@@ -154,6 +164,7 @@ getter!(get_callbacks, |f: Future| {
     for callback in std::iter::once(first).chain(rest) {
         let (func, context) = match callback {
             Callback::Call { func, context } => (func.again(), context.again()),
+            Callback::Child(outer) => (crate::gather::told_function(outer.ptr())?, none()),
             Callback::Wake(task) => (Task::wake_function(task.ptr())?, task::context(task.ptr().cast())),
         };
         let pair = Obj::new(ffi::PyTuple_Pack(2, func.ptr(), context.ptr()))?;
@@ -167,8 +178,14 @@ macro_rules! stored {
         getter!($get, |f: Future| Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).$field)).unwrap_or_else(|| none())));
     };
 }
-stored!(get_result_field, result);
-stored!(get_exception_field, exception);
+getter!(get_result_field, |f: Future| {
+    alive(f)?;
+    Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).result)).unwrap_or_else(|| none()))
+});
+getter!(get_exception_field, |f: Future| {
+    alive(f)?;
+    Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).exception)).unwrap_or_else(|| none()))
+});
 stored!(get_source_traceback, source_tb);
 stored!(get_cancel_message, cancel_message);
 setter!(set_source_traceback, |f: Future, value| {
@@ -202,7 +219,7 @@ getter!(get_class, |f: Future| {
 pub(crate) unsafe fn traverse_fields(f: *mut Future, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     let one = |callback: &Callback| -> c_int {
         match callback {
-            Callback::Wake(task) => visitor(task.ptr(), arg),
+            Callback::Wake(waits) | Callback::Child(waits) => visitor(waits.ptr(), arg),
             Callback::Call { func, context } => match visitor(func.ptr(), arg) {
                 0 => visitor(context.ptr(), arg),
                 status => status,

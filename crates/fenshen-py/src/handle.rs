@@ -1,9 +1,11 @@
 //! `Handle` and `TimerHandle`: a callback that waits for its turn.
 //!
-//! A handle is not tracked by the garbage collector, which halves its cost. No cycle can hide in one: it lets go of
-//! its callback when it has run, when it is cancelled and when its loop closes, and until then the loop shows the
-//! collector what its handles hold.
+//! A handle is not tracked by the garbage collector, which halves its cost. It lets go of everything when it has run,
+//! when it is cancelled and when its loop closes, and until then the loop shows the collector what the handles that it
+//! alone owns hold. What is left: a loop that is dropped without `close()`, with a timer pending whose handle is held by
+//! something in the same cycle, is not collected.
 
+use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 use std::ptr;
@@ -19,23 +21,20 @@ use crate::names::{asyncio, names, support};
 use crate::object::{
     Obj, Raised, Res, boolean, call, call_method, clear, done, none, not_none, ptr_or_null, set,
 };
-use crate::types::{TypeBuilder, free};
+use crate::types::TypeBuilder;
 
-/// The layout of both types. The callback and its arguments follow it, in `ob_size` slots: the place before the
-/// arguments is what `PY_VECTORCALL_ARGUMENTS_OFFSET` lends to the callee.
+/// The layout of both types. The callback's arguments follow it: `ob_size` slots, the first of which is what
+/// `PY_VECTORCALL_ARGUMENTS_OFFSET` lends to the callee.
 #[repr(C)]
 pub(crate) struct Handle {
     ob_base: ffi::PyVarObject,
     weakrefs: *mut PyObject,
     pub(crate) event_loop: Option<Obj>,
     pub(crate) context: Option<Obj>,
-    pub(crate) source_tb: Option<Obj>,
-    /// How it showed itself before it was cancelled, in debug mode.
-    shown: Option<Obj>,
-    /// For a timer: when it is due, in seconds of `loop.time()`,
+    /// For a timer: when it is due, in seconds of `loop.time()`.
     pub(crate) when: f64,
-    /// and as it was given, if not as a float.
-    when_given: Option<Obj>,
+    rare: Option<Box<Rare>>,
+    callback: Option<Obj>,
     pub(crate) cancelled: bool,
     /// For a timer: it lies in the loop's heap.
     pub(crate) scheduled: bool,
@@ -45,6 +44,17 @@ pub(crate) struct Handle {
     pub(crate) queued: bool,
     running: bool,
     slots: [*mut PyObject; 0],
+}
+
+/// What few handles have.
+#[derive(Default)]
+struct Rare {
+    /// Where it was made, in debug mode.
+    source_tb: Option<Obj>,
+    /// How it showed itself before it was cancelled, in debug mode.
+    shown: Option<Obj>,
+    /// A timer's time as it was given, if not as a float.
+    when_given: Option<Obj>,
 }
 
 /// Makes a handle of type `ty` for `callback(*args)`, in `context` or a copy of the present one.
@@ -57,6 +67,33 @@ pub(crate) unsafe fn new(
 ) -> Res<*mut Handle> {
     let h = allocate(ty, core.cast(), callback, args, context)?;
     if (*core).debug { note_source(h) } else { Ok(h) }
+}
+
+/// Handles come and go by the thousand: the memory of those with few arguments is kept and used again.
+struct Kept(UnsafeCell<Vec<*mut Handle>>);
+// SAFETY: used only by threads that hold the GIL (the crate's contract).
+unsafe impl Sync for Kept {}
+static KEPT: Kept = Kept(UnsafeCell::new(Vec::new()));
+/// How many pieces of memory are kept at most,
+const MOST_KEPT: usize = 2048;
+/// and how many slots each of them has.
+const KEPT_SLOTS: usize = 2;
+
+/// Memory for a handle with so many slots.
+#[inline(always)]
+unsafe fn memory(slots: usize) -> Res<*mut Handle> {
+    if slots <= KEPT_SLOTS
+        && let Some(kept) = (*KEPT.0.get()).pop()
+    {
+        return Ok(kept);
+    }
+    let size = size_of::<Handle>() + slots.max(KEPT_SLOTS) * size_of::<*mut PyObject>();
+    let h: *mut Handle = ffi::PyObject_Malloc(size).cast();
+    if h.is_null() {
+        ffi::PyErr_NoMemory();
+        return Err(Raised);
+    }
+    Ok(h)
 }
 
 #[inline(always)]
@@ -72,28 +109,21 @@ unsafe fn allocate(
         None => Obj::new(ffi::PyContext_CopyCurrent())?,
     };
     let count = args.len() + 1;
-    let size = size_of::<Handle>() + count * size_of::<*mut PyObject>();
-    let h: *mut Handle = ffi::PyObject_Malloc(size).cast();
-    if h.is_null() {
-        ffi::PyErr_NoMemory();
-        return Err(Raised);
-    }
+    let h = memory(count)?;
     ffi::PyObject_InitVar(h.cast(), ty, count as ffi::Py_ssize_t);
     (*h).weakrefs = ptr::null_mut();
     ptr::write(&raw mut (*h).event_loop, Some(Obj::from(event_loop)));
     ptr::write(&raw mut (*h).context, Some(context));
-    ptr::write(&raw mut (*h).source_tb, None);
-    ptr::write(&raw mut (*h).shown, None);
+    ptr::write(&raw mut (*h).rare, None);
     (*h).when = 0.0;
-    ptr::write(&raw mut (*h).when_given, None);
     (*h).cancelled = false;
     (*h).scheduled = false;
     (*h).repeats = false;
     (*h).queued = false;
     (*h).running = false;
+    ptr::write(&raw mut (*h).callback, Some(Obj::from(callback)));
     let slots = slots(h);
-    ffi::Py_INCREF(callback);
-    *slots = callback;
+    *slots = ptr::null_mut();
     for (i, &arg) in args.iter().enumerate() {
         ffi::Py_INCREF(arg);
         *slots.add(i + 1) = arg;
@@ -106,7 +136,7 @@ unsafe fn allocate(
 unsafe fn note_source(h: *mut Handle) -> Res<*mut Handle> {
     match call(asyncio().extract_stack.ptr(), &[]) {
         Ok(stack) => {
-            (*h).source_tb = Some(stack);
+            rare(h).source_tb = Some(stack);
             Ok(h)
         }
         Err(e) => {
@@ -129,7 +159,7 @@ unsafe fn from_python(ty: *mut PyTypeObject, given: [*mut PyObject; 5]) -> Res<O
         set_when(h, when)?;
     }
     if is_debugging(event_loop)? {
-        (*h).source_tb = Some(call(asyncio().extract_stack.ptr(), &[])?);
+        rare(h).source_tb = Some(call(asyncio().extract_stack.ptr(), &[])?);
     }
     Ok(made)
 }
@@ -141,13 +171,13 @@ pub(crate) unsafe fn set_when(h: *mut Handle, when: *mut PyObject) -> Res<()> {
         return Err(Raised);
     }
     if ffi::PyFloat_CheckExact(when) == 0 {
-        (*h).when_given = Some(Obj::from(when));
+        rare(h).when_given = Some(Obj::from(when));
     }
     Ok(())
 }
 
 unsafe fn get_when_object(h: *mut Handle) -> Res<Obj> {
-    match &(*h).when_given {
+    match (*h).rare.as_ref().and_then(|r| r.when_given.as_ref()) {
         Some(given) => Ok(given.again()),
         None => Obj::new(ffi::PyFloat_FromDouble((*h).when)),
     }
@@ -158,6 +188,11 @@ unsafe fn is_debugging(event_loop: *mut PyObject) -> Res<bool> {
     let truth = ffi::PyObject_IsTrue(answer.ptr());
     done(truth)?;
     Ok(truth != 0)
+}
+
+#[inline(always)]
+unsafe fn rare<'a>(h: *mut Handle) -> &'a mut Rare {
+    (*h).rare.get_or_insert_default()
 }
 
 #[inline(always)]
@@ -173,11 +208,13 @@ unsafe fn count(h: *mut Handle) -> usize {
 /// Lets go of the callback and its arguments.
 unsafe fn empty(h: *mut Handle) {
     let slots = slots(h);
-    for i in 0..count(h) {
+    clear(&mut (*h).callback);
+    for i in 1..count(h) {
         let held = ptr::replace(slots.add(i), ptr::null_mut());
         ffi::Py_XDECREF(held);
     }
     clear(&mut (*h).context);
+    clear(&mut (*h).event_loop);
 }
 
 /// What a closed loop does with a handle that never ran.
@@ -194,10 +231,10 @@ pub(crate) unsafe fn cancel(h: *mut Handle) {
         return;
     }
     (*h).cancelled = true;
-    if (*h).source_tb.is_some() {
+    if (*h).rare.as_ref().is_some_and(|r| r.source_tb.is_some()) {
         // asyncio keeps the text for debugging: the callback is gone in a moment.
         match Obj::new(ffi::PyObject_Repr(h.cast())) {
-            Ok(shown) => set(&mut (*h).shown, Some(shown)),
+            Ok(shown) => set(&mut rare(h).shown, Some(shown)),
             Err(Raised) => ffi::PyErr_Clear(),
         }
     }
@@ -216,27 +253,32 @@ pub(crate) unsafe fn cancel(h: *mut Handle) {
 /// must end the loop.
 pub(crate) unsafe fn run(h: *mut Handle) -> Res<()> {
     (*h).queued = false;
-    if (*h).cancelled || (*slots(h)).is_null() {
+    let Some(callback) = &(*h).callback else {
+        return Ok(());
+    };
+    if (*h).cancelled {
         return Ok(());
     }
-    (*h).running = true;
-    let outcome = run_inner(h);
-    (*h).running = false;
-    if !(*h).repeats || (*h).cancelled {
+    let callback = callback.ptr();
+    // While it runs nothing empties it, so that what is borrowed here stays: not `cancel`, nor a run within the run.
+    let outer = std::mem::replace(&mut (*h).running, true);
+    let outcome = run_inner(h, callback);
+    (*h).running = outer;
+    if !outer && (!(*h).repeats || (*h).cancelled) {
         empty(h);
     }
     outcome
 }
 
 #[inline]
-unsafe fn run_inner(h: *mut Handle) -> Res<()> {
+unsafe fn run_inner(h: *mut Handle, callback: *mut PyObject) -> Res<()> {
     let context = ptr_or_null(&(*h).context);
     if ffi::PyContext_Enter(context) < 0 {
         return failed(h);
     }
     let slots = slots(h);
     let n = (count(h) - 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-    let result = ffi::PyObject_Vectorcall(*slots, slots.add(1), n, ptr::null_mut());
+    let result = ffi::PyObject_Vectorcall(callback, slots.add(1), n, ptr::null_mut());
     if result.is_null() {
         let exc = take();
         ffi::PyContext_Exit(context);
@@ -258,13 +300,35 @@ unsafe fn failed(h: *mut Handle) -> Res<()> {
     Ok(())
 }
 
+/// A tuple of the arguments.
+unsafe fn args(h: *mut Handle) -> Res<Obj> {
+    let n = count(h) - 1;
+    let tuple = Obj::new(ffi::PyTuple_New(n as ffi::Py_ssize_t))?;
+    for i in 0..n {
+        let arg = Obj::from_opt(*slots(h).add(i + 1)).unwrap_or_else(|| none());
+        ffi::PyTuple_SetItem(tuple.ptr(), i as ffi::Py_ssize_t, arg.into_ptr());
+    }
+    Ok(tuple)
+}
+
+/// The pair of callback and arguments.
+pub(crate) unsafe fn parts(h: *mut Handle) -> Res<Obj> {
+    let args = args(h)?;
+    let callback = Obj::from_opt(ptr_or_null(&(*h).callback)).unwrap_or_else(|| none());
+    Obj::new(ffi::PyTuple_Pack(2, callback.ptr(), args.ptr()))
+}
+
 /// Visits what a handle holds on behalf of the loop that alone owns it.
 pub(crate) unsafe fn traverse_owned(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     if ffi::Py_REFCNT(h.cast()) != 1 {
         return 0;
     }
     let slots = slots(h);
-    for i in 0..count(h) {
+    let status = crate::object::visit(&(*h).callback, visitor, arg);
+    if status != 0 {
+        return status;
+    }
+    for i in 1..count(h) {
         let held = *slots.add(i);
         if !held.is_null() {
             let status = visitor(held, arg);
@@ -319,25 +383,22 @@ no_args!(py_run, |h: Handle| run(h).map(|()| none()));
 no_args!(get_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
 no_args!(when, |h: Handle| get_when_object(h));
 
-getter!(get_callback, |h: Handle| Ok(Obj::from_opt(*slots(h)).unwrap_or_else(|| none())));
+getter!(get_callback, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).callback)).unwrap_or_else(|| none())));
 getter!(get_args, |h: Handle| {
-    if (*slots(h)).is_null() {
-        return Ok(none());
-    }
-    let n = count(h) - 1;
-    let tuple = Obj::new(ffi::PyTuple_New(n as ffi::Py_ssize_t))?;
-    for i in 0..n {
-        let arg = Obj::from(*slots(h).add(i + 1));
-        ffi::PyTuple_SetItem(tuple.ptr(), i as ffi::Py_ssize_t, arg.into_ptr());
-    }
-    Ok(tuple)
+    if (*h).callback.is_none() { Ok(none()) } else { args(h) }
 });
 getter!(get_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
 getter!(get_scheduled, |h: Handle| Ok(boolean((*h).scheduled)));
 getter!(get_loop, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).event_loop)).unwrap_or_else(|| none())));
 getter!(get_private_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
-getter!(get_source, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).source_tb)).unwrap_or_else(|| none())));
-getter!(get_shown, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).shown)).unwrap_or_else(|| none())));
+getter!(get_source, |h: Handle| Ok(match (*h).rare.as_ref().and_then(|r| r.source_tb.as_ref()) {
+    Some(stack) => stack.again(),
+    None => none(),
+}));
+getter!(get_shown, |h: Handle| Ok(match (*h).rare.as_ref().and_then(|r| r.shown.as_ref()) {
+    Some(shown) => shown.again(),
+    None => none(),
+}));
 getter!(get_when, |h: Handle| get_when_object(h));
 getter!(get_class, |h: Handle| Ok(if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
     asyncio().timer_handle_class.again()
@@ -372,12 +433,16 @@ unsafe extern "C" fn compare(a: *mut PyObject, b: *mut PyObject, op: c_int) -> *
             if !same {
                 return Ok(false);
             }
+            // `==` of theirs may run anything, a cancel of these handles too: both are held while it does.
             for i in 0..count(x) {
-                let (p, q) = (*slots(x).add(i), *slots(y).add(i));
-                if p.is_null() || q.is_null() {
-                    return Ok(p == q);
-                }
-                let equal = ffi::PyObject_RichCompareBool(p, q, ffi::Py_EQ);
+                let at = |h: *mut Handle| match i {
+                    0 => Obj::from_opt(ptr_or_null(&(*h).callback)),
+                    _ => Obj::from_opt(*slots(h).add(i)),
+                };
+                let (Some(p), Some(q)) = (at(x), at(y)) else {
+                    return Ok(at(x).is_none() && at(y).is_none());
+                };
+                let equal = ffi::PyObject_RichCompareBool(p.ptr(), q.ptr(), ffi::Py_EQ);
                 done(equal)?;
                 if equal == 0 {
                     return Ok(false);
@@ -405,10 +470,15 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     }
     empty(h);
     clear(&mut (*h).event_loop);
-    clear(&mut (*h).source_tb);
-    clear(&mut (*h).shown);
-    clear(&mut (*h).when_given);
-    free(this);
+    drop((*h).rare.take());
+    let ty = ffi::Py_TYPE(this);
+    let kept = &mut *KEPT.0.get();
+    if count(h) <= KEPT_SLOTS && kept.len() < MOST_KEPT {
+        kept.push(h);
+    } else {
+        ffi::PyObject_Free(this.cast());
+    }
+    ffi::Py_DECREF(ty.cast());
 }
 
 fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBuilder {
@@ -418,7 +488,6 @@ fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBu
         .weakrefs(offset_of!(Handle, weakrefs))
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .slot(ffi::Py_tp_free, ffi::PyObject_Free as *mut c_void)
         .no_args(c"cancel", py_cancel, c"cancel($self, /)\n--\n\nThe callback will not run.")
         .no_args(c"cancelled", py_cancelled, c"cancelled($self, /)\n--\n\nWhether it was cancelled.")
         .no_args(c"get_context", get_context, c"get_context($self, /)\n--\n\nThe context that the callback runs in.")

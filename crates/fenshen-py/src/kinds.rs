@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi::{self, PyTypeObject};
 
-use crate::names::names;
-use crate::object::{Obj, Res};
+use crate::names::{asyncio, names};
+use crate::object::{Obj, Res, done};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident, $slot:ident;)*) => {
@@ -33,6 +33,8 @@ kinds! {
     timer_handle, TIMER_HANDLE;
     /// `fenshen.LoopCore`.
     event_loop, EVENT_LOOP;
+    /// What `gather` returns.
+    gathering, GATHERING;
     /// The coroutine of every operation that is awaited.
     operation, OPERATION;
     /// What returns one.
@@ -87,11 +89,24 @@ pub(crate) unsafe fn init() -> Res<()> {
     HANDLE.store(crate::handle::build()?, Ordering::Relaxed);
     TIMER_HANDLE.store(crate::handle::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
-    init_primitives()
+    init_primitives()?;
+    // Last: a type that is derived from these natively could not be made any more.
+    stand_for(future(), &asyncio().future_class)?;
+    stand_for(task(), &asyncio().task_class)
+}
+
+/// Has `isinstance` take the standard class' instances for ours, by a metaclass. Only from 3.12 on can a type be made
+/// with one; before, as here, it gets it before anyone has seen it.
+unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
+    done(ffi::PyObject_SetAttrString(ours.cast(), c"__standard__".as_ptr(), standard.ptr()))?;
+    let kind = Obj::new(ffi::PyObject_GetAttrString(asyncio().support.ptr(), c"Kind".as_ptr()))?;
+    (*ours.cast::<ffi::PyObject>()).ob_type = kind.into_ptr().cast();
+    Ok(())
 }
 
 unsafe fn init_primitives() -> Res<()> {
     use crate::primitives::{barrier, condition, coroutine_function, event, lock, operation, queue_type, semaphore};
+    GATHERING.store(crate::gather::build()?, Ordering::Relaxed);
     OPERATION.store(operation::build()?, Ordering::Relaxed);
     COROUTINE_FUNCTION.store(coroutine_function::build()?, Ordering::Relaxed);
     LOCK.store(lock::build()?, Ordering::Relaxed);

@@ -9,7 +9,11 @@
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
+//! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
+//! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
+//!
+//! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
 
@@ -21,6 +25,7 @@ mod exit;
 mod future;
 mod future_iter;
 mod future_type;
+mod gather;
 mod handle;
 mod kinds;
 mod methods;
@@ -29,11 +34,13 @@ mod object;
 mod primitives;
 mod pulse;
 mod registry;
+mod sleep;
 mod sockets;
 mod stop;
 mod task;
 mod task_type;
 mod types;
+mod watchdog;
 
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
@@ -102,6 +109,11 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
+        let functions = [("sleep", sleep::build()), ("gather", gather::build_function())];
+        for (name, function) in functions {
+            let function = function.map_err(|e| fetch(py, e))?;
+            m.add(name, Bound::<PyAny>::from_owned_ptr(py, function.into_ptr()))?;
+        }
         let errors = [
             ("QueueShutDown", &names::asyncio().queue_shut_down),
             ("BrokenBarrierError", &names::asyncio().broken_barrier_error),
@@ -113,6 +125,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(live_tasks, m)?)?;
     m.add_function(wrap_pyfunction!(throw_into, m)?)?;
+    watchdog::add_to(m)?;
     m.add_function(wrap_pyfunction!(panic_for_test, m)?)?;
     Ok(())
 }

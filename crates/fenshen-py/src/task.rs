@@ -28,6 +28,8 @@ pub(crate) struct Task {
     pub(crate) to_throw: Option<Obj>,
     pub(crate) cancels: u64,
     pub(crate) must_cancel: bool,
+    /// It is passing a cancellation on to what it waits for.
+    passing_on: bool,
     pub(crate) log_destroy_pending: bool,
     pub(crate) links: Links,
 }
@@ -51,7 +53,7 @@ pub(crate) unsafe fn is_task(o: *mut PyObject) -> bool {
 }
 
 unsafe fn is_coroutine(o: *mut PyObject) -> Res<bool> {
-    if ffi::PyCoro_CheckExact(o) != 0 {
+    if ffi::PyCoro_CheckExact(o) != 0 || ffi::Py_TYPE(o) == kinds::operation() {
         return Ok(true);
     }
     let answer = call(asyncio().is_coroutine.ptr(), &[o])?;
@@ -157,6 +159,7 @@ pub(crate) unsafe fn schedule(t: *mut Task) -> Res<()> {
     if !core.is_null() {
         return Loop::push_step(core, Obj::from(t.cast()));
     }
+    future::alive(t.cast())?;
     let step = Obj::new(ffi::PyCFunction_NewEx(STEP.0.get(), t.cast(), ptr::null_mut()))?;
     call_method(&names().call_soon, &[ptr_or_null(&(*t).future.event_loop), step.ptr()])?;
     Ok(())
@@ -173,18 +176,17 @@ pub(crate) unsafe fn interrupt(t: *mut Task, exc: Obj) -> Res<bool> {
     if (*t).future.state != State::Pending {
         return Ok(false);
     }
-    if let Some(waiter) = (*t).waiter.take() {
-        if future::is_ours(waiter.ptr()) {
-            let f: *mut Future = waiter.ptr().cast();
-            if (*f).state != State::Pending {
-                (*t).waiter = Some(waiter);
-                return Ok(false);
-            }
-        }
-        let wake = Task::wake_function(t.cast())?;
-        let remove = Obj::new(ffi::PyUnicode_InternFromString(c"remove_done_callback".as_ptr()))?;
-        call_method(&remove, &[waiter.ptr(), wake.ptr()])?;
+    let Some(waiter) = Obj::from_opt(ptr_or_null(&(*t).waiter)) else {
+        return Ok(false);
+    };
+    // Only a callback that was still there to be removed will not wake it: else its step is on the ring already.
+    let wake = Task::wake_function(t.cast())?;
+    let remove = Obj::new(ffi::PyUnicode_InternFromString(c"remove_done_callback".as_ptr()))?;
+    let removed = call_method(&remove, &[waiter.ptr(), wake.ptr()])?;
+    if ffi::PyObject_IsTrue(removed.ptr()) != 1 {
+        return Ok(false);
     }
+    clear(&mut (*t).waiter);
     throw_next(t, exc)?;
     Ok(true)
 }
@@ -199,7 +201,7 @@ pub(crate) unsafe fn wake(t: *mut Task) -> Res<()> {
 }
 
 unsafe fn wake_by(t: *mut Task, waited: *mut PyObject) -> Res<()> {
-    let exc = if future::is_exact(waited) {
+    let exc = if future::awaits_natively(waited) {
         let f: *mut Future = waited.cast();
         if (*f).state == State::Finished && (*f).exception.is_none() {
             None
@@ -237,15 +239,20 @@ pub(crate) unsafe fn step(t: *mut Task, exc: Option<Obj>) -> Res<()> {
     }
     clear(&mut (*t).waiter);
     let core = (*t).future.core;
-    if !core.is_null() && (*core).running {
+    let Some(event_loop) = Obj::from_opt(ptr_or_null(&(*t).future.event_loop)) else {
+        return future::alive(t.cast());
+    };
+    if !core.is_null() && (*core).running && !(*core).stepping {
         Loop::show_task(core, t.cast())?;
-        return in_context(t, exc);
+        (*core).stepping = true;
+        let outcome = in_context(t, exc);
+        (*core).stepping = false;
+        return outcome;
     }
-    let event_loop = ptr_or_null(&(*t).future.event_loop);
-    current::enter(event_loop, t.cast())?;
+    current::enter(event_loop.ptr(), t.cast())?;
     let outcome = in_context(t, exc);
     let kept = if outcome.is_err() { Some(take()) } else { None };
-    let left = current::leave(event_loop);
+    let left = current::leave(event_loop.ptr());
     if let Some(kept) = kept {
         restore(kept);
         return Err(Raised);
@@ -255,14 +262,15 @@ pub(crate) unsafe fn step(t: *mut Task, exc: Option<Obj>) -> Res<()> {
 
 #[inline]
 unsafe fn in_context(t: *mut Task, exc: Option<Obj>) -> Res<()> {
-    let context = ptr_or_null(&(*t).context);
-    done(ffi::PyContext_Enter(context))?;
+    // A step that calls its own task's `__init__` changes the context: this one is held until it is left.
+    let context = context(t);
+    done(ffi::PyContext_Enter(context.ptr()))?;
     let outcome = advance(t, exc);
     match outcome {
-        Ok(()) => done(ffi::PyContext_Exit(context)),
+        Ok(()) => done(ffi::PyContext_Exit(context.ptr())),
         Err(Raised) => {
             let kept = take();
-            ffi::PyContext_Exit(context);
+            ffi::PyContext_Exit(context.ptr());
             restore(kept);
             Err(Raised)
         }
@@ -330,7 +338,7 @@ unsafe fn failed(t: *mut Task) -> Res<()> {
 #[inline]
 unsafe fn yielded(t: *mut Task, what: Obj) -> Res<()> {
     let o = what.ptr();
-    if future::is_exact(o) {
+    if future::awaits_natively(o) {
         let f: *mut Future = o.cast();
         if ptr_or_null(&(*f).event_loop) != ptr_or_null(&(*t).future.event_loop) {
             return wrong_loop(t, o);
@@ -417,6 +425,24 @@ unsafe fn awaits_itself(t: *mut Task) -> Res<()> {
     complain(t, &format!("Task cannot await on itself: {}", repr(t.cast())))
 }
 
+/// Cancels what the task waits for; whether that took it.
+unsafe fn pass_on(t: *mut Task, waiter: &Obj, message: &Option<Obj>) -> Res<bool> {
+    if (*t).passing_on {
+        // Tasks that await each other in a ring: it opens here, where asyncio would recurse until it fails.
+        set(&mut (*t).future.cancel_message, message.as_ref().map(|m| m.again()));
+        let exc = future::cancelled_error(t.cast())?;
+        return interrupt(t, exc);
+    }
+    if ffi::Py_EnterRecursiveCall(c" while cancelling a task".as_ptr()) != 0 {
+        return Err(Raised);
+    }
+    (*t).passing_on = true;
+    let outcome = future::cancel_any(waiter.ptr(), message);
+    (*t).passing_on = false;
+    ffi::Py_LeaveRecursiveCall();
+    outcome
+}
+
 /// `Task.cancel`.
 pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
     let f: *mut Future = t.cast();
@@ -426,7 +452,7 @@ pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
     }
     (*t).cancels += 1;
     if let Some(waiter) = Obj::from_opt(ptr_or_null(&(*t).waiter))
-        && future::cancel_any(waiter.ptr(), &message)?
+        && pass_on(t, &waiter, &message)?
     {
         return Ok(true);
     }
@@ -436,13 +462,17 @@ pub(crate) unsafe fn cancel(t: *mut Task, message: Option<Obj>) -> Res<bool> {
 }
 
 /// A method table's entry that lives for ever and that CPython takes by a mutable pointer.
-struct Entry(std::cell::UnsafeCell<ffi::PyMethodDef>);
+pub(crate) struct Entry(std::cell::UnsafeCell<ffi::PyMethodDef>);
 // SAFETY: CPython only reads it.
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    const fn new(def: ffi::PyMethodDef) -> Entry {
+    pub(crate) const fn new(def: ffi::PyMethodDef) -> Entry {
         Entry(std::cell::UnsafeCell::new(def))
+    }
+
+    pub(crate) fn get(&'static self) -> *mut ffi::PyMethodDef {
+        self.0.get()
     }
 }
 

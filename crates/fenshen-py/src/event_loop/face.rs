@@ -1,7 +1,6 @@
 //! The Python face of [`Loop`]: `fenshen.LoopCore`, from which `fenshen.EventLoop` derives.
 
 use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -40,22 +39,6 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, _args: *mut PyObject, _kw: *mut 
     entry(|| Ok(Obj::steal(Loop::allocate(ty)?.cast())))
 }
 
-/// The callback and its arguments among positional ones, `skip` of which come before.
-unsafe fn callback<'a>(
-    args: &Args<'a>,
-    skip: usize,
-    func: &str,
-) -> Res<(*mut PyObject, &'a [*mut PyObject], *mut PyObject)> {
-    let positional = args.positional();
-    if positional.len() <= skip {
-        let missing = ["callback", "when", "fd"][skip.min(1)];
-        let missing = if skip == 0 || positional.len() == skip { "callback" } else { missing };
-        return type_error(&format!("{func}() missing 1 required positional argument: '{missing}'"));
-    }
-    let context = args.context_only(func)?;
-    Ok((positional[skip], &positional[skip + 1..], context))
-}
-
 unsafe fn seconds(o: *mut PyObject) -> Res<f64> {
     let value = ffi::PyFloat_AsDouble(o);
     if value == -1.0 && !ffi::PyErr_Occurred().is_null() {
@@ -65,24 +48,22 @@ unsafe fn seconds(o: *mut PyObject) -> Res<f64> {
 }
 
 fast!(call_soon, |l: Loop, args| {
-    let (func, rest, context) = callback(&args, 0, "call_soon")?;
+    let ([func], rest, context) = args.callback("call_soon", [c"callback"])?;
     Loop::call_soon(l, func, rest, context)
 });
 fast!(call_soon_threadsafe, |l: Loop, args| {
-    let (func, rest, context) = callback(&args, 0, "call_soon_threadsafe")?;
+    let ([func], rest, context) = args.callback("call_soon_threadsafe", [c"callback"])?;
     Loop::call_soon_threadsafe(l, func, rest, context)
 });
 fast!(call_later, |l: Loop, args| {
-    let (func, rest, context) = callback(&args, 1, "call_later")?;
-    let delay = args.positional()[0];
+    let ([delay, func], rest, context) = args.callback("call_later", [c"delay", c"callback"])?;
     if delay == ffi::Py_None() {
         return type_error("delay must not be None");
     }
     Loop::call_at(l, When::Seconds(clock::now() + seconds(delay)?), func, rest, context)
 });
 fast!(call_at, |l: Loop, args| {
-    let (func, rest, context) = callback(&args, 1, "call_at")?;
-    let when = args.positional()[0];
+    let ([when, func], rest, context) = args.callback("call_at", [c"when", c"callback"])?;
     if when == ffi::Py_None() {
         return type_error("when cannot be None");
     }
@@ -197,9 +178,9 @@ unsafe fn number_of(o: *mut PyObject) -> Res<std::ffi::c_long> {
 
 unsafe fn add(l: *mut Loop, args: &Args<'_>, way: Way, func: &str) -> Res<Obj> {
     Loop::check_closed(l)?;
-    let (target, rest, context) = callback(args, 1, func)?;
+    let ([file, target], rest, context) = args.callback(func, [c"fd", c"callback"])?;
     Loop::check_owner(l)?;
-    let fd = descriptor(args.positional()[0])?;
+    let fd = descriptor(file)?;
     let h = handle::new(kinds::handle(), l, target, rest, context)?;
     let made = Obj::steal(h.cast());
     (*h).repeats = true;
@@ -269,6 +250,11 @@ macro_rules! flag {
 }
 flag!(get_debug_flag, set_debug_flag, debug);
 flag!(get_stopping, set_stopping, stopping);
+getter!(get_slow, |l: Loop| Obj::new(ffi::PyFloat_FromDouble((*l).slow_callback_duration)));
+setter!(set_slow, |l: Loop, value| {
+    Loop::set_slow(l, seconds(value)?);
+    Ok(())
+});
 getter!(get_closed, |l: Loop| Ok(boolean((*l).closed)));
 getter!(get_thread_id, |l: Loop| match (*l).thread_id {
     0 => Ok(none()),
@@ -364,13 +350,13 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .fast(c"call_soon", call_soon, c"call_soon($self, callback, /, *args, context=None)\n--\n\nHave callback(*args) run at the loop's next turn. Returns a Handle.")
-        .fast(c"call_soon_threadsafe", call_soon_threadsafe, c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread.")
-        .fast(c"call_later", call_later, c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nHave callback(*args) run after `delay` seconds. Returns a TimerHandle.")
-        .fast(c"call_at", call_at, c"call_at($self, when, callback, /, *args, context=None)\n--\n\nHave callback(*args) run at `when`, in seconds of loop.time(). Returns a TimerHandle.")
+        .fast(c"call_soon", call_soon, c"call_soon($self, callback, *args, context=None)\n--\n\nHave callback(*args) run at the loop's next turn. Returns a Handle.")
+        .fast(c"call_soon_threadsafe", call_soon_threadsafe, c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.")
+        .fast(c"call_later", call_later, c"call_later($self, delay, callback, *args, context=None)\n--\n\nHave callback(*args) run after `delay` seconds. Returns a TimerHandle.")
+        .fast(c"call_at", call_at, c"call_at($self, when, callback, *args, context=None)\n--\n\nHave callback(*args) run at `when`, in seconds of loop.time(). Returns a TimerHandle.")
         .no_args(c"time", time, c"time($self, /)\n--\n\nThe loop's clock, in seconds: time.monotonic().")
         .no_args(c"create_future", create_future, c"create_future($self, /)\n--\n\nA pending future of this loop.")
-        .fast(c"create_task", create_task, c"create_task($self, coro, /, *, name=None, context=None, eager_start=None)\n--\n\nRun a coroutine as a task of this loop.")
+        .fast(c"create_task", create_task, c"create_task($self, coro, *, name=None, context=None, eager_start=None)\n--\n\nRun a coroutine as a task of this loop.")
         .no_args(c"stop", stop, c"stop($self, /)\n--\n\nEnd run_forever() after the present turn.")
         .no_args(c"is_running", is_running, c"is_running($self, /)\n--\n\nWhether the loop runs.")
         .no_args(c"is_closed", is_closed, c"is_closed($self, /)\n--\n\nWhether the loop is closed.")
@@ -382,8 +368,8 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .one_arg(c"_timer_handle_cancelled", timer_handle_cancelled, c"_timer_handle_cancelled($self, handle, /)\n--\n\nFor asyncio's own handles; ours need no telling.")
         .one_arg(c"_add_callback", add_callback, c"_add_callback($self, handle, /)\n--\n\nHave a handle of asyncio's own code run at the next turn.")
         .one_arg(c"_add_callback_signalsafe", add_callback_signalsafe, c"_add_callback_signalsafe($self, handle, /)\n--\n\nLike _add_callback(), and end the loop's wait.")
-        .fast(c"_add_reader", add_reader, c"_add_reader($self, fd, callback, /, *args)\n--\n\nHave callback(*args) run whenever fd can be read. Returns a Handle.")
-        .fast(c"_add_writer", add_writer, c"_add_writer($self, fd, callback, /, *args)\n--\n\nHave callback(*args) run whenever fd can be written. Returns a Handle.")
+        .fast(c"_add_reader", add_reader, c"_add_reader($self, fd, callback, *args)\n--\n\nHave callback(*args) run whenever fd can be read. Returns a Handle.")
+        .fast(c"_add_writer", add_writer, c"_add_writer($self, fd, callback, *args)\n--\n\nHave callback(*args) run whenever fd can be written. Returns a Handle.")
         .one_arg(c"_remove_reader", remove_reader, c"_remove_reader($self, fd, /)\n--\n\nStop watching fd for reading; whether it was watched.")
         .one_arg(c"_remove_writer", remove_writer, c"_remove_writer($self, fd, /)\n--\n\nStop watching fd for writing; whether it was watched.")
         .one_arg(c"_mark_internal", mark_internal, c"_mark_internal($self, fd, /)\n--\n\nfd is watched for the loop's own purposes.")
@@ -398,6 +384,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_clock_resolution", get_resolution, Some(set_resolution))
         .property(c"_owner_pid", get_owner_pid, None)
         .property(c"_pending", get_pending, None)
-        .member(c"slow_callback_duration", ffi::Py_T_DOUBLE, offset_of!(Loop, slow_callback_duration), false)
+        .property(c"slow_callback_duration", get_slow, Some(set_slow))
         .build(None)
 }

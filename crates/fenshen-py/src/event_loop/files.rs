@@ -159,6 +159,11 @@ impl Files {
         self.iter().count()
     }
 
+    /// Whether somebody else than the loop itself waits for a file.
+    pub(crate) fn has_foreign(&self) -> bool {
+        self.iter().any(|(_, watch)| !watch.internal)
+    }
+
     /// Makes room for a descriptor; EBADF if it isn't one.
     fn reach(&mut self, fd: RawFd) -> io::Result<()> {
         // A number far off is asked about first, so that no room is made for nothing.
@@ -365,6 +370,13 @@ impl Files {
     /// Whether a wait relies on what the kernel was told before.
     pub(crate) fn in_doubt(&self) -> bool {
         !self.doubts.is_empty()
+    }
+
+    /// Drops every doubt: nobody waits for a file.
+    pub(crate) fn forget_doubts(&mut self) {
+        for (fd, _) in mem::take(&mut self.doubts) {
+            self.at(fd).doubted = false;
+        }
     }
 
     /// Tells the kernel once more of every file that was waited for all the time since the last call. Returns the

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fenshen_reactor::{Epoll, Events, Inbox, Owner, Ticks, Timers, Waker};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
@@ -29,6 +30,8 @@ pub(crate) use face::build;
 const WAKE_TOKEN: u64 = u64::MAX;
 /// How many events one wait takes at most.
 const EVENTS: usize = 256;
+/// How many seconds a step may take before it counts as slow, unless the program says otherwise.
+const SLOW: f64 = 0.1;
 
 /// A handle on its way from another thread: an owned reference.
 pub(crate) struct Parcel(*mut Handle);
@@ -85,6 +88,8 @@ pub(crate) struct Loop {
     task_factory: Option<Obj>,
     /// Called when the loop is about to wait with nothing to wait for.
     stall_hook: Option<Obj>,
+    /// How long the loop waits before it calls that.
+    stall_pause: Duration,
     /// The handle that runs now, in debug mode.
     current_handle: Option<Obj>,
     slow_callback_duration: f64,
@@ -93,8 +98,12 @@ pub(crate) struct Loop {
     pub(crate) debug: bool,
     closed: bool,
     stopping: bool,
+    /// The loop's thread waits in the kernel, or is on its way there or back.
+    waiting: bool,
     /// The loop's own run method is on the stack.
     pub(crate) running: bool,
+    /// A task's step is on the stack, taken by the ring.
+    pub(crate) stepping: bool,
     /// asyncio's store shows a task of this loop.
     shown: bool,
     /// Whether its class leaves `call_soon` alone, so that steps may go straight to the ring.
@@ -109,6 +118,11 @@ pub(crate) unsafe fn native(o: *mut PyObject) -> *mut Loop {
         return ptr::null_mut();
     }
     (*o.cast::<Loop>()).direct()
+}
+
+/// The pulse of a loop of ours.
+pub(crate) unsafe fn pulse_of(o: *mut PyObject) -> Option<Arc<Pulse>> {
+    (ffi::PyObject_TypeCheck(o, kinds::event_loop()) != 0).then(|| (*o.cast::<Loop>()).pulse.clone())
 }
 
 /// `OSError` of an I/O error, of the class that its number asks for.
@@ -157,9 +171,16 @@ impl Loop {
         ptr::write(&raw mut (*l).ticks, Ticks::new());
         ptr::write(&raw mut (*l).owner, Owner::this_process());
         ptr::write(&raw mut (*l).pulse, Arc::default());
-        (*l).slow_callback_duration = 0.1;
+        (*l).stall_pause = run::STALL;
+        Loop::set_slow(l, SLOW);
         (*l).plain = face::leaves_call_soon_alone(ty)?;
         Ok(l)
+    }
+
+    /// Sets how many seconds a step may take before it counts as slow.
+    unsafe fn set_slow(l: *mut Loop, seconds: f64) {
+        (*l).slow_callback_duration = seconds;
+        (*l).pulse.set_slow(seconds);
     }
 
     /// Raises if the loop is closed.

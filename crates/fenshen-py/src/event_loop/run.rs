@@ -9,10 +9,10 @@ use pyo3::ffi;
 use super::word::{Kind, Word};
 use super::{Loop, Parcel, WAKE_TOKEN, os_error};
 use crate::errors::{ends_loop, restore, take};
-use crate::{future, handle};
+use crate::{future, gather, handle};
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call, done, none};
-use crate::task;
+use crate::{task, watchdog};
 
 /// The loop looks at its files at least once in so many steps,
 const STEPS: u32 = 64;
@@ -25,7 +25,7 @@ const RESOLUTION: f64 = 1e-9;
 /// The longest single wait.
 const LONGEST: f64 = 24.0 * 3600.0;
 /// How long the loop waits for nothing in particular before its stall hook looks at why.
-const STALL: Duration = Duration::from_millis(50);
+pub(super) const STALL: Duration = Duration::from_millis(50);
 /// How long a wait may rely on what the kernel was told before.
 const DOUBT: Duration = Duration::from_millis(50);
 /// One poll without waiting in so many lets other threads have the interpreter.
@@ -84,12 +84,16 @@ impl Loop {
     pub(crate) unsafe fn run(l: *mut Loop) -> Res<()> {
         Loop::check_closed(l)?;
         Loop::check_owner(l)?;
+        crate::exit::arm();
         let nested = std::mem::replace(&mut (*l).running, true);
         (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
+        watchdog::attend(&(*l).pulse);
         let outcome = Loop::turns(l);
         let kept = if outcome.is_err() { Some(take()) } else { None };
         (*l).pulse.set_busy(false);
-        (*l).pulse.set_thread(0);
+        if !nested {
+            (*l).pulse.set_thread(0);
+        }
         (*l).running = nested;
         (*l).stopping = false;
         let hidden = Loop::hide_task(l);
@@ -114,6 +118,7 @@ impl Loop {
             // What a step schedules belongs to the next turn.
             let turn = (*l).ready.len();
             (*l).pulse.set_busy(true);
+            watchdog::stir();
             let outcome = Loop::turn(l, turn, &mut budget);
             (*l).pulse.set_busy(false);
             outcome?;
@@ -130,7 +135,11 @@ impl Loop {
             let Some(word) = (*l).ready.pop_front() else {
                 return Ok(());
             };
-            left -= if word.kind() == Kind::Done { 3 } else { 1 };
+            left -= match word.kind() {
+                Kind::Done => 3,
+                Kind::Child => 2,
+                _ => 1,
+            };
             (*l).pulse.step(word.ptr() as usize | word.kind() as usize);
             if (*l).debug {
                 Loop::run_timed(l, word)?;
@@ -139,7 +148,9 @@ impl Loop {
             }
             budget.steps += 1;
             if left > 0 && budget.spent() {
+                (*l).pulse.set_busy(false);
                 Loop::look(l, budget)?;
+                (*l).pulse.set_busy(true);
             }
         }
         Ok(())
@@ -151,11 +162,13 @@ impl Loop {
             Kind::Step => {
                 let t = word.into_obj();
                 let outcome = task::step(t.ptr().cast(), None);
+                (*l).pulse.let_go();
                 if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
             }
             Kind::Wake => {
                 let t = word.into_obj();
                 let outcome = task::wake(t.ptr().cast());
+                (*l).pulse.let_go();
                 if outcome.is_err() { Loop::step_failed(l, &t) } else { Ok(()) }
             }
             Kind::Handle => {
@@ -166,6 +179,14 @@ impl Loop {
             Kind::Done => {
                 Loop::hide_task(l)?;
                 Loop::run_done(l, word.into_obj())
+            }
+            Kind::Child => {
+                let (gathering, child) = (word.into_obj(), Loop::next_obj(l)?);
+                if !future::is_exact(child.ptr()) {
+                    Loop::hide_task(l)?;
+                }
+                let outcome = gather::child_done(&gathering, &child);
+                if outcome.is_err() { Loop::step_failed(l, &gathering) } else { Ok(()) }
             }
             Kind::More => {
                 drop(word.into_obj());
@@ -222,15 +243,18 @@ impl Loop {
     #[cold]
     unsafe fn run_timed(l: *mut Loop, word: Word) -> Res<()> {
         let what = Obj::from(word.ptr());
-        let extra = match (word.kind(), (*l).ready.front()) {
-            (Kind::Done, Some(future)) => Some(Obj::from(future.ptr())),
-            _ => None,
+        // A handle forgets its callback as it runs: what names it is held, and put into words only if need be.
+        let parts = match (word.kind(), (*l).ready.front()) {
+            (Kind::Done, Some(future)) => {
+                let args = Obj::new(ffi::PyTuple_Pack(1, future.ptr()))?;
+                Obj::new(ffi::PyTuple_Pack(2, what.ptr(), args.ptr()))?
+            }
+            (Kind::Handle, _) => {
+                crate::object::set(&mut (*l).current_handle, Some(what.again()));
+                handle::parts(what.ptr().cast())?
+            }
+            _ => crate::object::none(),
         };
-        if word.kind() == Kind::Handle {
-            crate::object::set(&mut (*l).current_handle, Some(what.again()));
-        }
-        // A handle forgets its callback as it runs: it is described before.
-        let shown = support(c"describe", &[what.ptr(), crate::object::ptr_or_null(&extra)][..1 + usize::from(extra.is_some())])?;
         let start = clock::now();
         let outcome = Loop::run_word(l, word);
         let took = clock::now() - start;
@@ -239,7 +263,7 @@ impl Loop {
         if took >= (*l).slow_callback_duration {
             Loop::hide_task(l)?;
             let took = Obj::new(ffi::PyFloat_FromDouble(took))?;
-            support(c"slow", &[shown.ptr(), what.ptr(), took.ptr()])?;
+            support(c"slow", &[l.cast(), what.ptr(), parts.ptr(), took.ptr()])?;
         }
         Ok(())
     }
@@ -311,12 +335,8 @@ impl Loop {
             budget.polls = budget.polls.wrapping_add(1);
             let lend = budget.polls.is_multiple_of(YIELD_EVERY);
             Loop::wait(l, patience, lend)?;
-        } else if patience.is_none() && (*l).stall_hook.is_some() {
-            if Loop::wait(l, Some(STALL), true)? == 0 && (*l).ready.is_empty() && (*l).inbox.is_empty() {
-                Loop::stalled(l)?;
-                let patience = Loop::patience(l);
-                Loop::wait(l, patience, true)?;
-            }
+        } else if patience.is_none() && (*l).stall_hook.is_some() && !(*l).files.has_foreign() {
+            Loop::wait_doubtfully(l)?;
         } else {
             Loop::wait(l, patience, true)?;
         }
@@ -324,11 +344,37 @@ impl Loop {
         Ok(())
     }
 
-    unsafe fn stalled(l: *mut Loop) -> Res<()> {
-        if let Some(hook) = Obj::from_opt(crate::object::ptr_or_null(&(*l).stall_hook)) {
-            call(hook.ptr(), &[l.cast()])?;
+    /// Waits while nothing that the loop knows of can end the wait, and has the stall hook look at why, now and then.
+    unsafe fn wait_doubtfully(l: *mut Loop) -> Res<()> {
+        (*l).files.forget_doubts();
+        loop {
+            let pause = (*l).stall_pause;
+            if Loop::wait(l, Some(pause), true)? != 0 || Loop::patience(l).is_some() {
+                return Ok(());
+            }
+            let again = Loop::stalled(l)?;
+            (*l).stall_pause = again.unwrap_or(STALL);
+            let patience = Loop::patience(l);
+            if again.is_none() || patience.is_some() {
+                return Loop::wait(l, patience, true).map(drop);
+            }
         }
-        Ok(())
+    }
+
+    /// Asks the stall hook; it says after how many seconds it wants to be asked again, or `None`.
+    unsafe fn stalled(l: *mut Loop) -> Res<Option<Duration>> {
+        let Some(hook) = Obj::from_opt(crate::object::ptr_or_null(&(*l).stall_hook)) else {
+            return Ok(None);
+        };
+        let again = call(hook.ptr(), &[l.cast()])?;
+        if again.ptr() == ffi::Py_None() {
+            return Ok(None);
+        }
+        let seconds = ffi::PyFloat_AsDouble(again.ptr());
+        if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised);
+        }
+        Ok(Some(Duration::from_secs_f64(seconds.clamp(0.001, LONGEST))))
     }
 
     /// One wait of the kernel; returns how many events it gave. `lend` gives the interpreter to other threads.
@@ -351,9 +397,11 @@ impl Loop {
             }
         }
         let outcome = if lend {
+            (*l).waiting = true;
             let state = ffi::PyEval_SaveThread();
             let outcome = epoll.wait(&mut (*l).events, patience);
             crate::exit::restore_thread(state);
+            (*l).waiting = false;
             outcome
         } else {
             epoll.wait(&mut (*l).events, patience)

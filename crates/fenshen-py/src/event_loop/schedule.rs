@@ -52,6 +52,16 @@ impl Loop {
         Ok(())
     }
 
+    /// A gathering is told that a child is done.
+    #[inline]
+    pub(crate) unsafe fn push_child(l: *mut Loop, gathering: Obj, child: Obj) -> Res<()> {
+        Loop::check(l)?;
+        let ready = &mut (*l).ready;
+        ready.push_back(Word::new(Kind::Child, gathering));
+        ready.push_back(Word::new(Kind::More, child));
+        Ok(())
+    }
+
     /// A handle that is to run, after whatever other threads have sent before.
     #[inline]
     pub(crate) unsafe fn push_handle(l: *mut Loop, handle: Obj) {
@@ -102,9 +112,17 @@ impl Loop {
     }
 
     /// Hands a handle to the loop from any thread.
+    ///
+    /// Whoever holds the GIL may use the ring itself, and sees whether the loop waits. Without a GIL it is the inbox,
+    /// whose first item wakes the loop.
     pub(crate) unsafe fn post(l: *mut Loop, handle: Obj) -> Res<()> {
-        // Whoever filled an empty inbox has woken the loop, or is about to.
-        if (*l).inbox.push(Parcel(handle.into_ptr().cast())) { Loop::wake(l) } else { Ok(()) }
+        let wake = if cfg!(Py_GIL_DISABLED) {
+            (*l).inbox.push(Parcel(handle.into_ptr().cast()))
+        } else {
+            Loop::push_handle(l, handle);
+            (*l).waiting
+        };
+        if wake { Loop::wake(l) } else { Ok(()) }
     }
 
     /// Ends the loop's wait, if it waits.

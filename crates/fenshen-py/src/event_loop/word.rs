@@ -22,7 +22,9 @@ pub(crate) enum Kind {
     Wake,
     /// A done-callback: two more words follow, the future and the context.
     Done,
-    /// The second and third word of a done-callback.
+    /// A gathering that is told of a child: one more word follows, the child.
+    Child,
+    /// The words that follow a done-callback or a gathering.
     More,
 }
 
@@ -40,6 +42,7 @@ impl Word {
             1 => Kind::Step,
             2 => Kind::Wake,
             3 => Kind::Done,
+            4 => Kind::Child,
             _ => Kind::More,
         }
     }

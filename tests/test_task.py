@@ -1,0 +1,842 @@
+"""`fenshen.Task` is `asyncio.Task`: the same answers to everything a program can do with one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import gc
+import inspect
+import io
+import pickle
+import sys
+import warnings
+import weakref
+from typing import Any
+
+import pytest
+from fenshen import _fenshen
+from fenshen._fenshen import Future, Task
+from fenshen.loop import new_event_loop
+from twins import ASYNCIO, OURS, Side, logged, on_both, open_loop, outcome, plain, sides, since_3_12, spin
+
+since_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="from Python 3.11 on")
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+
+async def nothing() -> str:
+    return "nothing"
+
+
+async def forever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def fails() -> None:
+    raise ValueError("v")
+
+
+def states(side: Side, loop: Any) -> dict[str, Any]:
+    """A task in every state."""
+    tasks = {
+        "waiting": side.Task(forever(), loop=loop, name="waiting"),
+        "asked to end": side.Task(forever(), loop=loop, name="asked"),
+        "done": side.Task(nothing(), loop=loop, name="done"),
+        "failed": side.Task(fails(), loop=loop, name="failed"),
+        "cancelled": side.Task(forever(), loop=loop, name="cancelled"),
+    }
+    tasks["cancelled"].cancel("why")
+    spin(loop)
+    tasks["new"] = side.Task(nothing(), loop=loop, name="new")
+    tasks["asked to end"].cancel("please")
+    return tasks
+
+
+def finish(loop: Any, tasks: dict[str, Any]) -> None:
+    for task in tasks.values():
+        task.cancel()
+    spin(loop, 5)
+    for task in tasks.values():
+        task.cancelled() or task.exception()
+
+
+NO_ARGS = [
+    "result",
+    "exception",
+    "done",
+    "cancelled",
+    "cancel",
+    "get_loop",
+    "get_name",
+    "get_coro",
+    "get_stack",
+    "print_stack",
+    "cancelling",
+    "uncancel",
+    "_make_cancelled_error",
+    "__repr__",
+]
+ATTRIBUTES = ["_coro", "_fut_waiter", "_log_destroy_pending", "_must_cancel", "_state", "_loop", "_source_traceback"]
+
+
+def test_every_method_in_every_state() -> None:
+    methods = [m for m in NO_ARGS if hasattr(asyncio.Task, m) and m != "print_stack"]
+
+    def program(side: Side) -> list[str]:
+        seen = []
+        with open_loop(side) as loop:
+            for method in methods:
+                tasks = states(side, loop)
+                for state, task in tasks.items():
+                    seen.append(f"{method} {state}: {outcome(getattr(task, method))}")
+                for state, task in tasks.items():
+                    seen.append(f"then {state}: {plain(task)}")
+                finish(loop, tasks)
+            for name in ATTRIBUTES:
+                tasks = states(side, loop)
+                for state, task in tasks.items():
+                    seen.append(f"{name} {state}: {outcome(lambda: getattr(task, name))}")  # noqa: B023
+                finish(loop, tasks)
+        return seen
+
+    on_both(program)
+
+
+def test_wrong_arguments_raise_what_asyncio_raises() -> None:
+    names = ["set_result", "set_exception", "set_name", "get_stack", "print_stack", "cancel", "get_name", "uncancel"]
+    calls = [
+        (name, args, kwargs)
+        for name in names
+        if hasattr(asyncio.Task, name)
+        for args in ((), (1,), (1, 2))
+        for kwargs in ({}, {"nonsense": 1}, {"limit": "x"})
+    ]
+
+    def program(side: Side) -> list[str]:
+        seen = []
+        with open_loop(side) as loop:
+            for name, args, kwargs in calls:
+                task = side.Task(nothing(), loop=loop)
+                seen.append(f"{name}{args}{kwargs}: {outcome(lambda: getattr(task, name)(*args, **kwargs), words=False)}")  # noqa: B023, E501
+                spin(loop)
+                task.cancelled() or task.exception()
+        return seen
+
+    on_both(program)
+
+
+def test_construction() -> None:
+    class Callable:
+        def __call__(self) -> None: ...
+
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise LookupError("repr")
+
+    def program(side: Side) -> list[str]:
+        with open_loop(side) as loop:
+            seen = [
+                outcome(lambda: side.Task(), words=False),
+                outcome(lambda: side.Task(nonsense=1), words=False),
+                outcome(lambda: side.Task(1, 2), words=False),
+                outcome(lambda: side.Task(5, loop=loop)),
+                outcome(lambda: side.Task(nothing, loop=loop), words=False),
+                outcome(lambda: side.Task(Callable(), loop=loop)),
+                outcome(lambda: side.Task(Unprintable(), loop=loop), words=False),
+                outcome(lambda: side.Task((x for x in "ab"), loop=loop), words=False),
+                outcome(lambda: side.Task[int].__args__),
+            ]
+            for name in (None, "n", 5, 2.5, ("t",)):
+                task = side.Task(nothing(), loop=loop, name=name)
+                seen.append(plain(task.get_name()))
+                task.set_name(name)
+                seen.append(plain(task.get_name()))
+            spin(loop)
+            coroutine = nothing()
+            seen.append(outcome(lambda: side.Task(coroutine, loop=5), words=False))
+            coroutine.close()
+            return seen
+
+    on_both(program)
+
+
+def test_names_are_numbered() -> None:
+    async def main() -> None:
+        tasks = [asyncio.ensure_future(nothing()) for _ in range(3)]
+        numbers = [int(t.get_name().removeprefix("Task-")) for t in tasks]
+        assert numbers == list(range(numbers[0], numbers[0] + 3))
+        await asyncio.wait(tasks)
+
+    with open_loop(OURS) as loop:
+        loop.run_until_complete(main())
+
+
+def test_an_uninitialised_task_answers_and_does_not_crash() -> None:
+    def program(side: Side) -> list[str]:
+        seen = []
+        # asyncio's own answers to these are a crash, or depend on the version.
+        left_out = ("cancel", "_make_cancelled_error", "get_stack", "print_stack", "get_coro")
+        for name in [n for n in NO_ARGS if hasattr(asyncio.Task, n) and n not in left_out]:
+            bare = side.Task.__new__(side.Task)
+            seen.append(f"{name}: {outcome(getattr(bare, name), words=False)}")
+        for name in ATTRIBUTES:
+            bare = side.Task.__new__(side.Task)
+            seen.append(f"{name}: {outcome(lambda: getattr(bare, name), words=False)}")  # noqa: B023
+        gc.collect()
+        return seen
+
+    with logged():
+        on_both(program)
+
+
+def test_an_uninitialised_task_survives_everything() -> None:
+    for name in [n for n in dir(Task) if n not in ("__class_getitem__", "__init_subclass__", "__subclasshook__")]:
+        for args in ((), (1,), (print,)):
+            bare = Task.__new__(Task)
+            outcome(lambda: getattr(bare, name)(*args))  # noqa: B023
+    for mode in ("awaited", "yielded", "gathered"):
+
+        async def use(mode: str = mode) -> Any:
+            bare = Task.__new__(Task)
+            if mode == "gathered":
+                return await asyncio.gather(bare)
+            return await bare
+
+        with open_loop(OURS) as loop, pytest.raises(RuntimeError):
+            loop.run_until_complete(use())
+    gc.collect()
+
+
+def test_initialising_again_does_not_crash() -> None:
+    with open_loop(OURS) as loop, logged():
+        loop.set_exception_handler(lambda loop, context: None)
+        held: list[Any] = []
+
+        async def itself() -> None:
+            Task.__init__(held[0], nothing(), loop=loop)
+            gc.collect()
+            await asyncio.sleep(0)
+
+        for _ in range(20):
+            held[:] = [Task(itself(), loop=loop)]
+            spin(loop, 4)
+            held[0].__init__(nothing(), loop=loop)
+            spin(loop, 2)
+            assert held[0].result() == "nothing"
+            with pytest.raises(TypeError):
+                held[0].__init__(5, loop=loop)
+            repr(held)
+            held.clear()
+            gc.collect()
+
+
+def test_it_cannot_be_copied_or_pickled() -> None:
+    def program(side: Side) -> list[str]:
+        with open_loop(side) as loop:
+            task = side.Task(nothing(), loop=loop)
+            spin(loop)
+            actions = (copy.copy, copy.deepcopy, pickle.dumps)
+            return [outcome(lambda: a(task), words=False) for a in actions]  # noqa: B023
+
+    on_both(program)
+
+
+def test_derived_classes() -> None:
+    def program(side: Side) -> list[str]:
+        seen: list[str] = []
+
+        class Loud(side.Task):  # type: ignore[misc,name-defined]
+            __slots__ = ("mine",)
+
+            def cancel(self, msg: Any = None) -> Any:
+                seen.append(f"cancel {msg}")
+                return super().cancel(msg)
+
+            def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+                seen.append("add_done_callback")
+                super().add_done_callback(fn, context=context)
+
+            def __del__(self) -> None:
+                seen.append(f"del {self.get_name()}")
+
+        class NoSuper(side.Task):  # type: ignore[misc,name-defined]
+            def __init__(self, coro: Any, **kwargs: Any) -> None:
+                self.coro = coro
+
+        with open_loop(side) as loop:
+            loop.set_task_factory(lambda loop, coro, **kw: Loud(coro, loop=loop, **kw))
+
+            async def wait(task: Any) -> Any:
+                return await task
+
+            inner = loop.create_task(forever(), name="inner")
+            inner.mine = 5
+            outer = loop.create_task(wait(inner), name="outer")
+            spin(loop)
+            seen.append(plain(inner).replace("Loud", "Task"))
+            outer.cancel("stop")
+            spin(loop, 5)
+            seen += [outcome(outer.result), outcome(inner.result), outcome(lambda: inner.mine)]
+            del inner, outer
+            gc.collect()
+            bare = NoSuper(nothing())
+            seen += [outcome(bare.result, words=False), outcome(lambda: bare.add_done_callback(print), words=False)]
+            bare.coro.close()
+            loop.set_task_factory(None)
+        return seen
+
+    on_both(program)
+
+
+def test_bad_awaits_get_asyncios_words() -> None:
+    class Yields:
+        def __init__(self, what: Any) -> None:
+            self.what = what
+
+        def __await__(self) -> Any:
+            return (yield self.what)
+
+    class Falsy:
+        _asyncio_future_blocking = False
+
+    def program(side: Side) -> list[str]:
+        seen: list[str] = []
+
+        async def catch(what: Any) -> None:
+            try:
+                seen.append(plain(await Yields(what)))
+            except BaseException as e:
+                seen.append(plain(e))
+
+        with open_loop(side) as loop, open_loop(side) as other:
+            foreign = other.create_future()
+            foreign._asyncio_future_blocking = True
+            for what in (None, 5, "x", (x for x in "a"), loop.create_future(), foreign, Falsy(), print):
+                loop.run_until_complete(catch(what))
+
+            async def itself() -> None:
+                try:
+                    await asyncio.current_task()  # type: ignore[misc]
+                except RuntimeError as e:
+                    seen.append(plain(e))
+
+            async def others() -> None:
+                try:
+                    await other.create_future()
+                except RuntimeError as e:
+                    seen.append(plain(e))
+
+            loop.run_until_complete(itself())
+            loop.run_until_complete(others())
+        return seen
+
+    on_both(program)
+
+
+def test_exceptions_of_every_kind_end_a_task() -> None:
+    def program(side: Side) -> list[str]:
+        seen: list[str] = []
+
+        async def raises(e: BaseException) -> None:
+            await asyncio.sleep(0)
+            raise e
+
+        with open_loop(side) as loop, logged():
+            for exc in (
+                ValueError("v"),
+                StopIteration(5),
+                StopAsyncIteration(5),
+                GeneratorExit("g"),
+                asyncio.CancelledError("c"),
+                KeyboardInterrupt("k"),
+                SystemExit(3),
+                BaseException("b"),
+                KeyError(),
+            ):
+                task = loop.create_task(raises(exc))
+                seen.append(outcome(lambda: spin(loop, 3)))
+                spin(loop)
+                seen.append(f"{task.done()} {task.cancelled()} {outcome(task.exception)}")
+        return seen
+
+    on_both(program)
+
+
+def test_the_loop_goes_on_after_an_interrupt() -> None:
+    def program(side: Side) -> list[Any]:
+        seen: list[Any] = []
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with open_loop(side) as loop, logged():
+            future = loop.create_future()
+            future.add_done_callback(interrupt)
+            future.add_done_callback(lambda f: seen.append("after the done-callback"))
+            future.set_result(1)
+            loop.call_soon(interrupt)
+            loop.call_soon(seen.append, "after the callback")
+            task = loop.create_task(forever())
+            for _ in range(4):
+                seen.append(outcome(lambda: spin(loop, 1)))
+            task.cancel()
+            spin(loop)
+            seen.append(task.cancelled())
+        return seen
+
+    assert "after the done-callback" in on_both(program)
+
+
+def test_a_dropped_pending_task_is_told_as_asyncio_tells_it() -> None:
+    def program(side: Side) -> list[str]:
+        seen: list[str] = []
+        with open_loop(side) as loop, logged() as lines:
+            loop.set_exception_handler(lambda loop, context: seen.append(plain(sorted(context.items()))))
+
+            async def alone() -> None:
+                await asyncio.get_running_loop().create_future()
+
+            for handler in (True, False):
+                if not handler:
+                    loop.set_exception_handler(None)
+                task = loop.create_task(alone(), name="dropped")
+                spin(loop)
+                del task
+                gc.collect()
+            seen += [plain(line) for line in lines]
+        return seen
+
+    assert len(on_both(program)) == 2
+
+
+def test_a_task_dropped_before_its_first_step() -> None:
+    def program(side: Side) -> list[str]:
+        with warnings.catch_warnings(record=True) as warned, logged() as lines:
+            warnings.simplefilter("always")
+            loop = side.new_loop()
+            loop.create_task(forever(), name="unrun")
+            loop.close()
+            gc.collect()
+            del loop
+            gc.collect()
+            return [*(str(w.message) for w in warned), *(plain(line) for line in lines)]
+
+    on_both(program)
+
+
+def test_it_is_asyncios_to_everyone() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert type(task) is Task
+        assert isinstance(task, asyncio.Task)
+        assert isinstance(task, asyncio.Future)
+        assert asyncio.isfuture(task)
+        assert asyncio.isfuture(loop.create_future())
+        assert isinstance(loop.create_future(), asyncio.Future)
+        assert not isinstance(loop.create_future(), asyncio.Task)
+        assert asyncio.all_tasks() == {task}
+        other = asyncio.create_task(forever())
+        assert asyncio.all_tasks(loop) == {task, other}
+        assert await asyncio.to_thread(asyncio.all_tasks, loop) == {task, other}
+        assert await asyncio.to_thread(asyncio.current_task, loop) is None or True
+        assert asyncio.current_task() is task
+        assert {*_fenshen.live_tasks()} >= {task, other}
+        other.cancel()
+        await asyncio.wait([other])
+        assert asyncio.all_tasks() == {task}
+
+    with open_loop(OURS) as loop:
+        loop.run_until_complete(main())
+    if sys.version_info >= (3, 12):
+        asyncio.run(main(), loop_factory=new_event_loop)
+    elif sys.version_info >= (3, 11):
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(main())
+
+
+def test_current_task_in_every_kind_of_callback() -> None:
+    def program(side: Side) -> list[Any]:
+        seen: list[Any] = []
+
+        def look(*_: Any) -> None:
+            task = asyncio.current_task()
+            seen.append(task and task.get_name())
+
+        class Looks:
+            def __del__(self) -> None:
+                look()
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(look)
+            future = loop.create_future()
+            future.add_done_callback(look)
+            future.set_result(1)
+            held = Looks()  # noqa: F841
+            look()
+            await asyncio.sleep(0)
+            look()
+            loop.call_later(0, look)
+            await asyncio.create_task(child(), name="child")
+            look()
+
+        async def child() -> None:
+            held = Looks()
+            look()
+            await asyncio.sleep(0)
+            del held
+            look()
+
+        with open_loop(side) as loop:
+            task = loop.create_task(main(), name="main")
+            task.add_done_callback(look)
+            loop.run_until_complete(task)
+            seen.append(asyncio.current_task(loop))
+        return seen
+
+    on_both(program)
+
+
+class Synchronous:
+    """A future of somebody's own that calls its callbacks at once."""
+
+    def __init__(self, loop: Any) -> None:
+        self._asyncio_future_blocking = False
+        self.loop = loop
+        self.callbacks: list[Any] = []
+        self.ended = False
+
+    def get_loop(self) -> Any:
+        return self.loop
+
+    def add_done_callback(self, fn: Any, *, context: Any = None) -> None:
+        self.callbacks.append(fn)
+
+    def cancel(self, msg: Any = None) -> bool:
+        return False
+
+    def result(self) -> int:
+        return 5
+
+    def end(self) -> None:
+        self.ended = True
+        for fn in self.callbacks:
+            fn(self)
+
+    def __await__(self) -> Any:
+        if not self.ended:
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
+
+
+def test_a_foreign_future_that_wakes_at_once() -> None:
+    def program(side: Side) -> list[Any]:
+        seen: list[Any] = []
+
+        async def wait(foreign: Any) -> None:
+            seen.append(await foreign)
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            me = asyncio.current_task()
+            inside, outside = Synchronous(loop), Synchronous(loop)
+            tasks = [asyncio.ensure_future(wait(f)) for f in (inside, outside)]
+            await asyncio.sleep(0)
+            seen.append(outcome(inside.end, words=False))
+            seen.append(asyncio.current_task() is me)
+            loop.call_soon(outside.end)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            seen.append(asyncio.current_task() is me)
+            seen.append([t.done() for t in tasks])
+            tasks[0].cancel()
+            await asyncio.sleep(0)
+            inside.callbacks.clear()
+            for t in tasks:
+                t._log_destroy_pending = False
+
+        with open_loop(side) as loop, logged():
+            loop.run_until_complete(main())
+        return seen
+
+    on_both(program)
+
+
+@pytest.mark.parametrize("mode", ["ours on theirs", "theirs on ours"])
+def test_tasks_on_the_other_kind_of_loop(mode: str) -> None:
+    """A task works on a loop that isn't its own kind's, contexts and all, and awaits futures of either kind."""
+    run, make = (ASYNCIO, OURS) if mode == "ours on theirs" else (OURS, ASYNCIO)
+
+    async def child(future: Any) -> Any:
+        variable.set(f"{variable.get()}+")
+        try:
+            return await future, variable.get()
+        finally:
+            assert asyncio.current_task() in asyncio.all_tasks()
+
+    async def main() -> list[Any]:
+        loop = asyncio.get_running_loop()
+        seen: list[Any] = []
+        for kind in (ASYNCIO, OURS):
+            for end in ("result", "exception", "cancel", "task cancel"):
+                future = kind.Future(loop=loop)
+                variable.set(end)
+                task = make.Task(child(future), loop=loop, name=end)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                assert task in asyncio.all_tasks()
+                if end == "result":
+                    future.set_result(1)
+                elif end == "exception":
+                    future.set_exception(ValueError("v"))
+                else:
+                    (future if end == "cancel" else task).cancel("m")
+                await asyncio.wait([task])
+                seen.append(outcome(task.result))
+        shielded = make.Task(child(asyncio.sleep(0, "slept")), loop=loop)
+        seen.append(await asyncio.gather(asyncio.shield(shielded), make.Task(nothing(), loop=loop)))
+        return seen
+
+    with open_loop(run) as loop:
+        first = loop.run_until_complete(main())
+    with open_loop(ASYNCIO) as loop:
+        make = ASYNCIO
+        assert loop.run_until_complete(main()) == first
+
+
+def test_our_tasks_on_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        context.run(variable.set, "given")
+        kwargs = {"context": context} if sys.version_info >= (3, 11) else {}
+
+        async def child() -> str:
+            assert asyncio.current_task() is task
+            await asyncio.sleep(0.001)
+            await Future(loop=loop) if False else None
+            return variable.get()
+
+        task = Task(child(), loop=loop, **kwargs)
+        assert task in asyncio.all_tasks()
+        future = Future(loop=loop)
+        loop.call_later(0.001, future.set_result, 5)
+        return await task, await future
+
+    loop = uvloop.new_event_loop()
+    assert loop.run_until_complete(main()) == ("given" if sys.version_info >= (3, 11) else "none", 5)
+    loop.close()
+
+
+@since_3_12
+def test_eager_tasks() -> None:
+    def program(side: Side) -> list[Any]:
+        seen: list[Any] = []
+
+        async def child(n: int) -> int:
+            task = asyncio.current_task()
+            seen.append((n, task and task.get_name(), task in asyncio.all_tasks()))
+            if n == 1:
+                await asyncio.sleep(0)
+                seen.append("after")
+            if n == 2:
+                raise ValueError("v")
+            if n == 3:
+                raise KeyboardInterrupt
+            if n == 4:
+                seen.append((await side.Task(child(1), loop=task.get_loop(), eager_start=True)))
+            variable.set(f"child {n}")
+            return n
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            me = asyncio.current_task()
+            for n in range(5):
+                try:
+                    task = side.Task(child(n), loop=loop, eager_start=True, name=f"eager {n}")
+                except KeyboardInterrupt:
+                    seen.append("interrupted")
+                    continue
+                seen.append((task.done(), task.get_coro() is None, plain(task)))
+                seen.append(asyncio.current_task() is me)
+                await asyncio.wait([task])
+                seen.append((outcome(task.result), variable.get()))
+            loop.set_task_factory(asyncio.eager_task_factory)
+            seen.append(type(loop.create_task(child(0))).__name__)
+            loop.set_task_factory(None)
+
+        with open_loop(side) as loop:
+            loop.run_until_complete(loop.create_task(main(), name="main"))
+            task_outside = side.Task(nothing(), loop=loop, eager_start=True)
+            seen.append(task_outside.done())
+            spin(loop)
+        return seen
+
+    on_both(program)
+
+
+def test_stacks_are_asyncios() -> None:
+    async def inner(future: Any) -> None:
+        await future
+
+    async def outer(future: Any) -> None:
+        await inner(future)
+
+    def program(side: Side) -> list[str]:
+        seen: list[str] = []
+
+        async def itself() -> None:
+            seen.append(str([f.f_code.co_name for f in asyncio.current_task().get_stack()]))  # type: ignore[union-attr]
+
+        with open_loop(side) as loop:
+            future = loop.create_future()
+            task = side.Task(outer(future), loop=loop, name="t")
+            for _ in range(2):
+                for limit in (None, 0, 1, 5):
+                    seen.append(str([f.f_code.co_name for f in task.get_stack(limit=limit)]))
+                    file = io.StringIO()
+                    task.print_stack(limit=limit, file=file)
+                    seen.append(plain(file.getvalue()))
+                spin(loop)
+                future.done() or future.set_exception(ValueError("v"))
+                spin(loop)
+            loop.run_until_complete(itself())
+            task.exception()
+        return seen
+
+    on_both(program)
+
+
+@since_3_11
+def test_contexts() -> None:
+    def program(side: Side) -> list[Any]:
+        seen: list[Any] = []
+        with open_loop(side) as loop:
+            context = contextvars.copy_context()
+            context.run(variable.set, "given")
+
+            async def child() -> None:
+                seen.append(variable.get())
+                variable.set("changed")
+                await asyncio.sleep(0)
+                seen.append(variable.get())
+
+            for kwargs in ({}, {"context": None}, {"context": context}):
+                task = loop.create_task(child(), **kwargs)
+                task.add_done_callback(lambda t: seen.append(variable.get()), context=context)
+                spin(loop, 4)
+            seen.append(context[variable])
+            seen.append(outcome(lambda: side.Task(child(), loop=loop, context=context).get_context() is context)
+                        if hasattr(asyncio.Task, "get_context") else None)
+            spin(loop, 4)
+        return seen
+
+    on_both(program)
+
+
+def test_a_context_already_entered_is_an_error_that_is_told() -> None:
+    if sys.version_info < (3, 11):
+        return
+
+    with open_loop(OURS) as loop, logged():
+        told: list[Any] = []
+        loop.set_exception_handler(lambda loop, context: told.append(context))
+        context = contextvars.copy_context()
+        task = loop.create_task(nothing(), context=context)
+        context.run(spin, loop)
+        assert [type(c["exception"]) for c in told] == [RuntimeError]
+        assert not task.done()
+        task._log_destroy_pending = False
+        not_one: Any = 5
+        task = loop.create_task(nothing(), context=not_one)
+        spin(loop)
+        assert len(told) == 2
+        task._log_destroy_pending = False
+
+
+@sides
+def test_tasks_that_await_each_other_can_be_cancelled(side: Side) -> None:
+    with open_loop(side) as loop:
+        tasks: list[Any] = []
+
+        async def wait(other: int) -> None:
+            await tasks[other]
+
+        tasks += [side.Task(wait(1 - n), loop=loop) for n in range(2)]
+        spin(loop)
+        with pytest.raises(RecursionError):
+            tasks[0].cancel()
+        for task in tasks:
+            task._log_destroy_pending = False
+
+
+def test_long_chains_end_and_are_dropped() -> None:
+    async def wait(task: Any) -> None:
+        await task
+
+    for end in ("result", "dropped"):
+        with open_loop(OURS) as loop, logged():
+            loop.set_exception_handler(lambda loop, context: None)
+            task = first = loop.create_future()
+            for _ in range(20000):
+                task = loop.create_task(wait(task))
+                task._log_destroy_pending = False
+            spin(loop)
+            if end == "result":
+                first.set_result(None)
+                loop.run_until_complete(task)
+            del task, first
+            gc.collect()
+
+
+def test_throw_into() -> None:
+    seen: list[str] = []
+
+    async def wait(future: Any) -> None:
+        try:
+            await future
+        except LookupError as e:
+            seen.append(str(e))
+
+    with open_loop(OURS) as loop, logged() as lines:
+        future = loop.create_future()
+        task = loop.create_task(wait(future))
+        assert _fenshen.throw_into(task, LookupError("too early")) in (True, False)
+        spin(loop)
+        if not task.done():
+            assert _fenshen.throw_into(task, LookupError("thrown"))
+            spin(loop)
+        assert task.done()
+        assert len(seen) == 1
+        assert not _fenshen.throw_into(task, LookupError("too late"))
+        with pytest.raises(TypeError):
+            _fenshen.throw_into(future, LookupError())
+        assert lines == []
+
+
+def test_weak_references_and_the_registry() -> None:
+    with open_loop(OURS) as loop:
+        task = loop.create_task(nothing())
+        reference = weakref.ref(task)
+        assert task in asyncio.all_tasks(loop)
+        spin(loop)
+        assert asyncio.all_tasks(loop) == set()
+        del task
+        gc.collect()
+        assert reference() is None
+
+
+@pytest.mark.parametrize("name", [n for n in dir(asyncio.Task) if not n.startswith("__")])
+def test_it_has_what_asyncios_has(name: str) -> None:
+    mine, theirs = getattr(Task, name), getattr(asyncio.Task, name)
+    if callable(theirs):
+        assert mine.__doc__
+        try:
+            expected = inspect.signature(theirs)
+        except ValueError:
+            return  # CPython's own text is not well formed
+        assert len(inspect.signature(mine).parameters) == len(expected.parameters)
