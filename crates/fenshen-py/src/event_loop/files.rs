@@ -100,10 +100,10 @@ impl Watch {
     pub(crate) fn interest(&self) -> Interest {
         let mut interest = Interest::NONE;
         if !self.reader.is_empty() {
-            interest = interest | Interest::READABLE;
+            interest |= Interest::READABLE;
         }
         if !self.writer.is_empty() {
-            interest = interest | Interest::WRITABLE;
+            interest |= Interest::WRITABLE;
         }
         interest
     }
@@ -274,7 +274,7 @@ impl Files {
         let before = watch.interest();
         let mut interest = before | way.interest();
         if same {
-            interest = interest | watch.armed;
+            interest |= watch.armed;
         }
         let fresh = !same && before.is_empty();
         watch.side(way).waiters.push(future);

@@ -67,7 +67,11 @@ pub(super) unsafe fn sock_sendto(l: *mut PyObject, args: &Args<'_>) -> Res<Obj> 
 
 unsafe fn begin(op: *mut Operation, way: Way, how: Resume) -> Res<bool> {
     let first = matches!(how, Resume::Start);
-    if first { check(loop_of(op), &socket_of(op))? } else { woken(op, way, how)? }
+    if first {
+        check(loop_of(op), &socket_of(op))?
+    } else {
+        woken(op, way, how)?
+    }
     Ok(first)
 }
 

@@ -108,16 +108,20 @@ pub(crate) unsafe fn init() -> Res<()> {
     };
     *SOCKETS.0.get() = Some(found);
     let selector_loop = get(&import(c"asyncio.selector_events")?, c"BaseSelectorEventLoop")?;
-    add_methods(kinds::event_loop(), Some(&selector_loop), &[
-        (c"sock_recv", receive::sock_recv),
-        (c"sock_recv_into", receive::sock_recv_into),
-        (c"sock_sendall", send::sock_sendall),
-        (c"sock_recvfrom", datagram::sock_recvfrom),
-        (c"sock_recvfrom_into", datagram::sock_recvfrom_into),
-        (c"sock_sendto", datagram::sock_sendto),
-        (c"sock_connect", connect::sock_connect),
-        (c"sock_accept", accept::sock_accept),
-    ])
+    add_methods(
+        kinds::event_loop(),
+        Some(&selector_loop),
+        &[
+            (c"sock_recv", receive::sock_recv),
+            (c"sock_recv_into", receive::sock_recv_into),
+            (c"sock_sendall", send::sock_sendall),
+            (c"sock_recvfrom", datagram::sock_recvfrom),
+            (c"sock_recvfrom_into", datagram::sock_recvfrom_into),
+            (c"sock_sendto", datagram::sock_sendto),
+            (c"sock_connect", connect::sock_connect),
+            (c"sock_accept", accept::sock_accept),
+        ],
+    )
 }
 
 /// The loop that an operation is of.

@@ -22,8 +22,7 @@ const RECV: Signature<2> =
 const RECV_INTO: Signature<2> =
     Signature { func: "BaseSelectorEventLoop.sock_recv_into", names: [c"sock", c"buf"], positional: 2, required: 2 };
 
-static RECV_PLAN: Plan =
-    Plan { name: c"sock_recv", qualname: c"BaseSelectorEventLoop.sock_recv", run: run_recv };
+static RECV_PLAN: Plan = Plan { name: c"sock_recv", qualname: c"BaseSelectorEventLoop.sock_recv", run: run_recv };
 static RECV_INTO_PLAN: Plan =
     Plan { name: c"sock_recv_into", qualname: c"BaseSelectorEventLoop.sock_recv_into", run: run_recv_into };
 
