@@ -40,7 +40,7 @@ class Program:
         self.trace.append(f"{self.names.get(id(current), '.')} {variable.get()}: {what}")
 
     def told(self, loop: Any, context: dict[str, Any]) -> None:
-        self.trace.append(f"told {context['message'].split('(')[0][:30]} {plain(context.get('exception'))}")
+        self.trace.append(f"told {context['message'][:21]} {plain(context.get('exception'))}")
 
     def name(self, thing: Any, kind: str) -> Any:
         """Gives it a name for the trace; whatever has a name is kept, so that no other gets its address."""

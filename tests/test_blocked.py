@@ -82,7 +82,8 @@ def test_while_c_code_holds_the_interpreter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["time.sleep(0.3)", "spin(0.3)", "sorted(range(3_000_000), key=lambda n: -n)", "subprocess.run(['sleep', '0.3'])"]
+    "step",
+    ["time.sleep(0.3)", "spin(0.3)", "sorted(range(3_000_000), key=lambda n: -n)", "subprocess.run(['sleep', '0.3'])"],
 )
 def test_other_ways_of_blocking(tmp_path: Path, step: str) -> None:
     line = only(outcome(tmp_path, f"async def main(): {step}\nasyncio.run(main())"))
@@ -276,11 +277,18 @@ def test_not_too_often(tmp_path: Path) -> None:
     program = """
         async def slow(): spin(0.2)
         async def main():
+            start = time.monotonic()
             for n in range(20):
                 await asyncio.create_task(slow(), name=f"number {n}")
+            print(time.monotonic() - start)
         asyncio.run(main())
         """
-    assert "number 0 (slow)" in only(outcome(tmp_path, program))
+    ended = outcome(tmp_path, program)
+    first, *again = lines(ended)
+    assert "number 0 (slow)" in first
+    # On a machine that is busy with other things it may last long enough to be said again.
+    assert len(again) <= float(ended.out) // 10
+    assert all(" more since it was last named" in line for line in again)
 
 
 def test_not_while_a_debugger_waits(tmp_path: Path) -> None:
@@ -514,7 +522,7 @@ def test_asked_in_all_kinds_of_code(tmp_path: Path) -> None:
             return list(x for x in (y for y in range(100)))
         async def main():
             asyncio.get_running_loop().slow_callback_duration = 0.01
-            end = time.monotonic() + 60
+            end = time.monotonic() + 20
             while time.monotonic() < end:
                 until = time.monotonic() + 0.012
                 while time.monotonic() < until: work(30)

@@ -125,7 +125,7 @@ def test_names_taken_before_are_left_and_listed_once(tmp_path: Path) -> None:
     assert (ours.status, ours.out) == (0, "_asyncio _asyncio\n")
     first, *rest = ours.err.splitlines()
     assert ":4: RuntimeWarning: fenshen: these modules took names" in first
-    assert "__main__ (Future), helper (Future, Task); install first" in first
+    assert "__main__ (Future), helper (Future, Task, sleep); install first" in first
     assert "other" not in first.partition("RuntimeWarning")[2]
     assert len(rest) == 1
 

@@ -46,7 +46,12 @@ ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 
 def plain(value: object) -> str:
     """`repr(value)` with what differs from run to run, and between the two sides, taken out."""
-    text = ADDRESS.sub("0x...", repr(value))
+    return even(repr(value))
+
+
+def even(text: str) -> str:
+    """Text without addresses, numbers of tasks and names of modules."""
+    text = ADDRESS.sub("0x...", text)
     text = re.sub(r"\bTask-\d+", "Task-N", text)
     for module in ("_asyncio", "fenshen._fenshen", "asyncio.events", "asyncio.unix_events", "fenshen.loop"):
         text = text.replace(f"{module}.", "")
@@ -58,7 +63,7 @@ def outcome(action: Callable[[], Any], *, words: bool = True) -> str:
     try:
         value = action()
     except BaseException as e:
-        return f"raised {type(e).__name__}({e})" if words else f"raised {type(e).__name__}"
+        return even(f"raised {type(e).__name__}({e})") if words else f"raised {type(e).__name__}"
     return f"returned {plain(value)}"
 
 

@@ -105,7 +105,8 @@ def _frames(chain: list[Any]) -> Iterator[FrameType]:
 
 def _primitives() -> tuple[type, ...]:
     """Everything tasks wait on that is not a future: asyncio's and our own, which may be under other names."""
-    names = ("Event", "Lock", "Semaphore", "Condition", "Barrier", "Queue", "TaskGroup")
+    locks = ("Event", "Lock", "Semaphore", "BoundedSemaphore", "Condition", "Barrier")
+    names = (*locks, "Queue", "LifoQueue", "PriorityQueue", "TaskGroup")
     found = [getattr(space, name, None) for space in (asyncio, sys.modules["fenshen._fenshen"]) for name in names]
     modules = (sys.modules.get("asyncio.locks"), sys.modules.get("asyncio.queues"))
     found += [getattr(module, name, None) for module in modules for name in names]

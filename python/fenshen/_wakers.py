@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 # Names of the worker function's local variables and code are those of 3.10 to 3.14.
@@ -97,7 +98,7 @@ def _name(tid: int) -> str:
         return f"number {tid}"
 
 
-def has_jobs(workers: list[Worker]) -> bool:
+def has_jobs(workers: Sequence[Worker]) -> bool:
     """Whether one of the workers is at a job, or has one before it."""
     if not workers:
         return False
@@ -112,7 +113,7 @@ def has_jobs(workers: list[Worker]) -> bool:
     return False
 
 
-def sleeping(workers: list[Worker]) -> list[tuple[int, str]] | None:
+def sleeping(workers: Sequence[Worker]) -> list[tuple[int, str]] | None:
     """How often each worker's thread has run so far; None if one is not asleep, or the kernel doesn't tell."""
     found = []
     for worker in workers:

@@ -336,7 +336,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<Gathering>(c"fenshen._fenshen._GatheringFuture")
         .doc(c"The future that gather() returns; cancelling it cancels its children.")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)

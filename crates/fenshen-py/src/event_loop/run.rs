@@ -328,6 +328,7 @@ impl Loop {
     /// Looks at the files, waiting if there is nothing else to do.
     unsafe fn look(l: *mut Loop, budget: &mut Budget) -> Res<()> {
         Loop::hide_task(l)?;
+        Loop::check_owner(l)?;
         done(ffi::PyErr_CheckSignals())?;
         Loop::settle(l)?;
         let patience = Loop::patience(l);

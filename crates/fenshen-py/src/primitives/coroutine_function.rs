@@ -147,8 +147,8 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<Function>(c"fenshen._fenshen.CoroutineFunction")
-        .flags((ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR) as u64)
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .member(c"__vectorcalloffset__", ffi::Py_T_PYSSIZET, offset_of!(Function, vectorcall), true)
         .slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut std::ffi::c_void)
         .slot(ffi::Py_tp_descr_get, bind as *mut std::ffi::c_void)

@@ -164,7 +164,7 @@ crate::methods::no_args!(private_get_loop, |h: Head| Head::running_loop(h));
 pub(crate) fn builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBuilder {
     TypeBuilder::new::<P>(name)
         .doc(doc)
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
         .weakrefs(offset_of!(Head, weakrefs))
         .dict(offset_of!(Head, dict))
         .slot(ffi::Py_tp_new, new::<P> as *mut c_void)
@@ -187,7 +187,7 @@ pub(crate) unsafe fn shorten(ty: *mut PyTypeObject) {
 
 /// `<... [extra]>`, as the standard library shows a primitive.
 pub(crate) unsafe fn show(this: *mut PyObject, extra: &str, waiters: *mut Waiters) -> Res<Obj> {
-    let Some(plain) = (*(&raw mut ffi::PyBaseObject_Type)).tp_repr else {
+    let Some(plain) = ffi::PyBaseObject_Type.tp_repr else {
         return runtime_error("fenshen: object has no repr");
     };
     let shown = Obj::new(plain(this))?;

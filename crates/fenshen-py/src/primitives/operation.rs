@@ -192,7 +192,7 @@ pub(crate) unsafe fn go_on(op: *mut Operation, how: Resume) -> Inner {
         Resume::Thrown(exc) => throw_into(&it, exc, &mut out),
     };
     match sent {
-        ffi::PySendResult::PYGEN_NEXT => return Inner::Yield(Obj::steal(out)),
+        ffi::PySendResult::PYGEN_NEXT => Inner::Yield(Obj::steal(out)),
         ffi::PySendResult::PYGEN_RETURN => {
             clear(&mut (*op).waiter);
             Inner::Return(Obj::steal(out))
@@ -393,7 +393,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 pub(crate) unsafe fn build() -> Res<*mut ffi::PyTypeObject> {
     TypeBuilder::new::<Operation>(c"fenshen._fenshen.Operation")
         .doc(c"The coroutine of an operation of ours, to be awaited once.")
-        .flags((ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
         .weakrefs(offset_of!(Operation, weakrefs))
         .slot(ffi::Py_am_send, am_send as *mut c_void)
         .slot(ffi::Py_am_await, itself as *mut c_void)

@@ -237,7 +237,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
 }
 
 unsafe fn derived(name: &'static CStr, doc: &'static CStr) -> Res<*mut PyTypeObject> {
-    TypeBuilder::new::<Queue>(name).doc(doc).flags(ffi::Py_TPFLAGS_BASETYPE as u64).build(Some(kinds::queue())).inspect(|&ty| shorten(ty))
+    TypeBuilder::new::<Queue>(name).doc(doc).flags(ffi::Py_TPFLAGS_BASETYPE).build(Some(kinds::queue())).inspect(|&ty| shorten(ty))
 }
 
 /// Makes `LifoQueue`.

@@ -214,7 +214,7 @@ pub(crate) unsafe fn build_bounded() -> Res<*mut PyTypeObject> {
     let doc = c"BoundedSemaphore(value=1)\n--\n\nA Semaphore whose release() raises ValueError when no permit is out.";
     TypeBuilder::new::<Semaphore>(c"fenshen._fenshen.BoundedSemaphore")
         .doc(doc)
-        .flags(ffi::Py_TPFLAGS_BASETYPE as u64)
+        .flags(ffi::Py_TPFLAGS_BASETYPE)
         .property(c"_bound_value", get_bound, Some(set_bound))
         .build(Some(kinds::semaphore()))
         .inspect(|&ty| shorten(ty))

@@ -7,6 +7,7 @@
 //!
 //! While no loop takes steps it sleeps for good: [`ASLEEP`] is up then, and a loop's next turn ends the sleep.
 
+mod frames;
 mod report;
 mod schedstat;
 mod signal;

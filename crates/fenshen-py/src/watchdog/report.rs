@@ -38,6 +38,9 @@ impl Frame {
         let rest = line.trim_start().strip_prefix("File ")?;
         let (file, rest) = rest.rsplit_once(", line ")?;
         let (line, function) = rest.split_once(" in ")?;
+        if line == "???" {
+            return None; // a step of the interpreter's own, before a class's `__init__`
+        }
         let file = unescape(file.trim_matches('"'));
         Some(Frame { file, line: line.into(), function: unescape(function) })
     }
@@ -178,7 +181,9 @@ pub(super) fn tell(answer: Option<&[u8]>, held: Duration) {
     };
     let mut line = match &answer {
         Some(answer) => answer.line(held),
-        None => format!("a step has held the loop for {:.2} s; its thread does not answer where it is", held.as_secs_f64()),
+        None => {
+            format!("a step has held the loop for {:.2} s; its thread does not answer where it is", held.as_secs_f64())
+        }
     };
     if line.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|&i| line.is_char_boundary(i)).unwrap_or(0);

@@ -17,12 +17,17 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::frames;
 use crate::object::ptr_or_null;
 use crate::pulse::Pulse;
 use crate::task::Task;
 
 /// How long a thread may take to answer.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The answer at an instruction where the stack can't be walked, how often the question is put then, and how soon.
+const LATER: &[u8] = b"!";
+const RETRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(1);
 /// So much of an answer is read.
 const LONGEST: usize = 256 * 1024;
 /// So many characters of a task's name are told.
@@ -73,7 +78,7 @@ fn identity(fd: RawFd) -> Option<(u64, u64)> {
     let mut found = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the call fills `found` in, or fails.
     unsafe { (libc::fstat(fd, found.as_mut_ptr()) == 0).then(|| found.assume_init()) }
-        .map(|found| (found.st_dev as u64, found.st_ino as u64))
+        .map(|found| (found.st_dev, found.st_ino))
 }
 
 fn disposition(signal: c_int) -> Option<libc::sigaction> {
@@ -88,6 +93,8 @@ fn handler_address() -> usize {
 
 /// Makes the pipe, chooses the signal, and registers it with `faulthandler`.
 pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the thread is attached, as `py` says.
+    unsafe { frames::learn() };
     let mut channel = CHANNEL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if channel.as_ref().is_some_and(Channel::intact) {
         return Ok(());
@@ -189,6 +196,9 @@ unsafe fn answer(signal: c_int, pulse: &Pulse) {
     if pulse.thread() != here || pulse.beat() != Some(BEAT.load(Ordering::Acquire)) || dump == 0 {
         return;
     }
+    if !frames::can_be_walked() {
+        return put(LATER);
+    }
     let at = pulse.at();
     let what = (at & !7) as *mut ffi::PyObject;
     match at & 7 {
@@ -256,12 +266,24 @@ unsafe fn put_text(o: *mut ffi::PyObject) {
 
 /// Asks the thread of a loop where it is in step `beat`; None if it doesn't say in time, or when `give_up` says so.
 pub(super) fn ask(pulse: &Arc<Pulse>, beat: u64, give_up: impl Fn() -> bool) -> Option<Vec<u8>> {
+    for _ in 0..RETRIES {
+        let answer = ask_once(pulse, beat, &give_up)?;
+        if !answer.starts_with(LATER) {
+            return Some(answer);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    None
+}
+
+fn ask_once(pulse: &Arc<Pulse>, beat: u64, give_up: &impl Fn() -> bool) -> Option<Vec<u8>> {
     let channel = (*CHANNEL.lock().unwrap_or_else(std::sync::PoisonError::into_inner))?;
     let tid = pulse.thread();
     if tid == 0 || !channel.intact() || blocks(tid, channel.signal) {
         return None;
     }
-    while !read_some(channel.read, &mut Vec::new(), Duration::ZERO).is_none_or(|n| n == 0) {}
+    // What came too late the last time.
+    while read_some(channel.read, &mut Vec::new(), Duration::ZERO).is_some_and(|n| n > 0) {}
     BEAT.store(beat, Ordering::Release);
     ASKED.store(Arc::as_ptr(pulse).cast_mut(), Ordering::Release);
     // SAFETY: the signal has our handler, as just checked.

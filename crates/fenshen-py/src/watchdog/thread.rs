@@ -52,10 +52,8 @@ fn without_signals<T>(body: impl FnOnce() -> T) -> T {
 pub(super) fn await_end(tid: i32) {
     let limit = Instant::now() + Duration::from_millis(100);
     // SAFETY: no signal is sent, the kernel only tells whether there is such a thread.
-    while tid != 0
-        && unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) } == 0
-        && Instant::now() < limit
-    {
+    let there = || unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) } == 0;
+    while tid != 0 && there() && Instant::now() < limit {
         std::thread::yield_now();
     }
 }
