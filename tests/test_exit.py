@@ -89,7 +89,9 @@ sys.last = Last()
     ids=["closed", "unclosed", "pending", "atexit", "task", "finaliser"],
 )
 def test_loops_at_the_end(code: str) -> None:
-    head = "import asyncio, sys, fenshen, fenshen.loop\nkeep = []\nasync def work(): return await asyncio.sleep(0, 'x')\n"
+    head = (
+        "import asyncio, sys, fenshen, fenshen.loop\nkeep = []\nasync def work(): return await asyncio.sleep(0, 'x')\n"
+    )
     outcome = end(start([*PYTHON, "-W", "ignore", "-X", "faulthandler", "-c", head + textwrap.dedent(code)]))
     assert outcome.status == 0, outcome
     assert "Fatal" not in outcome.err

@@ -8,7 +8,6 @@ import copy
 import gc
 import inspect
 import pickle
-import sys
 import traceback
 import weakref
 from typing import Any
@@ -54,7 +53,7 @@ def test_every_method_in_every_state() -> None:
                     if name == "_exception":
                         future.cancel()
                     seen.append(f"{name} {state}: {outcome(lambda: getattr(future, name))}")  # noqa: B023
-                    future.cancelled() or future.done() and future.exception()
+                    future.cancelled() or (future.done() and future.exception())
         return [line for line in seen if "__iter__" not in line and "__await__" not in line]
 
     on_both(program)
@@ -497,7 +496,7 @@ def test_repr_in_every_state() -> None:
                     future.add_done_callback(states)
                     future.add_done_callback(states)
                     seen.append(plain(future))
-                    future.cancelled() or future.done() and future.exception()
+                    future.cancelled() or (future.done() and future.exception())
             return seen
 
     on_both(program)

@@ -281,7 +281,7 @@ def a_handle_that_the_loop_refers_to(loop: Any) -> list[Any]:
 
 def readers_and_writers(loop: Any) -> list[Any]:
     readable, writable = os.pipe()
-    thing = Thing(readable=open(readable, "rb"), writable=open(writable, "wb"))
+    thing = Thing(readable=os.fdopen(readable, "rb"), writable=os.fdopen(writable, "wb"))
     loop.add_reader(thing.readable, lambda: thing)  # type: ignore[attr-defined]
     loop.add_writer(thing.writable, lambda: thing)  # type: ignore[attr-defined]
     return [thing]
@@ -350,11 +350,11 @@ def test_a_held_timer_outlives_its_loop() -> None:
 
 def test_a_loop_dropped_unclosed_warns_and_gives_everything_back() -> None:
     files = descriptors()
-    loop = new_event_loop()
-    loop.call_later(5, print)
+    loops = [new_event_loop()]
+    loops[0].call_later(5, print)
     with pytest.warns(ResourceWarning, match="unclosed event loop"):
-        del loop
-        gc.collect()
+        loops.clear()
+    gc.collect()
     assert descriptors() == files
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import copy
+import functools
 import gc
 import inspect
 import io
@@ -118,7 +119,8 @@ def test_wrong_arguments_raise_what_asyncio_raises() -> None:
         with open_loop(side) as loop:
             for name, args, kwargs in calls:
                 task = side.Task(nothing(), loop=loop)
-                seen.append(f"{name}{args}{kwargs}: {outcome(lambda: getattr(task, name)(*args, **kwargs), words=False)}")  # noqa: B023, E501
+                call = functools.partial(getattr(task, name), *args, **kwargs)
+                seen.append(f"{name}{args}{kwargs}: {outcome(call, words=False)}")
                 spin(loop)
                 task.cancelled() or task.exception()
         return seen
@@ -272,7 +274,7 @@ def test_derived_classes() -> None:
             seen.append(plain(inner).replace("Loud", "Task"))
             outer.cancel("stop")
             spin(loop, 5)
-            seen += [outcome(outer.result), outcome(inner.result), outcome(lambda: inner.mine)]
+            seen += [outcome(outer.result), outcome(inner.result), plain(inner.mine)]
             del inner, outer
             gc.collect()
             bare = NoSuper(nothing())
@@ -641,7 +643,7 @@ def test_eager_tasks() -> None:
             if n == 3:
                 raise KeyboardInterrupt
             if n == 4:
-                seen.append((await side.Task(child(1), loop=task.get_loop(), eager_start=True)))
+                seen.append(await side.Task(child(1), loop=task.get_loop(), eager_start=True))
             variable.set(f"child {n}")
             return n
 
@@ -724,8 +726,11 @@ def test_contexts() -> None:
                 task.add_done_callback(lambda t: seen.append(variable.get()), context=context)
                 spin(loop, 4)
             seen.append(context[variable])
-            seen.append(outcome(lambda: side.Task(child(), loop=loop, context=context).get_context() is context)
-                        if hasattr(asyncio.Task, "get_context") else None)
+            seen.append(
+                outcome(lambda: side.Task(child(), loop=loop, context=context).get_context() is context)
+                if hasattr(asyncio.Task, "get_context")
+                else None
+            )
             spin(loop, 4)
         return seen
 

@@ -37,9 +37,7 @@ ASYNCIO = Side(
     asyncio.Handle,
     asyncio.TimerHandle,
 )
-OURS = Side(
-    "fenshen", EventLoop, EventLoop, _fenshen.Future, _fenshen.Task, _fenshen.Handle, _fenshen.TimerHandle
-)
+OURS = Side("fenshen", EventLoop, EventLoop, _fenshen.Future, _fenshen.Task, _fenshen.Handle, _fenshen.TimerHandle)
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 

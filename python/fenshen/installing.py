@@ -123,7 +123,14 @@ def begin(text: str) -> None:
         _put_in_all(_loaded())
 
 
-def install(*, loop: bool = True, threads: bool = True, processes: bool = True, deadlock: str | None = None) -> None:
+def install(
+    *,
+    loop: bool = True,
+    threads: bool = True,
+    processes: bool = True,
+    deadlock: str | None = None,
+    blocked: bool | None = None,
+) -> None:
     """Put fenshen's engine under the standard library's names, for the whole process, until `uninstall()`.
 
     What was imported already is replaced now; what is imported later, as it is imported. Calling it again with the
@@ -135,6 +142,8 @@ def install(*, loop: bool = True, threads: bool = True, processes: bool = True, 
     - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`
       (`DeadlockError`). None, the default, leaves it as it is, which is `"off"` unless the program runs under
       `fenshen run`.
+    - `blocked`: whether a step that holds the event loop for too long is named on stderr while it does. None, the
+      default, leaves it as it is, which is False unless the program runs under `fenshen run`.
 
     A group passed as False is left as it is. Names that a module took with `from asyncio import ...` before this call
     stay what they were; a RuntimeWarning lists such modules, each once. With the engine `"stdlib"`, nothing is
@@ -152,6 +161,8 @@ def install(*, loop: bool = True, threads: bool = True, processes: bool = True, 
                 setattr(current, name, True)
         if deadlock is not None:
             current.deadlock = deadlock
+        if blocked is not None:
+            current.blocked = blocked
         if not current.any():
             return
         if _engine.engine() != "native":
