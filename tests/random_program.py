@@ -21,7 +21,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 class Program:
     """One program on one loop; `trace` is what happened."""
 
-    def __init__(self, side: Side, loop: Any, seed: int) -> None:
+    def __init__(self, side: Side, loop: Any, seed: int, primitives: Any) -> None:
         self.side, self.loop = side, loop
         self.random = random.Random(seed)
         self.trace: list[str] = []
@@ -31,8 +31,8 @@ class Program:
         self.names: dict[int, str] = {}
         self.left = 120
         self.past = loop.time() - 1000.0
-        self.lock, self.queue, self.event = asyncio.Lock(), asyncio.Queue(2), asyncio.Event()
-        self.semaphore, self.condition = asyncio.Semaphore(2), asyncio.Condition()
+        self.lock, self.queue, self.event = primitives.Lock(), primitives.Queue(2), primitives.Event()
+        self.semaphore, self.condition = primitives.Semaphore(2), primitives.Condition()
         loop.set_exception_handler(self.told)
 
     def note(self, what: str) -> None:
@@ -40,7 +40,9 @@ class Program:
         self.trace.append(f"{self.names.get(id(current), '.')} {variable.get()}: {what}")
 
     def told(self, loop: Any, context: dict[str, Any]) -> None:
-        self.trace.append(f"told {context['message'][:21]} {plain(context.get('exception'))}")
+        # What is told when something is destroyed depends on when the collector comes by.
+        if context["message"].startswith("Exception in callback"):
+            self.trace.append(f"told {plain(context.get('exception'))}")
 
     def name(self, thing: Any, kind: str) -> Any:
         """Gives it a name for the trace; whatever has a name is kept, so that no other gets its address."""
@@ -223,13 +225,13 @@ def plain_kind(value: Any) -> str:
     return str(value) if isinstance(value, int) else type(value).__name__
 
 
-def run(side: Side, seed: int) -> list[str]:
-    """The trace of program number `seed` on a new loop of `side`."""
+def run(side: Side, seed: int, primitives: Any = asyncio) -> list[str]:
+    """The trace of program number `seed` on a new loop of `side`, with the queues and locks of a module."""
     loop = side.new_loop()
     try:
 
         async def main() -> Program:
-            program = Program(side, loop, seed)
+            program = Program(side, loop, seed, primitives)
             await program.main()
             return program
 

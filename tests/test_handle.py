@@ -7,6 +7,7 @@ import contextvars
 import copy
 import functools
 import gc
+import itertools
 import math
 import pickle
 import weakref
@@ -150,18 +151,17 @@ def test_a_callback_that_runs_or_cancels_its_own_handle() -> None:
                 gc.collect()
 
     with open_loop(OURS) as loop, logged():
-        for debug in (False, True):
+        for debug, what in itertools.product((False, True), ("_run", "cancel", "__repr__")):
             loop.set_debug(debug)
-            for what in ("_run", "cancel", "cancelled", "__repr__"):
-                for schedule in (loop.call_soon, functools.partial(loop.call_later, 0), loop.call_soon_threadsafe):
-                    target = Recursive()
-                    reference = weakref.ref(target)
-                    target.handle = schedule(target.method, what, object())
-                    spin(loop)
-                    assert target.calls == 1
-                    del target
-                    gc.collect()
-                    assert reference() is None
+            for schedule in (loop.call_soon, functools.partial(loop.call_later, 0), loop.call_soon_threadsafe):
+                target = Recursive()
+                reference = weakref.ref(target)
+                target.handle = schedule(target.method, what, object())
+                spin(loop)
+                assert target.calls == 1
+                del target
+                gc.collect()
+                assert reference() is None
 
 
 def test_deadlines_of_every_kind() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -616,7 +617,7 @@ def test_closing_in_a_callback_is_refused_and_in_a_finaliser_is_not() -> None:
         loop.call_soon(Closer(loop))
         loop.call_soon_threadsafe(Closer(loop))
         future = loop.create_future()
-        future.add_done_callback(lambda f, c=Closer(loop): None)
+        future.add_done_callback(functools.partial(callback, Closer(loop)))
         future.set_result(1)
         del future
         loop.close()

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
+import sys
 from typing import Any
 
 import pytest
 import random_program
+from fenshen import _fenshen
 from twins import ASYNCIO, OURS, Side, on_both, open_loop
 
 BATCHES = 10
 SEEDS = 4000 if os.environ.get("FENSHEN_SOAK") else 40
 
 
+def compare(seed: int, expected: list[str], got: list[str]) -> None:
+    """Fails at the first difference, showing what came before it."""
+    for i, (a, b) in enumerate(zip(expected, got, strict=False)):
+        before = "\n".join(expected[max(0, i - 25) : i])
+        assert a == b, f"seed {seed}, event {i}\n{before}\nasyncio: {a}\n   ours: {b}"
+    assert len(expected) == len(got), f"seed {seed}"
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_random_programs(batch: int) -> None:
     for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
-        expected, got = random_program.run(ASYNCIO, seed), random_program.run(OURS, seed)
-        for i, (a, b) in enumerate(zip(expected, got, strict=False)):
-            before = "\n".join(expected[max(0, i - 25) : i])
-            assert a == b, f"seed {seed}, event {i}\n{before}\nasyncio: {a}\n   ours: {b}"
-        assert len(expected) == len(got), f"seed {seed}"
+        compare(seed, random_program.run(ASYNCIO, seed), random_program.run(OURS, seed))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio's own locks were mended in 3.13, and ours are as those")
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_random_programs_with_our_locks_and_queues(batch: int) -> None:
+    for seed in range(batch * SEEDS, (batch + 1) * SEEDS):
+        compare(seed, random_program.run(ASYNCIO, seed), random_program.run(OURS, seed, _fenshen))
+
+
+def test_random_programs_under_a_busy_collector() -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(3, 2, 2)
+    try:
+        for seed in range(SEEDS // 4):
+            compare(seed, random_program.run(ASYNCIO, seed), random_program.run(OURS, seed))
+    finally:
+        gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -75,6 +75,9 @@ def test_values():
     assert bounded._bound_value == 2
     with pytest.raises(ValueError, match=r"^BoundedSemaphore released too many times$"):
         bounded.release()
+    assert Semaphore(2.0)._value == 2
+    with pytest.raises(TypeError):
+        Semaphore("2")
     semaphore = Semaphore()
     semaphore._value = 5
     assert semaphore._value == 5

@@ -215,7 +215,7 @@ def test_initialising_again_does_not_crash() -> None:
             gc.collect()
             await asyncio.sleep(0)
 
-        for _ in range(20):
+        for _ in range(6):
             held[:] = [Task(itself(), loop=loop)]
             spin(loop, 4)
             held[0].__init__(nothing(), loop=loop)

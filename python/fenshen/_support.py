@@ -5,6 +5,7 @@ Nothing here runs while all goes well.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import socket
 import sys
@@ -163,11 +164,49 @@ class _Registry(WeakSet):
         return super().__contains__(task) or any(t is task for t in sys.modules["fenshen._fenshen"].live_tasks())
 
 
+def _registries() -> list[Any]:
+    found = [getattr(tasks, name, None) for name in ("_scheduled_tasks", "_all_tasks")]
+    if sys.version_info >= (3, 14):
+        # The set that C looks through has no name any more; only its module still refers to it.
+        found += gc.get_referents(sys.modules["_asyncio"])
+    return found
+
+
 def _show_native_tasks() -> None:
-    for name in ("_scheduled_tasks", "_all_tasks"):
-        registry = getattr(tasks, name, None)
+    for registry in _registries():
         if type(registry) is WeakSet:
             registry.__class__ = _Registry
 
 
 _show_native_tasks()
+
+
+# -- Who awaits whom (3.14) -------------------------------------------------------------------------------------------
+
+
+def awaited_by(future: Any) -> frozenset[Any] | None:
+    """The tasks that wait for a future, `None` if there are none: what asyncio's call graphs are drawn from.
+
+    asyncio keeps a set and changes it at every await. Here it is read off the done-callbacks when somebody asks.
+    """
+    found: set[Any] = set()
+    for callback, _ in future._callbacks or ():
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, tasks.Task):
+            found.add(owner)
+        elif isinstance(owner, tasks.futures.Future):
+            found |= owner._asyncio_awaited_by or set()
+        else:
+            found.add(_caller(callback, owner))
+    return frozenset(found - {None}) or None
+
+
+def _caller(callback: Any, owner: Any) -> Any:
+    """The task on whose behalf asyncio's own TaskGroup, `wait`, `shield` or `gather` watches a future."""
+    known = [getattr(owner, name, None) for name in ("_parent_task", "_cur_task")]
+    code = getattr(callback, "__code__", None)
+    if code is not None and "cur_task" in code.co_freevars:
+        known.append(callback.__closure__[code.co_freevars.index("cur_task")].cell_contents)
+    elif code is not None and "cur_task" in code.co_varnames:
+        known += callback.__defaults__ or ()
+    return next((task for task in known if isinstance(task, tasks.Task)), None)

@@ -52,10 +52,14 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     Raises OSError when the process is out of file descriptors.
     """
 
+    # Tells `nest_asyncio.apply()` to leave this class alone: it would put Python's ring in place of the native one.
+    _nest_patched = True
+
     def __init__(self) -> None:
         # Not asyncio's own: that would open a selector and a socket pair, which this loop has no use for.
         self._default_executor = None
         self._old_agen_hooks: Any = None
+        self._outer_loop: Any = None
         self._exception_handler = None
         self._executor_shutdown_called = False
         self._asyncgens = weakref.WeakSet()
@@ -68,6 +72,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._ssock = self._csock = None
         self._internal_fds = 0
         self._selector: _Selector | None = _Selector(self)
+        if sys.version_info >= (3, 14):  # before, the policy had it
+            pidfd = unix_events.can_use_pidfd()
+            self._watcher = unix_events._PidfdChildWatcher() if pidfd else unix_events._ThreadedChildWatcher()
         self._stall_check: Any = None
         self._debug = coroutine_debug()
 
@@ -78,6 +85,10 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
 
         Raises RuntimeError if this loop or another one already runs in this thread, or if it is closed.
         """
+        if self.is_running() and _nesting():
+            self._check_running()
+            self._run()
+            return
         self._run_forever_setup()
         try:
             self._run()
@@ -95,13 +106,15 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         self._old_agen_hooks = sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
         sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+        self._outer_loop = events._get_running_loop()
         events._set_running_loop(self)
 
     def _run_forever_cleanup(self) -> None:
         """What comes after the last turn."""
         self._stopping = False
         self._thread_id = None
-        events._set_running_loop(None)
+        events._set_running_loop(self._outer_loop)
+        self._outer_loop = None
         self._set_coroutine_origin_tracking(False)
         if self._old_agen_hooks is not None:
             sys.set_asyncgen_hooks(*self._old_agen_hooks)
@@ -119,8 +132,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
                     f"this event loop was running in process {self._owner_pid} when it forked; "
                     "it cannot be used in the child: make a new one"
                 )
-            raise RuntimeError("This event loop is already running")
-        if events._get_running_loop() is not None:
+            if not _nesting():
+                raise RuntimeError("This event loop is already running")
+        elif events._get_running_loop() is not None and not _nesting():
             raise RuntimeError("Cannot run the event loop while another loop is running")
 
     def close(self) -> None:
@@ -186,6 +200,11 @@ def _stalled(loop: EventLoop) -> float | None:
 
     loop._stall_hook = loop._stall_check = StallCheck()
     return loop._stall_check(loop)
+
+
+def _nesting() -> bool:
+    """Whether the program has called `nest_asyncio.apply()`: loops may then run within their own steps."""
+    return hasattr(asyncio, "_nest_patched")
 
 
 def coroutine_debug() -> bool:

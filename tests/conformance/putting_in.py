@@ -91,9 +91,12 @@ def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
     if not hasattr(loop_cls, "_default_executor"):  # every tear-down reads it: without it a peer would fail all
         loop_cls._default_executor = None  # type: ignore[attr-defined]
     # `set_event_loop_policy(None)`, which most modules call as they end, looks this name up again.
-    name = "DefaultEventLoopPolicy" if sys.version_info < (3, 14) else "_DefaultEventLoopPolicy"
-    stock: Any = getattr(asyncio, name)
-    setattr(asyncio, name, type(stock.__name__, (stock,), {"_loop_factory": loop_cls}))
+    if sys.version_info < (3, 14):
+        home, name = asyncio, "DefaultEventLoopPolicy"
+    else:
+        home, name = asyncio.unix_events, "_DefaultEventLoopPolicy"  # type: ignore[attr-defined]
+    stock: Any = getattr(home, name)
+    setattr(home, name, type(stock.__name__, (stock,), {"_loop_factory": loop_cls}))
 
 
 def _run_once(loop: asyncio.AbstractEventLoop) -> None:

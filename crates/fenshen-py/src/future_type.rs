@@ -210,6 +210,12 @@ setter!(set_log_traceback, |f: Future, value| {
     Ok(())
 });
 
+#[cfg(Py_3_14)]
+getter!(get_awaited_by, |f: Future| {
+    alive(f)?;
+    support(c"awaited_by", &[f.cast()])
+});
+
 getter!(get_class, |f: Future| {
     let ty = ffi::Py_TYPE(f.cast());
     Ok(if ty == kinds::future() { asyncio().future_class.again() } else { Obj::from(ty.cast()) })
@@ -293,7 +299,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
-    TypeBuilder::new::<Future>(c"fenshen._fenshen.Future")
+    let builder = TypeBuilder::new::<Future>(c"fenshen._fenshen.Future")
         .doc(c"Future(*, loop=None)\n--\n\nA result to come, as asyncio.Future.\n\nloop: the event loop it belongs to; by default the running or current one.")
         .flags(flags as u64)
         .weakrefs(offset_of!(Future, weakrefs))
@@ -328,6 +334,8 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_exception", get_exception_field, None)
         .property(c"_log_traceback", get_log_traceback, Some(set_log_traceback))
         .property(c"_source_traceback", get_source_traceback, Some(set_source_traceback))
-        .property(c"_cancel_message", get_cancel_message, Some(set_cancel_message))
-        .build(None)
+        .property(c"_cancel_message", get_cancel_message, Some(set_cancel_message));
+    #[cfg(Py_3_14)]
+    let builder = builder.property(c"_asyncio_awaited_by", get_awaited_by, None);
+    builder.build(None)
 }

@@ -12,7 +12,7 @@ use crate::errors::{ends_loop, restore, take};
 use crate::{future, gather, handle};
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call, done, none};
-use crate::{task, watchdog};
+use crate::{current, task, watchdog};
 
 /// The loop looks at its files at least once in so many steps,
 const STEPS: u32 = 64;
@@ -85,6 +85,32 @@ impl Loop {
         Loop::check_closed(l)?;
         Loop::check_owner(l)?;
         crate::exit::arm();
+        if (*l).running {
+            return Loop::run_nested(l);
+        }
+        Loop::run_turns(l)
+    }
+
+    /// A run within one of this loop's own steps, which `nest_asyncio` allows: the step's task is set aside.
+    #[cold]
+    unsafe fn run_nested(l: *mut Loop) -> Res<()> {
+        let stepping = std::mem::replace(&mut (*l).stepping, false);
+        let shown = std::mem::replace(&mut (*l).shown, false);
+        let outer = current::swap(l.cast(), std::ptr::null_mut())?;
+        let outcome = Loop::run_turns(l);
+        let kept = if outcome.is_err() { Some(take()) } else { None };
+        let restored = current::swap(l.cast(), crate::object::ptr_or_null(&outer));
+        (*l).shown = shown;
+        (*l).stepping = stepping;
+        (*l).pulse.set_busy(true);
+        if let Some(kept) = kept {
+            restore(kept);
+            return Err(Raised);
+        }
+        restored.map(drop)
+    }
+
+    unsafe fn run_turns(l: *mut Loop) -> Res<()> {
         let nested = std::mem::replace(&mut (*l).running, true);
         (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
         watchdog::attend(&(*l).pulse);

@@ -262,10 +262,7 @@ unsafe fn aexit(this: *mut PyObject, _args: &Args<'_>) -> Res<Obj> {
 unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> c_int {
     status(|| {
         let [parties] = init_args(&INIT, "Barrier", args, kwargs)?;
-        let parties = ffi::PyLong_AsLongLong(parties);
-        if parties == -1 && !ffi::PyErr_Occurred().is_null() {
-            return Err(Raised);
-        }
+        let parties = super::semaphore::integer(parties)?;
         if parties < 1 {
             return raise(ffi::PyExc_ValueError, "parties must be > 0");
         }

@@ -142,7 +142,14 @@ unsafe fn aexit(this: *mut PyObject, _args: &Args<'_>) -> Res<Obj> {
     operation::new(plan, this, std::ptr::null_mut())
 }
 
-unsafe fn integer(o: *mut PyObject) -> Res<i64> {
+/// A count; a `float` that is a whole number will do, as it does in the standard library.
+pub(crate) unsafe fn integer(o: *mut PyObject) -> Res<i64> {
+    if ffi::PyFloat_Check(o) != 0 {
+        let value = ffi::PyFloat_AsDouble(o);
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            return Ok(value as i64);
+        }
+    }
     let value = ffi::PyLong_AsLongLong(o);
     if value == -1 && !ffi::PyErr_Occurred().is_null() { Err(Raised) } else { Ok(value) }
 }
