@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 
-BLOCK = 1024
+BLOCK = 512
 SKIP = {"test", "tests", "idle_test", "site-packages", "__pycache__"}
 
 

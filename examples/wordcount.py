@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-BLOCK = 1024
+BLOCK = 512
 
 
 class Progress:

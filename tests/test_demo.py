@@ -13,7 +13,7 @@ def tree(folder: pathlib.Path) -> pathlib.Path:
     (folder / "inner").mkdir(parents=True)
     (folder / "empty.py").write_text("")
     (folder / "large.py").write_text("import sys\n" * 2000)
-    (folder / "inner" / "block.py").write_text("word " * 204 + "last")
+    (folder / "inner" / "block.py").write_text("word " * 102 + "at")
     for number in range(20):
         (folder / f"small{number}.py").write_text("for word in words: count the word\n")
     return folder

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import socket
 import sys
 from abc import ABCMeta
 from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
@@ -117,6 +118,14 @@ _create_task = base_events.BaseEventLoop.create_task
 def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str, Any]) -> Any:
     """`loop.create_task` where a task factory is set: asyncio's own way."""
     return _create_task(loop, coro, **kwargs)
+
+
+async def resolve(loop: Any, sock: Any, address: Any) -> Any:
+    """The address to connect `sock` to: of a host's name, the first that is found."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return address
+    found = await loop._ensure_resolved(address, family=sock.family, type=sock.type, proto=sock.proto, loop=loop)
+    return found[0][4]
 
 
 # -- What is an instance of what --------------------------------------------------------------------------------------

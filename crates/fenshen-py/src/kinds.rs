@@ -118,5 +118,6 @@ unsafe fn init_primitives() -> Res<()> {
     QUEUE.store(queue_type::build()?, Ordering::Relaxed);
     LIFO_QUEUE.store(queue_type::build_lifo()?, Ordering::Relaxed);
     PRIORITY_QUEUE.store(queue_type::build_priority()?, Ordering::Relaxed);
+    crate::sockets::init()?;
     Ok(())
 }

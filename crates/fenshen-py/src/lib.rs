@@ -8,6 +8,7 @@
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
+//! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
@@ -34,6 +35,7 @@ mod primitives;
 mod pulse;
 mod registry;
 mod sleep;
+mod sockets;
 mod stop;
 mod task;
 mod task_type;

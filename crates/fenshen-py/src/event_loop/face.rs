@@ -223,7 +223,7 @@ one_arg!(mark_internal, |l: Loop, file| {
 no_args!(watched, |l: Loop| {
     let list = Obj::new(ffi::PyList_New(0))?;
     for (fd, watch) in (*l).files.iter() {
-        let (reads, writes) = (watch.reader.is_some(), watch.writer.is_some());
+        let (reads, writes) = (!watch.reader.is_empty(), !watch.writer.is_empty());
         let fd = Obj::new(ffi::PyLong_FromLong(fd.into()))?;
         let entry = Obj::new(ffi::PyTuple_Pack(
             4,
@@ -304,11 +304,9 @@ unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg:
         }
     }
     for (_, watch) in (*l).files.iter() {
-        for h in [&watch.reader, &watch.writer].into_iter().flatten() {
-            let status = handle::traverse_owned(h.ptr().cast(), visitor, arg);
-            if status != 0 {
-                return status;
-            }
+        let status = watch.traverse(visitor, arg);
+        if status != 0 {
+            return status;
         }
     }
     let fields = [&(*l).task_factory, &(*l).stall_hook, &(*l).current_handle];
@@ -334,6 +332,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     ptr::drop_in_place(&raw mut (*l).timers);
     ptr::drop_in_place(&raw mut (*l).inbox);
     ptr::drop_in_place(&raw mut (*l).files);
+    ptr::drop_in_place(&raw mut (*l).scratch);
     ptr::drop_in_place(&raw mut (*l).kernel);
     ptr::drop_in_place(&raw mut (*l).events);
     ptr::drop_in_place(&raw mut (*l).pulse);

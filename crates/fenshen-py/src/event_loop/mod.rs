@@ -2,7 +2,7 @@
 //! threads. Everything that happens once in a loop's life is Python's (`fenshen.loop.EventLoop` derives from this).
 
 mod face;
-mod files;
+pub(crate) mod files;
 mod run;
 mod schedule;
 mod word;
@@ -45,6 +45,19 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
+    /// Replaces the set of watched files by an empty one.
+    fn renew(&mut self) -> io::Result<()> {
+        let epoll = Epoll::new()?;
+        epoll.add(self.waker.fd(), fenshen_reactor::Interest::READABLE, WAKE_TOKEN)?;
+        self.epoll = epoll;
+        Ok(())
+    }
+
+    /// The set of watched files.
+    pub(crate) fn epoll(&self) -> &Epoll {
+        &self.epoll
+    }
+
     fn new() -> io::Result<Kernel> {
         let epoll = Epoll::new()?;
         let waker = Waker::new()?;
@@ -61,9 +74,13 @@ pub(crate) struct Loop {
     /// Owned references to timer handles.
     timers: Timers<*mut Handle>,
     inbox: Inbox<Parcel>,
-    files: Files,
+    pub(crate) files: Files,
+    /// When the files were last settled, by the tick counter.
+    settled: u64,
+    /// What is received goes here first.
+    pub(crate) scratch: Vec<u8>,
     /// None once the loop is closed.
-    kernel: Option<Kernel>,
+    pub(crate) kernel: Option<Kernel>,
     events: Events,
     ticks: Ticks,
     owner: Owner,
@@ -148,6 +165,7 @@ impl Loop {
         ptr::write(&raw mut (*l).timers, Timers::new());
         ptr::write(&raw mut (*l).inbox, Inbox::new());
         ptr::write(&raw mut (*l).files, Files::default());
+        ptr::write(&raw mut (*l).scratch, Vec::new());
         ptr::write(&raw mut (*l).kernel, Some(kernel));
         ptr::write(&raw mut (*l).events, Events::with_capacity(EVENTS));
         ptr::write(&raw mut (*l).ticks, Ticks::new());
@@ -185,7 +203,7 @@ impl Loop {
     }
 
     /// In a forked child: gives the loop a kernel side of its own, unless it was running, which cannot go on here.
-    unsafe fn check_owner(l: *mut Loop) -> Res<()> {
+    pub(crate) unsafe fn check_owner(l: *mut Loop) -> Res<()> {
         if (*l).owner.is_this_process() {
             return Ok(());
         }
@@ -196,9 +214,11 @@ impl Loop {
             ));
         }
         if (*l).kernel.is_some() {
-            let remade = Kernel::new().and_then(|k| (*l).files.again(&k.epoll).map(|()| k));
-            match remade {
-                Ok(kernel) => drop((*l).kernel.replace(kernel)),
+            match Kernel::new() {
+                Ok(kernel) => {
+                    (*l).files.again(&kernel.epoll);
+                    drop((*l).kernel.replace(kernel));
+                }
                 Err(e) => return os_error(&e),
             }
         }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use fenshen_reactor::{Ticks, clock};
 use pyo3::ffi;
 
-use super::files::Way;
 use super::word::{Kind, Word};
 use super::{Loop, Parcel, WAKE_TOKEN, os_error};
 use crate::errors::{ends_loop, restore, take};
 use crate::{future, gather, handle};
 use crate::names::support;
-use crate::object::{Obj, Raised, Res, call, done};
+use crate::object::{Obj, Raised, Res, call, done, none};
 use crate::{current, task, watchdog};
 
 /// The loop looks at its files at least once in so many steps,
@@ -27,6 +26,8 @@ const RESOLUTION: f64 = 1e-9;
 const LONGEST: f64 = 24.0 * 3600.0;
 /// How long the loop waits for nothing in particular before its stall hook looks at why.
 pub(super) const STALL: Duration = Duration::from_millis(50);
+/// How long a wait may rely on what the kernel was told before.
+const DOUBT: Duration = Duration::from_millis(50);
 /// One poll without waiting in so many lets other threads have the interpreter.
 const YIELD_EVERY: u32 = 16;
 
@@ -355,6 +356,7 @@ impl Loop {
         Loop::hide_task(l)?;
         Loop::check_owner(l)?;
         done(ffi::PyErr_CheckSignals())?;
+        Loop::settle(l)?;
         let patience = Loop::patience(l);
         if patience == Some(Duration::ZERO) {
             budget.polls = budget.polls.wrapping_add(1);
@@ -371,6 +373,7 @@ impl Loop {
 
     /// Waits while nothing that the loop knows of can end the wait, and has the stall hook look at why, now and then.
     unsafe fn wait_doubtfully(l: *mut Loop) -> Res<()> {
+        (*l).files.forget_doubts();
         loop {
             let pause = (*l).stall_pause;
             if Loop::wait(l, Some(pause), true)? != 0 || Loop::patience(l).is_some() {
@@ -411,6 +414,9 @@ impl Loop {
         let sleeps = patience != Some(Duration::ZERO);
         let mut patience = patience;
         if sleeps {
+            if (*l).files.in_doubt() {
+                patience = Some(patience.map_or(DOUBT, |p| p.min(DOUBT)));
+            }
             waker.prepare_sleep();
             if !(*l).inbox.is_empty() {
                 waker.cancel_sleep();
@@ -444,6 +450,7 @@ impl Loop {
     }
 
     unsafe fn take_events(l: *mut Loop, found: usize) -> Res<()> {
+        let mut stale = false;
         for i in 0..found {
             let Some(event) = (*l).events.get(i) else {
                 break;
@@ -454,14 +461,48 @@ impl Loop {
                 }
                 continue;
             }
-            let Some(watch) = (*l).files.get(event.token as i32) else {
-                continue;
+            let Some(kernel) = (*l).kernel.as_ref() else {
+                break;
             };
-            let readable = if event.readable { watch.get(Way::Read).map(|h| h.again()) } else { None };
-            let writable = if event.writable { watch.get(Way::Write).map(|h| h.again()) } else { None };
-            for handle in [readable, writable].into_iter().flatten() {
+            let told = (*l).files.happened(&kernel.epoll, event);
+            stale |= told.stale;
+            for handle in told.handles.into_iter().flatten() {
                 Loop::push_ready(l, &handle);
             }
+            for future in told.futures.into_iter().flatten() {
+                future::set_result(future.ptr().cast(), none())?;
+            }
+        }
+        if stale {
+            Loop::renew_epoll(l);
+        }
+        Ok(())
+    }
+
+    /// Watches the same files by a new epoll instance: the old one reports a file that can't be taken out of it.
+    #[cold]
+    unsafe fn renew_epoll(l: *mut Loop) {
+        let Some(kernel) = (*l).kernel.as_mut() else {
+            return;
+        };
+        // Without a descriptor to spare, the old one must do.
+        if kernel.renew().is_ok() {
+            (*l).files.again(&kernel.epoll);
+        }
+    }
+
+    /// Sees to the waits that rely on what the kernel was told before, now and then.
+    #[inline]
+    unsafe fn settle(l: *mut Loop) -> Res<()> {
+        if !(*l).files.in_doubt() || Ticks::since((*l).settled) < (*l).ticks.ticks_per(DOUBT) {
+            return Ok(());
+        }
+        (*l).settled = Ticks::read();
+        let Some(kernel) = (*l).kernel.as_ref() else {
+            return Ok(());
+        };
+        for future in (*l).files.settle(&kernel.epoll) {
+            future::set_result(future.ptr().cast(), none())?;
         }
         Ok(())
     }

@@ -61,6 +61,8 @@ pub(crate) struct Operation {
     /// The exception that it will end with, or a timer.
     pub(crate) held: Option<Obj>,
     pub(crate) count: isize,
+    /// The file that it waits for.
+    pub(crate) fd: std::os::fd::RawFd,
     pub(crate) phase: u8,
     state: State,
 }
