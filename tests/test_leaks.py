@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from fenshen import _fenshen
-from fenshen._fenshen import Handle
 from fenshen.loop import new_event_loop
 from twins import logged, resident, spin
 
@@ -254,13 +253,6 @@ def callbacks_that_refer_to_the_loop(loop: Any) -> list[Any]:
 def handles_held_by_what_they_call(loop: Any) -> list[Any]:
     thing = Thing()
     thing.timer = loop.call_later(100, lambda: thing)  # type: ignore[attr-defined]
-    thing.soon = loop.call_soon(lambda: thing)  # type: ignore[attr-defined]
-    return [thing]
-
-
-def a_handle_made_by_hand(loop: Any) -> list[Any]:
-    thing = Thing()
-    thing.handle = Handle(lambda: thing, (), loop)  # type: ignore[attr-defined]
     return [thing]
 
 
@@ -308,7 +300,6 @@ CYCLES: list[Callable[[Any], list[Any]]] = [
     future_in_its_dict,
     callbacks_that_refer_to_the_loop,
     handles_held_by_what_they_call,
-    a_handle_made_by_hand,
     a_handle_that_ran,
     a_handle_that_the_loop_refers_to,
     readers_and_writers,

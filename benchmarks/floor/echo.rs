@@ -39,17 +39,11 @@ impl Poller {
         if epoll < 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Poller {
-            epoll,
-            events: [Event { events: 0, data: 0 }; 256],
-        })
+        Ok(Poller { epoll, events: [Event { events: 0, data: 0 }; 256] })
     }
 
     fn add(&self, fd: RawFd) -> io::Result<()> {
-        let mut event = Event {
-            events: EPOLLIN,
-            data: fd as u64,
-        };
+        let mut event = Event { events: EPOLLIN, data: fd as u64 };
         // SAFETY: `event` lives through the call, which is all the kernel needs.
         match unsafe { epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &mut event) } {
             0 => Ok(()),
@@ -59,14 +53,7 @@ impl Poller {
 
     fn wait(&mut self, milliseconds: i32) -> &[Event] {
         // SAFETY: the kernel writes at most `len` events into the array, which we hold alone.
-        let count = unsafe {
-            epoll_wait(
-                self.epoll,
-                self.events.as_mut_ptr(),
-                self.events.len() as i32,
-                milliseconds,
-            )
-        };
+        let count = unsafe { epoll_wait(self.epoll, self.events.as_mut_ptr(), self.events.len() as i32, milliseconds) };
         &self.events[..count.max(0) as usize]
     }
 }
@@ -80,11 +67,7 @@ fn serve() -> io::Result<()> {
     poller.add(listener.as_raw_fd())?;
     poller.add(0)?;
     loop {
-        let ready: Vec<RawFd> = poller
-            .wait(-1)
-            .iter()
-            .map(|event| event.data as RawFd)
-            .collect();
+        let ready: Vec<RawFd> = poller.wait(-1).iter().map(|event| event.data as RawFd).collect();
         for fd in ready {
             if fd == 0 {
                 return Ok(());
@@ -129,11 +112,7 @@ fn load(port: u16, connections: usize, size: usize, seconds: f64) -> io::Result<
             println!("{counted} {}", elapsed.as_secs_f64());
             return Ok(());
         }
-        let ready: Vec<RawFd> = poller
-            .wait(1000)
-            .iter()
-            .map(|event| event.data as RawFd)
-            .collect();
+        let ready: Vec<RawFd> = poller.wait(1000).iter().map(|event| event.data as RawFd).collect();
         for fd in ready {
             let Some((client, have)) = clients.get_mut(&fd) else {
                 continue;
@@ -155,19 +134,11 @@ fn load(port: u16, connections: usize, size: usize, seconds: f64) -> io::Result<
 fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().collect();
     let number = |index: usize| words.get(index).and_then(|word| word.parse::<f64>().ok());
-    match (
-        words.get(1).map(String::as_str),
-        number(2),
-        number(3),
-        number(4),
-        number(5),
-    ) {
+    match (words.get(1).map(String::as_str), number(2), number(3), number(4), number(5)) {
         (Some("serve"), ..) => serve(),
         (Some("load"), Some(port), Some(connections), Some(size), Some(seconds)) => {
             load(port as u16, connections as usize, size as usize, seconds)
         }
-        _ => Err(io::Error::other(
-            "usage: echo serve | echo load PORT CONNECTIONS SIZE SECONDS",
-        )),
+        _ => Err(io::Error::other("usage: echo serve | echo load PORT CONNECTIONS SIZE SECONDS")),
     }
 }

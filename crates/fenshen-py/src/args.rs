@@ -132,7 +132,10 @@ impl<'a> Args<'a> {
             let (most, given) = (signature.positional, self.positional);
             let plural = if most == 1 { "" } else { "s" };
             let exactly = if signature.required == most { "exactly" } else { "at most" };
-            return type_error(&format!("{}() takes {exactly} {most} positional argument{plural} ({given} given)", signature.func));
+            return type_error(&format!(
+                "{}() takes {exactly} {most} positional argument{plural} ({given} given)",
+                signature.func
+            ));
         }
         out[..self.positional].copy_from_slice(self.positional());
         for (i, &value) in self.all[self.positional..].iter().enumerate() {

@@ -96,11 +96,11 @@ pub(crate) unsafe fn on(core: *mut Loop) -> Res<*mut Future> {
     let f = allocate(kinds::future())?;
     (*f).event_loop = Some(Obj::from(core.cast()));
     (*f).core = (*core).direct();
-    if (*core).debug {
-        if let Err(e) = note_source(f) {
-            ffi::Py_DECREF(f.cast());
-            return Err(e);
-        }
+    if (*core).debug
+        && let Err(e) = note_source(f)
+    {
+        ffi::Py_DECREF(f.cast());
+        return Err(e);
     }
     Ok(f)
 }
@@ -194,7 +194,9 @@ unsafe fn schedule(f: *mut Future, callback: Callback) -> Res<()> {
     let core = (*f).core;
     match callback {
         Callback::Wake(task) if !core.is_null() => Loop::push_wake(core, task),
-        Callback::Call { func, context } if !core.is_null() => Loop::push_done(core, func, Obj::from(f.cast()), context),
+        Callback::Call { func, context } if !core.is_null() => {
+            Loop::push_done(core, func, Obj::from(f.cast()), context)
+        }
         Callback::Child(outer) if !core.is_null() => Loop::push_child(core, outer, Obj::from(f.cast())),
         Callback::Child(outer) => {
             let told = crate::gather::told_function(outer.ptr())?;
@@ -286,10 +288,7 @@ pub(crate) unsafe fn cancel(f: *mut Future, message: Option<Obj>) -> Res<bool> {
 /// `o.cancel(msg=message)` on any kind of future.
 pub(crate) unsafe fn cancel_any(o: *mut PyObject, message: &Option<Obj>) -> Res<bool> {
     if is_exact(o) {
-        let message = match message {
-            Some(m) => Some(m.again()),
-            None => None,
-        };
+        let message = message.as_ref().map(|m| m.again());
         return if task::is_task(o) { task::cancel(o.cast(), message) } else { cancel(o.cast(), message) };
     }
     let answer = match message {

@@ -180,7 +180,7 @@ unsafe extern "C" fn dealloc(it: *mut PyObject) {
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut ffi::PyTypeObject> {
     TypeBuilder::new::<FutureIter>(c"fenshen._fenshen.FutureIter")
-        .flags(ffi::Py_TPFLAGS_HAVE_GC as u64)
+        .flags(ffi::Py_TPFLAGS_HAVE_GC)
         .slot(ffi::Py_am_send, am_send as *mut c_void)
         .slot(ffi::Py_tp_iter, ffi::PyObject_SelfIter as *mut c_void)
         .slot(ffi::Py_tp_iternext, next as *mut c_void)

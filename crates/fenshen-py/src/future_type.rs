@@ -99,7 +99,8 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
 /// Removes every callback equal to `func`; says how many there were. `==` may run anything, so the callbacks are
 /// out of the future while it does, and those added meanwhile come after the kept ones.
 unsafe fn remove_callbacks(f: *mut Future, func: *mut PyObject) -> Res<usize> {
-    let all: Vec<Callback> = (*f).first.take().into_iter().chain((*f).rest.take().into_iter().flat_map(|b| *b)).collect();
+    let all: Vec<Callback> =
+        (*f).first.take().into_iter().chain((*f).rest.take().into_iter().flat_map(|b| *b)).collect();
     let mut kept = Vec::with_capacity(all.len());
     let (mut removed, mut failed) = (0, None);
     for callback in all {
@@ -153,7 +154,9 @@ setter!(set_blocking, |f: Future, value| {
     (*f).blocking = truth != 0;
     Ok(())
 });
-getter!(get_private_loop, |f: Future| Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).event_loop)).unwrap_or_else(|| none())));
+getter!(get_private_loop, |f: Future| Ok(
+    Obj::from_opt(crate::object::ptr_or_null(&(*f).event_loop)).unwrap_or_else(|| none())
+));
 getter!(get_callbacks, |f: Future| {
     alive(f)?;
     let Some(first) = &(*f).first else {
@@ -175,7 +178,10 @@ getter!(get_callbacks, |f: Future| {
 
 macro_rules! stored {
     ($get:ident, $field:ident) => {
-        getter!($get, |f: Future| Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).$field)).unwrap_or_else(|| none())));
+        getter!(
+            $get,
+            |f: Future| Ok(Obj::from_opt(crate::object::ptr_or_null(&(*f).$field)).unwrap_or_else(|| none()))
+        );
     };
 }
 getter!(get_result_field, |f: Future| {
@@ -301,7 +307,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
     let builder = TypeBuilder::new::<Future>(c"fenshen._fenshen.Future")
         .doc(c"Future(*, loop=None)\n--\n\nA result to come, as asyncio.Future.\n\nloop: the event loop it belongs to; by default the running or current one.")
-        .flags(flags as u64)
+        .flags(flags)
         .weakrefs(offset_of!(Future, weakrefs))
         .dict(offset_of!(Future, dict))
         .slot(ffi::Py_tp_new, new as *mut c_void)

@@ -18,7 +18,9 @@ use crate::future_type::{cancel_message, clear_fields, traverse_fields};
 use crate::kinds;
 use crate::methods::{fast, getter};
 use crate::names::{asyncio, names};
-use crate::object::{Obj, Raised, Res, attr, attr_opt, boolean, call, call_method, clear, done, none, ptr_or_null, set, visit};
+use crate::object::{
+    Obj, Raised, Res, attr, attr_opt, boolean, call, call_method, clear, done, none, ptr_or_null, set, visit,
+};
 use crate::primitives::coroutine_function;
 use crate::primitives::waiters::{is_cancelled, is_done};
 use crate::task::{self, Task};
@@ -340,7 +342,11 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
-        .fast(c"cancel", cancel, c"cancel($self, /, msg=None)\n--\n\nCancel every child that isn't done; False if there is none.")
+        .fast(
+            c"cancel",
+            cancel,
+            c"cancel($self, /, msg=None)\n--\n\nCancel every child that isn't done; False if there is none.",
+        )
         .property(c"__class__", get_class, None)
         .property(c"_children", get_children, None)
         .property(c"_cancel_requested", get_cancel_requested, None)

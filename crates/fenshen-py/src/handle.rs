@@ -17,9 +17,7 @@ use crate::event_loop::Loop;
 use crate::kinds;
 use crate::methods::{getter, no_args};
 use crate::names::{asyncio, names, support};
-use crate::object::{
-    Obj, Raised, Res, boolean, call, call_method, clear, done, none, not_none, ptr_or_null, set,
-};
+use crate::object::{Obj, Raised, Res, boolean, call, call_method, clear, done, none, not_none, ptr_or_null, set};
 use crate::types::TypeBuilder;
 
 /// The layout of both types. The callback's arguments follow it: `ob_size` slots, the first of which is what
@@ -382,12 +380,8 @@ unsafe fn traverse_fields(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_v
     }
 }
 
-const NEW: Signature<4> = Signature {
-    func: "Handle",
-    names: [c"callback", c"args", c"loop", c"context"],
-    positional: 4,
-    required: 3,
-};
+const NEW: Signature<4> =
+    Signature { func: "Handle", names: [c"callback", c"args", c"loop", c"context"], positional: 4, required: 3 };
 const NEW_TIMER: Signature<5> = Signature {
     func: "TimerHandle",
     names: [c"when", c"callback", c"args", c"loop", c"context"],
@@ -423,9 +417,7 @@ no_args!(get_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).u
 no_args!(when, |h: Handle| get_when_object(h));
 
 getter!(get_callback, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).callback)).unwrap_or_else(|| none())));
-getter!(get_args, |h: Handle| {
-    if (*h).callback.is_none() { Ok(none()) } else { args(h) }
-});
+getter!(get_args, |h: Handle| { if (*h).callback.is_none() { Ok(none()) } else { args(h) } });
 getter!(get_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
 getter!(get_scheduled, |h: Handle| Ok(boolean((*h).scheduled)));
 getter!(get_loop, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).event_loop)).unwrap_or_else(|| none())));
@@ -550,9 +542,12 @@ fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBu
 
 /// Makes `Handle`.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    common(c"fenshen._fenshen.Handle", c"Handle(callback, args, loop, context=None)\n--\n\nA callback that the loop will run, as asyncio.Handle.")
-        .slot(ffi::Py_tp_new, py_new as *mut c_void)
-        .build(None)
+    common(
+        c"fenshen._fenshen.Handle",
+        c"Handle(callback, args, loop, context=None)\n--\n\nA callback that the loop will run, as asyncio.Handle.",
+    )
+    .slot(ffi::Py_tp_new, py_new as *mut c_void)
+    .build(None)
 }
 
 /// Makes `TimerHandle`.

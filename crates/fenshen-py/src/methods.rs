@@ -3,7 +3,10 @@
 /// A method without arguments.
 macro_rules! no_args {
     ($name:ident, |$this:ident: $ty:ty| $body:expr) => {
-        unsafe extern "C" fn $name(this: *mut pyo3::ffi::PyObject, _: *mut pyo3::ffi::PyObject) -> *mut pyo3::ffi::PyObject {
+        unsafe extern "C" fn $name(
+            this: *mut pyo3::ffi::PyObject,
+            _: *mut pyo3::ffi::PyObject,
+        ) -> *mut pyo3::ffi::PyObject {
             let $this: *mut $ty = this.cast();
             $crate::errors::entry(|| $body)
         }
@@ -13,7 +16,10 @@ macro_rules! no_args {
 /// A method with one positional argument.
 macro_rules! one_arg {
     ($name:ident, |$this:ident: $ty:ty, $arg:ident| $body:expr) => {
-        unsafe extern "C" fn $name(this: *mut pyo3::ffi::PyObject, $arg: *mut pyo3::ffi::PyObject) -> *mut pyo3::ffi::PyObject {
+        unsafe extern "C" fn $name(
+            this: *mut pyo3::ffi::PyObject,
+            $arg: *mut pyo3::ffi::PyObject,
+        ) -> *mut pyo3::ffi::PyObject {
             let $this: *mut $ty = this.cast();
             $crate::errors::entry(|| $body)
         }
@@ -39,7 +45,10 @@ macro_rules! fast {
 /// A computed attribute.
 macro_rules! getter {
     ($name:ident, |$this:ident: $ty:ty| $body:expr) => {
-        unsafe extern "C" fn $name(this: *mut pyo3::ffi::PyObject, _: *mut std::ffi::c_void) -> *mut pyo3::ffi::PyObject {
+        unsafe extern "C" fn $name(
+            this: *mut pyo3::ffi::PyObject,
+            _: *mut std::ffi::c_void,
+        ) -> *mut pyo3::ffi::PyObject {
             let $this: *mut $ty = this.cast();
             $crate::errors::entry(|| $body)
         }

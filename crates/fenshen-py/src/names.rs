@@ -98,7 +98,6 @@ pub(crate) struct Asyncio {
     pub(crate) eager: Option<(Obj, Obj)>,
     /// Our Python half: what is done once in a loop's life, or when something went wrong.
     pub(crate) support: Obj,
-    pub(crate) generic_alias: Obj,
     /// The standard library's primitives, which `__class__` of ours names.
     pub(crate) queue_class: Obj,
     pub(crate) lifo_queue_class: Obj,
@@ -219,7 +218,6 @@ pub(crate) unsafe fn init() -> Res<()> {
         swap_current_task: get_opt(&tasks, c"_swap_current_task"),
         eager: get_opt(&tasks, c"_register_eager_task").zip(get_opt(&tasks, c"_unregister_eager_task")),
         support: import(c"fenshen._support")?,
-        generic_alias: get(&import(c"types")?, c"GenericAlias")?,
         queue_class: get(&queues, c"Queue")?,
         lifo_queue_class: get(&queues, c"LifoQueue")?,
         priority_queue_class: get(&queues, c"PriorityQueue")?,

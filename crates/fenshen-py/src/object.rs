@@ -127,11 +127,7 @@ pub(crate) unsafe fn not_none(p: *mut PyObject) -> *mut PyObject {
 
 /// Visits an optional reference for the garbage collector.
 #[inline(always)]
-pub(crate) unsafe fn visit(
-    o: &Option<Obj>,
-    visitor: ffi::visitproc,
-    arg: *mut std::ffi::c_void,
-) -> std::ffi::c_int {
+pub(crate) unsafe fn visit(o: &Option<Obj>, visitor: ffi::visitproc, arg: *mut std::ffi::c_void) -> std::ffi::c_int {
     match o {
         Some(o) => visitor(o.ptr(), arg),
         None => 0,

@@ -158,7 +158,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
     let builder = TypeBuilder::new::<Task>(c"fenshen._fenshen.Task")
         .doc(c"Task(coro, *, loop=None, name=None, context=None, eager_start=False)\n--\n\nA coroutine that its loop runs, as asyncio.Task.\n\ncoro: the coroutine; TypeError if it is none.\nloop: its event loop; by default the running or current one.\nname: its name; by default Task-N.\ncontext: the contextvars.Context to run in; by default a copy of the present one.\neager_start: take the first step at once, if the loop runs.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_init, init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)

@@ -35,7 +35,7 @@ impl TypeBuilder {
             name,
             basic: size_of::<T>(),
             item: 0,
-            flags: ffi::Py_TPFLAGS_DEFAULT as u64,
+            flags: ffi::Py_TPFLAGS_DEFAULT,
             slots: Vec::new(),
             methods: Vec::new(),
             getset: Vec::new(),

@@ -45,10 +45,7 @@ struct Loop {
 
 impl Loop {
     fn new() -> io::Result<Self> {
-        let remote = Remote {
-            inbox: Inbox::new(),
-            waker: Waker::new()?,
-        };
+        let remote = Remote { inbox: Inbox::new(), waker: Waker::new()? };
         let epoll = Epoll::new()?;
         epoll.add(remote.waker.fd(), Interest::READABLE, WAKE)?;
         Ok(Self {
@@ -89,11 +86,7 @@ impl Loop {
     fn poll(&mut self) -> io::Result<()> {
         self.remote.waker.prepare_sleep();
         let busy = !self.ready.is_empty() || !self.remote.inbox.is_empty();
-        let timeout = if busy {
-            Some(Duration::ZERO)
-        } else {
-            self.until_next_timer()
-        };
+        let timeout = if busy { Some(Duration::ZERO) } else { self.until_next_timer() };
         match self.epoll.wait(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => self.remote.waker.woken()?,

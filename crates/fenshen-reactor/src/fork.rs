@@ -35,10 +35,7 @@ impl Owner {
             // one atomic addition. Should registering fail (no memory), forks go unnoticed, as without it.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         });
-        Self {
-            generation: GENERATION.load(Ordering::Relaxed),
-            pid: process::id(),
-        }
+        Self { generation: GENERATION.load(Ordering::Relaxed), pid: process::id() }
     }
 
     /// Whether the process that runs is this one, and not a forked child of it. One load.

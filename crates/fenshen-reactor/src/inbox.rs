@@ -43,9 +43,7 @@ impl<T: Send> Inbox<T> {
     /// An empty inbox.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            head: AtomicPtr::new(ptr::null_mut()),
-        }
+        Self { head: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Adds `value` behind everything that is in the inbox; returns whether it was empty.
@@ -54,19 +52,14 @@ impl<T: Send> Inbox<T> {
     /// wake-up of whoever made it: only a push into an empty inbox needs to wake the loop.
     #[inline]
     pub fn push(&self, value: T) -> bool {
-        let node = Box::into_raw(Box::new(Node {
-            value: UnsafeCell::new(value),
-            next: UnsafeCell::new(ptr::null_mut()),
-        }));
+        let node =
+            Box::into_raw(Box::new(Node { value: UnsafeCell::new(value), next: UnsafeCell::new(ptr::null_mut()) }));
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             // SAFETY: `node` comes from `Box::into_raw` above and isn't published yet.
             unsafe { (*node).next.with_mut(|next| *next = head) };
             // SeqCst, and not only Release: see the header of `sleep`.
-            match self
-                .head
-                .compare_exchange_weak(head, node, Ordering::SeqCst, Ordering::Relaxed)
-            {
+            match self.head.compare_exchange_weak(head, node, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return head.is_null(),
                 Err(newer) => head = newer,
             }
@@ -136,11 +129,7 @@ impl<T> Drain<T> {
             newest = older;
             len += 1;
         }
-        Self {
-            next: oldest,
-            len,
-            owns: PhantomData,
-        }
+        Self { next: oldest, len, owns: PhantomData }
     }
 }
 

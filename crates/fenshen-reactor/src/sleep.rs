@@ -50,10 +50,7 @@ impl SleepState {
     /// An awake consumer.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            word: AtomicU32::new(AWAKE),
-            owed: AtomicU64::new(0),
-        }
+        Self { word: AtomicU32::new(AWAKE), owed: AtomicU64::new(0) }
     }
 
     /// Consumer: "I am about to block". It must look for work once more after this, before it blocks.
@@ -67,8 +64,7 @@ impl SleepState {
     #[inline]
     pub fn woken(&self) {
         if self.word.swap(AWAKE, Ordering::SeqCst) == NOTIFIED {
-            self.owed
-                .store(self.owed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            self.owed.store(self.owed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
@@ -78,10 +74,7 @@ impl SleepState {
     pub fn wake(&self) -> bool {
         fence(Ordering::SeqCst);
         self.word.load(Ordering::Relaxed) == SLEEPING
-            && self
-                .word
-                .compare_exchange(SLEEPING, NOTIFIED, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok()
+            && self.word.compare_exchange(SLEEPING, NOTIFIED, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Consumer: how many writes of the descriptor have been promised, and not yet read.
@@ -94,10 +87,7 @@ impl SleepState {
     /// Consumer: `count` writes have been read.
     #[inline]
     pub fn repaid(&self, count: u64) {
-        self.owed.store(
-            self.owed.load(Ordering::Relaxed).saturating_sub(count),
-            Ordering::Relaxed,
-        );
+        self.owed.store(self.owed.load(Ordering::Relaxed).saturating_sub(count), Ordering::Relaxed);
     }
 
     /// Back to the beginning, in a process where no other thread is left.

@@ -53,12 +53,7 @@ impl<T> Timers<T> {
     /// No deadlines, and no memory taken.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            run: VecDeque::new(),
-            heap: Heap::new(),
-            seq: 0,
-            dead: 0,
-        }
+        Self { run: VecDeque::new(), heap: Heap::new(), seq: 0, dead: 0 }
     }
 
     /// Adds a deadline.
@@ -69,11 +64,7 @@ impl<T> Timers<T> {
         let entry = Entry { key, value };
         match self.run.back_mut() {
             Some(last) if key.before(last.key) => {
-                let later = if self.run.len() == 1 {
-                    std::mem::replace(&mut self.run[0], entry)
-                } else {
-                    entry
-                };
+                let later = if self.run.len() == 1 { std::mem::replace(&mut self.run[0], entry) } else { entry };
                 self.heap.push(later);
             }
             _ => self.run.push_back(entry),
@@ -104,11 +95,7 @@ impl<T> Timers<T> {
     /// Takes the earliest value, whatever its deadline.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
-        let entry = if self.run_is_first() {
-            self.run.pop_front()
-        } else {
-            self.heap.pop()
-        };
+        let entry = if self.run_is_first() { self.run.pop_front() } else { self.heap.pop() };
         entry.map(|entry| entry.value)
     }
 
@@ -185,10 +172,7 @@ impl<T> Timers<T> {
                 Some(entry)
             }
         };
-        self.run = std::mem::take(&mut self.run)
-            .into_iter()
-            .filter_map(&mut keep)
-            .collect();
+        self.run = std::mem::take(&mut self.run).into_iter().filter_map(&mut keep).collect();
         let heap = std::mem::replace(&mut self.heap, Heap::new());
         self.heap = Heap::of(heap.into_entries().into_iter().filter_map(&mut keep).collect());
         self.dead = 0;
@@ -222,11 +206,7 @@ impl<T> Timers<T> {
 
     #[inline]
     fn first(&self) -> Option<&Entry<T>> {
-        if self.run_is_first() {
-            self.run.front()
-        } else {
-            self.heap.first()
-        }
+        if self.run_is_first() { self.run.front() } else { self.heap.first() }
     }
 }
 

@@ -24,10 +24,7 @@ impl Waker {
     /// # Errors
     /// When the process or the system is out of descriptors or memory.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            state: SleepState::new(),
-            fd: new_eventfd()?,
-        })
+        Ok(Self { state: SleepState::new(), fd: new_eventfd()? })
     }
 
     /// The descriptor to watch for reading.
@@ -58,11 +55,7 @@ impl Waker {
     #[inline]
     pub fn woken(&self) -> io::Result<()> {
         self.state.woken();
-        if self.state.owed() == 0 {
-            Ok(())
-        } else {
-            self.read_back()
-        }
+        if self.state.owed() == 0 { Ok(()) } else { self.read_back() }
     }
 
     /// Producer, any thread or a signal handler: sees to it that the consumer looks for work again. Returns whether that

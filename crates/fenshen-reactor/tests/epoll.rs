@@ -88,10 +88,7 @@ fn misuse_is_an_error_of_the_kernel() {
         assert_eq!(code(epoll.add(closed, Interest::READABLE, 0)), Some(libc::EBADF));
     }
     let file = File::open("/proc/self/exe").unwrap();
-    assert_eq!(
-        code(epoll.add(file.as_raw_fd(), Interest::READABLE, 0)),
-        Some(libc::EPERM)
-    );
+    assert_eq!(code(epoll.add(file.as_raw_fd(), Interest::READABLE, 0)), Some(libc::EPERM));
 }
 
 #[test]
@@ -162,10 +159,7 @@ fn a_signal_interrupts_a_wait() {
         epoll.add(writer.as_raw_fd(), Interest::WRITABLE, 1).unwrap();
         epoll.wait(&mut events, NOW).unwrap();
         epoll.remove(writer.as_raw_fd()).unwrap();
-        let kind = epoll
-            .wait(&mut events, Some(Duration::from_secs(60)))
-            .unwrap_err()
-            .kind();
+        let kind = epoll.wait(&mut events, Some(Duration::from_secs(60))).unwrap_err().kind();
         DONE.store(true, Ordering::SeqCst);
         (kind, events.len())
     });

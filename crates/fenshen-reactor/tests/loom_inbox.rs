@@ -16,10 +16,7 @@ struct Descriptor {
 
 impl Descriptor {
     fn new() -> Self {
-        Self {
-            count: Mutex::new(0),
-            readable: Condvar::new(),
-        }
+        Self { count: Mutex::new(0), readable: Condvar::new() }
     }
 
     fn write(&self) {
@@ -52,11 +49,7 @@ type Item = Arc<(usize, usize)>;
 
 impl Shared {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            inbox: Inbox::new(),
-            state: SleepState::new(),
-            descriptor: Descriptor::new(),
-        })
+        Arc::new(Self { inbox: Inbox::new(), state: SleepState::new(), descriptor: Descriptor::new() })
     }
 
     fn wake(&self) {
@@ -114,11 +107,7 @@ fn no_wakeup_is_lost(producers: usize, each: usize, wake_always: bool) {
             shared.turn(&mut seen);
         }
         for producer in 0..producers {
-            let order: Vec<_> = seen
-                .iter()
-                .filter(|item| item.0 == producer)
-                .map(|item| item.1)
-                .collect();
+            let order: Vec<_> = seen.iter().filter(|item| item.0 == producer).map(|item| item.1).collect();
             assert!(order.into_iter().eq(0..each), "FIFO for each producer");
         }
         for thread in threads {

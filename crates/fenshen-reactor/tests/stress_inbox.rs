@@ -25,11 +25,7 @@ impl Consumer {
     fn new(waker: &Waker) -> Self {
         let epoll = Epoll::new().unwrap();
         epoll.add(waker.fd(), Interest::READABLE, 0).unwrap();
-        Self {
-            epoll,
-            events: Events::with_capacity(1),
-            expected: [0; PRODUCERS],
-        }
+        Self { epoll, events: Events::with_capacity(1), expected: [0; PRODUCERS] }
     }
 
     /// One turn: sleeps if there is nothing, then takes all. A boxed item makes a double free or a race visible.

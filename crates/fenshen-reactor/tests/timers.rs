@@ -26,11 +26,7 @@ impl Model {
     }
 
     fn pop_due(&mut self, now: f64) -> Option<u32> {
-        if self.next()? <= now {
-            Some(self.entries.remove(0).1)
-        } else {
-            None
-        }
+        if self.next()? <= now { Some(self.entries.remove(0).1) } else { None }
     }
 }
 
@@ -101,11 +97,7 @@ impl Both {
     }
 
     fn compact(&mut self) {
-        let removed: HashSet<u32> = self
-            .timers
-            .compact(|value| self.cancelled.contains(value))
-            .into_iter()
-            .collect();
+        let removed: HashSet<u32> = self.timers.compact(|value| self.cancelled.contains(value)).into_iter().collect();
         assert_eq!(removed, self.cancelled);
         self.model.entries.retain(|entry| !removed.contains(&entry.1));
         self.cancelled.clear();
@@ -135,10 +127,7 @@ impl Both {
             }
         }
         assert_eq!(self.timers.next(), self.model.next());
-        assert_eq!(
-            self.timers.peek().map(|(when, value)| (when, *value)),
-            self.model.entries.first().copied()
-        );
+        assert_eq!(self.timers.peek().map(|(when, value)| (when, *value)), self.model.entries.first().copied());
         assert_eq!(self.timers.len(), self.model.entries.len());
         assert_eq!(self.timers.is_empty(), self.model.entries.is_empty());
         assert_eq!(self.timers.cancelled(), self.cancelled.len());
@@ -201,10 +190,7 @@ fn nan_is_due_at_once_and_disturbs_nothing() {
     assert!(timers.pop_due(0.0).unwrap().is_nan());
     assert!(timers.pop_due(f64::NEG_INFINITY).unwrap().is_nan());
     assert_eq!(timers.pop_due(f64::NAN), None, "no deadline is before NaN");
-    assert_eq!(
-        [timers.pop(), timers.pop(), timers.pop()],
-        [Some(1.0), Some(2.0), Some(3.0)]
-    );
+    assert_eq!([timers.pop(), timers.pop(), timers.pop()], [Some(1.0), Some(2.0), Some(3.0)]);
 }
 
 #[test]

@@ -81,12 +81,8 @@ fn a_promised_write_that_comes_late_is_read_later() {
 fn the_descriptor_is_nonblocking_and_closed_on_exec() {
     let fd = Waker::new().unwrap();
     // SAFETY: asks for the flags of an open descriptor.
-    let (of_fd, of_file) = unsafe {
-        (
-            libc::fcntl(fd.as_raw_fd(), libc::F_GETFD),
-            libc::fcntl(fd.as_raw_fd(), libc::F_GETFL),
-        )
-    };
+    let (of_fd, of_file) =
+        unsafe { (libc::fcntl(fd.as_raw_fd(), libc::F_GETFD), libc::fcntl(fd.as_raw_fd(), libc::F_GETFL)) };
     assert_ne!(of_fd & libc::FD_CLOEXEC, 0);
     assert_ne!(of_file & libc::O_NONBLOCK, 0);
 }

@@ -82,8 +82,7 @@ fast!(create_task, |l: Loop, args| {
     done(eager)?;
     let t: *mut Task = crate::future::allocate(kinds::task())?.cast();
     let made = Obj::steal(t.cast());
-    let start =
-        Start { coro, event_loop: l.cast(), name: given(name), context: given(context), eager: eager != 0 };
+    let start = Start { coro, event_loop: l.cast(), name: given(name), context: given(context), eager: eager != 0 };
     task::initialise(t, &start)?;
     Ok(made)
 });
@@ -93,7 +92,10 @@ fast!(create_task, |l: Loop, args| {
 unsafe fn by_factory(l: *mut Loop, factory: &Obj, args: &Args<'_>) -> Res<Obj> {
     let kwargs = args.keywords()?;
     let [coro] = args.positional() else {
-        return type_error(&format!("create_task() takes exactly 1 positional argument ({} given)", args.positional().len()));
+        return type_error(&format!(
+            "create_task() takes exactly 1 positional argument ({} given)",
+            args.positional().len()
+        ));
     };
     support(c"create_task_by_factory", &[l.cast(), factory.ptr(), *coro, kwargs.ptr()])
 }
@@ -158,10 +160,10 @@ unsafe fn descriptor(o: *mut PyObject) -> Res<RawFd> {
             return Err(Raised);
         }
     };
-    RawFd::try_from(number).ok().filter(|fd| *fd >= 0).map_or_else(
-        || raise(ffi::PyExc_ValueError, &format!("Invalid file descriptor: {number}")),
-        Ok,
-    )
+    RawFd::try_from(number)
+        .ok()
+        .filter(|fd| *fd >= 0)
+        .map_or_else(|| raise(ffi::PyExc_ValueError, &format!("Invalid file descriptor: {number}")), Ok)
 }
 
 unsafe fn number_of(o: *mut PyObject) -> Res<std::ffi::c_long> {
@@ -345,7 +347,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
     TypeBuilder::new::<Loop>(c"fenshen._fenshen.LoopCore")
         .doc(c"The native part of fenshen.EventLoop: ready steps, timers, files, and wake-ups from other threads.")
-        .flags(flags as u64)
+        .flags(flags)
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)

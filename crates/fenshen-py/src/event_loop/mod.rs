@@ -195,9 +195,7 @@ impl Loop {
     /// In debug mode: raises if this is not the thread that runs the loop.
     unsafe fn check_thread(l: *mut Loop) -> Res<()> {
         if (*l).thread_id != 0 && (*l).thread_id != run::this_thread() {
-            return runtime_error(
-                "Non-thread-safe operation invoked on an event loop other than the current one",
-            );
+            return runtime_error("Non-thread-safe operation invoked on an event loop other than the current one");
         }
         Ok(())
     }

@@ -9,10 +9,10 @@ use pyo3::ffi;
 use super::word::{Kind, Word};
 use super::{Loop, Parcel, WAKE_TOKEN, os_error};
 use crate::errors::{ends_loop, restore, take};
-use crate::{future, gather, handle};
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call, done, none};
 use crate::{current, task, watchdog};
+use crate::{future, gather, handle};
 
 /// The loop looks at its files at least once in so many steps,
 const STEPS: u32 = 64;

@@ -308,16 +308,29 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let ty = builder::<Condition>(c"fenshen._fenshen.Condition", doc)
         .slot(ffi::Py_tp_init, init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
-        .fast(c"notify", notify, c"notify($self, n=1)\n--\n\nWake up to n waiters; RuntimeError unless the lock is held.")
-        .no_args(c"notify_all", notify_all, c"notify_all($self, /)\n--\n\nWake every waiter; RuntimeError unless the lock is held.")
-        .one_arg(c"_notify", private_notify, c"_notify($self, n, /)\n--\n\nWake up to n waiters, whoever holds the lock.")
+        .fast(
+            c"notify",
+            notify,
+            c"notify($self, n=1)\n--\n\nWake up to n waiters; RuntimeError unless the lock is held.",
+        )
+        .no_args(
+            c"notify_all",
+            notify_all,
+            c"notify_all($self, /)\n--\n\nWake every waiter; RuntimeError unless the lock is held.",
+        )
+        .one_arg(
+            c"_notify",
+            private_notify,
+            c"_notify($self, n, /)\n--\n\nWake up to n waiters, whoever holds the lock.",
+        )
         .property(c"acquire", get_acquire, Some(set_acquire))
         .property(c"release", get_release, Some(set_release))
         .property(c"locked", get_locked, Some(set_locked))
         .property(c"_lock", get_lock, Some(set_lock))
         .property(c"_waiters", get_waiters, Some(set_waiters))
         .build(None)?;
-    let methods = [(c"wait", wait as _), (c"wait_for", wait_for as _), (c"__aenter__", aenter as _), (c"__aexit__", aexit as _)];
+    let methods =
+        [(c"wait", wait as _), (c"wait_for", wait_for as _), (c"__aenter__", aenter as _), (c"__aexit__", aexit as _)];
     shorten(ty);
     add_methods(ty, Some(&asyncio().condition_class), &methods)?;
     Ok(ty)

@@ -38,12 +38,7 @@ pub(crate) struct Function {
 }
 
 /// Makes one that stands for `original`.
-pub(crate) unsafe fn new(
-    name: &'static CStr,
-    owner: *mut PyTypeObject,
-    body: Body,
-    original: Option<Obj>,
-) -> Res<Obj> {
+pub(crate) unsafe fn new(name: &'static CStr, owner: *mut PyTypeObject, body: Body, original: Option<Obj>) -> Res<Obj> {
     let f: *mut Function = ffi::PyType_GenericAlloc(kinds::coroutine_function(), 0).cast();
     let made = Obj::new(f.cast())?;
     (*f).vectorcall = Some(vectorcall);
@@ -114,7 +109,8 @@ unsafe extern "C" fn getattro(this: *mut PyObject, name: *mut PyObject) -> *mut 
     if let (Some(original), false) = (&(*f).original, own) {
         return ffi::PyObject_GetAttr(original.ptr(), name);
     }
-    let named = [c"__name__", c"__qualname__"].iter().any(|n| ffi::PyUnicode_CompareWithASCIIString(name, n.as_ptr()) == 0);
+    let named =
+        [c"__name__", c"__qualname__"].iter().any(|n| ffi::PyUnicode_CompareWithASCIIString(name, n.as_ptr()) == 0);
     if named {
         return entry(|| text(&(*f).name.to_string_lossy()));
     }
@@ -135,9 +131,7 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
 }
 
 // Pickled and copied as functions are: by name.
-no_args!(reduce, |f: Function| {
-    Obj::new(ffi::PyObject_GetAttrString(f.cast(), c"__qualname__".as_ptr()))
-});
+no_args!(reduce, |f: Function| { Obj::new(ffi::PyObject_GetAttrString(f.cast(), c"__qualname__".as_ptr())) });
 
 unsafe extern "C" fn dealloc(this: *mut PyObject) {
     clear(&mut (*this.cast::<Function>()).original);
@@ -158,4 +152,3 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"__reduce__", reduce, c"__reduce__($self, /)\n--\n\nIts name.")
         .build(None)
 }
-

@@ -12,7 +12,9 @@ use crate::event_loop::{self, Loop};
 use crate::future;
 use crate::methods::{getter, setter};
 use crate::names::{asyncio, names};
-use crate::object::{Obj, Raised, Res, attr_opt, call, call_method, clear, done, none, not_none, ptr_or_null, repr, set, visit};
+use crate::object::{
+    Obj, Raised, Res, attr_opt, call, call_method, clear, done, none, not_none, ptr_or_null, repr, set, visit,
+};
 use crate::types::{TypeBuilder, free};
 
 /// The beginning of every primitive's layout.

@@ -185,8 +185,7 @@ unsafe fn run_plain_exit(op: *mut Operation, _how: Resume) -> Res<Await> {
 
 static PLAIN_ENTER: Plan =
     Plan { name: c"__aenter__", qualname: c"_ContextManagerMixin.__aenter__", run: run_plain_enter };
-static PLAIN_EXIT: Plan =
-    Plan { name: c"__aexit__", qualname: c"_ContextManagerMixin.__aexit__", run: run_plain_exit };
+static PLAIN_EXIT: Plan = Plan { name: c"__aexit__", qualname: c"_ContextManagerMixin.__aexit__", run: run_plain_exit };
 
 unsafe fn acquire(this: *mut PyObject, args: &Args<'_>) -> Res<Obj> {
     args.none("Lock.acquire")?;
@@ -238,7 +237,8 @@ setter!(set_locked, |l: Lock, value| {
 
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    let doc = c"Lock()\n--\n\nA lock for tasks, as asyncio.Lock: held by one at a time, handed on in the order of asking.";
+    let doc =
+        c"Lock()\n--\n\nA lock for tasks, as asyncio.Lock: held by one at a time, handed on in the order of asking.";
     let ty = builder::<Lock>(c"fenshen._fenshen.Lock", doc)
         .slot(ffi::Py_tp_init, init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)

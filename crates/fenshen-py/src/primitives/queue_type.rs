@@ -15,7 +15,9 @@ use crate::errors::{entry, status};
 use crate::kinds;
 use crate::methods::{fast, getter, no_args, one_arg, setter};
 use crate::names::{asyncio, names};
-use crate::object::{Obj, Raised, Res, attr, boolean, call, call_method, none, ptr_or_null, repr as shown, set, text, utf8};
+use crate::object::{
+    Obj, Raised, Res, attr, boolean, call, call_method, none, ptr_or_null, repr as shown, set, text, utf8,
+};
 use crate::types::TypeBuilder;
 
 const INIT: Signature<1> = Signature { func: "Queue.__init__", names: [c"maxsize"], positional: 1, required: 0 };
@@ -237,7 +239,11 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
 }
 
 unsafe fn derived(name: &'static CStr, doc: &'static CStr) -> Res<*mut PyTypeObject> {
-    TypeBuilder::new::<Queue>(name).doc(doc).flags(ffi::Py_TPFLAGS_BASETYPE).build(Some(kinds::queue())).inspect(|&ty| shorten(ty))
+    TypeBuilder::new::<Queue>(name)
+        .doc(doc)
+        .flags(ffi::Py_TPFLAGS_BASETYPE)
+        .build(Some(kinds::queue()))
+        .inspect(|&ty| shorten(ty))
 }
 
 /// Makes `LifoQueue`.

@@ -123,8 +123,7 @@ unsafe fn run_plain_exit(op: *mut Operation, _how: Resume) -> Res<Await> {
 static ACQUIRE: Plan = Plan { name: c"acquire", qualname: c"Semaphore.acquire", run: run_acquire };
 static PLAIN_ENTER: Plan =
     Plan { name: c"__aenter__", qualname: c"_ContextManagerMixin.__aenter__", run: run_plain_enter };
-static PLAIN_EXIT: Plan =
-    Plan { name: c"__aexit__", qualname: c"_ContextManagerMixin.__aexit__", run: run_plain_exit };
+static PLAIN_EXIT: Plan = Plan { name: c"__aexit__", qualname: c"_ContextManagerMixin.__aexit__", run: run_plain_exit };
 
 unsafe fn acquire(this: *mut PyObject, args: &Args<'_>) -> Res<Obj> {
     args.none("Semaphore.acquire")?;

@@ -188,11 +188,7 @@ mod tests {
             let mut ticks = Ticks::new();
             ticks.start_ticks = 5;
             ticks.end_window(counter, ticks.start_ns + LONGEST_WINDOW);
-            assert!(
-                (BELIEVABLE.0..=BELIEVABLE.1).contains(&ticks.rate),
-                "{counter}: {}",
-                ticks.rate
-            );
+            assert!((BELIEVABLE.0..=BELIEVABLE.1).contains(&ticks.rate), "{counter}: {}", ticks.rate);
             assert!(ticks.ticks_per(MILLI) >= 1);
         }
     }

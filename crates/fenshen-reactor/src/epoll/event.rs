@@ -37,9 +37,7 @@ impl Events {
     /// A buffer for up to `capacity` events a wait (at least one).
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            raw: Vec::with_capacity(capacity.max(1)),
-        }
+        Self { raw: Vec::with_capacity(capacity.max(1)) }
     }
 
     /// How many events one wait can bring.

@@ -37,10 +37,7 @@ fn wait_millis(fd: BorrowedFd<'_>, events: &mut Vec<epoll::Event>, timeout: Opti
 /// `epoll_pwait2`: rustix calls it only in builds that give up older kernels.
 fn pwait2(fd: BorrowedFd<'_>, events: &mut Vec<epoll::Event>, limit: Duration) -> io::Result<()> {
     let limit = timespec(limit);
-    let limit = libc::timespec {
-        tv_sec: limit.tv_sec as _,
-        tv_nsec: limit.tv_nsec as _,
-    };
+    let limit = libc::timespec { tv_sec: limit.tv_sec as _, tv_nsec: limit.tv_nsec as _ };
     let spare = events.spare_capacity_mut();
     let room = i32::try_from(spare.len()).unwrap_or(i32::MAX);
     // SAFETY: the kernel writes at most `room` records of the layout that rustix's `Event` has into the spare capacity,
@@ -69,10 +66,7 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
 #[cfg(test)]

@@ -43,18 +43,7 @@ mod tests {
 
     #[test]
     fn keeps_the_order_of_numbers() {
-        let rising = [
-            f64::NEG_INFINITY,
-            f64::MIN,
-            -1.0,
-            -1e-300,
-            0.0,
-            1e-300,
-            1.0,
-            1.5,
-            f64::MAX,
-            f64::INFINITY,
-        ];
+        let rising = [f64::NEG_INFINITY, f64::MIN, -1.0, -1e-300, 0.0, 1e-300, 1.0, 1.5, f64::MAX, f64::INFINITY];
         for (i, a) in rising.into_iter().enumerate() {
             assert_eq!(Key::new(a, 0).when(), a);
             for (j, b) in rising.into_iter().enumerate() {
