@@ -119,6 +119,11 @@ def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str,
     return _create_task(loop, coro, **kwargs)
 
 
+def refuses_stop_iteration() -> bool:
+    """Whether `Future.set_exception(StopIteration)` raises TypeError, as up to 3.12.1; later it means a RuntimeError."""
+    return "RuntimeError" not in tasks.futures._PyFuture.set_exception.__code__.co_names
+
+
 # -- What is an instance of what --------------------------------------------------------------------------------------
 
 
