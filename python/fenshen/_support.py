@@ -103,9 +103,13 @@ def slow(loop: Any, what: Any, parts: tuple[Any, tuple[Any, ...]] | None, took: 
 # -- Checks and rare ways ---------------------------------------------------------------------------------------------
 
 
+# 3.14 warns of the public name.
+_is_coroutine_function = getattr(coroutines, "_iscoroutinefunction", None) or coroutines.iscoroutinefunction
+
+
 def check_callback(loop: Any, callback: Any, method: str) -> None:
     """Debug mode: raise TypeError unless `callback` is a callable and no coroutine or coroutine function."""
-    if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+    if coroutines.iscoroutine(callback) or _is_coroutine_function(callback):
         raise TypeError(f"coroutines cannot be used with {method}()")
     if not callable(callback):
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
@@ -120,7 +124,7 @@ def create_task_by_factory(loop: Any, factory: Any, coro: Any, kwargs: dict[str,
 
 
 def refuses_stop_iteration() -> bool:
-    """Whether `Future.set_exception(StopIteration)` raises TypeError, as up to 3.12.1; later it means a RuntimeError."""
+    """Whether `Future.set_exception(StopIteration)` raises TypeError, as up to 3.12.1; later that is a RuntimeError."""
     return "RuntimeError" not in tasks.futures._PyFuture.set_exception.__code__.co_names
 
 
