@@ -53,10 +53,7 @@ else:
 
     def task_repr(task: Any) -> str:
         """asyncio's text for a task: `<Task pending name='Task-1' coro=<f() running at ...>>`."""
-        info = base_tasks._task_repr_info(task)
-        if not task.done() and task.cancelling():
-            info[0] = "cancelling"
-        return f"<{type(task).__name__} {' '.join(info)}>"
+        return f"<{type(task).__name__} {' '.join(base_tasks._task_repr_info(task))}>"
 
 
 # -- What went wrong --------------------------------------------------------------------------------------------------
