@@ -10,6 +10,9 @@ import gc
 import itertools
 import math
 import pickle
+import sys
+import threading
+import time
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -281,7 +284,7 @@ def test_arguments_given_by_name() -> None:
         with open_loop(side) as loop:
             return [
                 outcome(lambda: type(loop.call_soon(callback=callback)) is side.Handle),
-                outcome(lambda: type(loop.call_soon_threadsafe(callback=callback)) is side.Handle),
+                outcome(lambda: isinstance(loop.call_soon_threadsafe(callback=callback), side.Handle)),
                 outcome(lambda: type(loop.call_later(delay=0, callback=callback)) is side.TimerHandle),
                 outcome(lambda: type(loop.call_later(0, callback=callback)) is side.TimerHandle),
                 outcome(lambda: type(loop.call_at(when=0, callback=callback)) is side.TimerHandle),
@@ -294,3 +297,28 @@ def test_arguments_given_by_name() -> None:
             ]
 
     on_both(program)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="since 3.14")
+def test_a_cancel_from_another_thread_waits_for_the_callback() -> None:
+    began, ended, seen = threading.Event(), threading.Event(), []
+
+    def slowly() -> None:
+        began.set()
+        time.sleep(0.1)
+        ended.set()
+
+    with open_loop(OURS) as loop:
+
+        def elsewhere() -> None:
+            handle = loop.call_soon_threadsafe(slowly)
+            began.wait()
+            handle.cancel()
+            seen.append(ended.is_set())
+            loop.call_soon_threadsafe(loop.stop)
+
+        thread = threading.Thread(target=elsewhere)
+        loop.call_soon(thread.start)
+        loop.run_forever()
+        thread.join()
+    assert seen == [True]

@@ -9,6 +9,7 @@ import gc
 import inspect
 import pickle
 import sys
+import types
 import warnings
 import weakref
 
@@ -253,3 +254,15 @@ def test_init_again_while_used():
             await waiting
 
     run(main())
+
+
+@pytest.mark.parametrize("name", ["sleep", "Queue.put", "Lock.acquire"])
+def test_a_generator_made_a_coroutine_can_yield_from_it(name):
+    @types.coroutine
+    def generator():
+        return (yield from OPERATIONS[name]())
+
+    async def main():
+        return await generator()
+
+    assert run(main()) is (True if name == "Lock.acquire" else None)

@@ -53,6 +53,7 @@ def even(text: str) -> str:
     text = re.sub(r"\bTask-\d+", "Task-N", text)
     for module in ("_asyncio", "fenshen._fenshen", "asyncio.events", "asyncio.unix_events", "fenshen.loop"):
         text = text.replace(f"{module}.", "")
+    text = text.replace("_ThreadSafeHandle", "Handle")  # 3.14
     return text.replace("_UnixSelectorEventLoop", "EventLoop").replace("Event loop ", "event loop ")
 
 

@@ -54,10 +54,7 @@ else:
 
     def task_repr(task: Any) -> str:
         """asyncio's text for a task: `<Task pending name='Task-1' coro=<f() running at ...>>`."""
-        info = base_tasks._task_repr_info(task)
-        if not task.done() and task.cancelling():
-            info[0] = "cancelling"
-        return f"<{type(task).__name__} {' '.join(info)}>"
+        return f"<{type(task).__name__} {' '.join(base_tasks._task_repr_info(task))}>"
 
 
 # -- What went wrong --------------------------------------------------------------------------------------------------
@@ -104,9 +101,13 @@ def slow(loop: Any, what: Any, parts: tuple[Any, tuple[Any, ...]] | None, took: 
 # -- Checks and rare ways ---------------------------------------------------------------------------------------------
 
 
+# 3.14 warns of the public name.
+_is_coroutine_function = getattr(coroutines, "_iscoroutinefunction", None) or coroutines.iscoroutinefunction
+
+
 def check_callback(loop: Any, callback: Any, method: str) -> None:
     """Debug mode: raise TypeError unless `callback` is a callable and no coroutine or coroutine function."""
-    if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+    if coroutines.iscoroutine(callback) or _is_coroutine_function(callback):
         raise TypeError(f"coroutines cannot be used with {method}()")
     if not callable(callback):
         raise TypeError(f"a callable object was expected by {method}(), got {callback!r}")
@@ -126,6 +127,11 @@ async def resolve(loop: Any, sock: Any, address: Any) -> Any:
         return address
     found = await loop._ensure_resolved(address, family=sock.family, type=sock.type, proto=sock.proto, loop=loop)
     return found[0][4]
+
+
+def refuses_stop_iteration() -> bool:
+    """Whether `Future.set_exception(StopIteration)` raises TypeError, as up to 3.12.1; later that is a RuntimeError."""
+    return "RuntimeError" not in tasks.futures._PyFuture.set_exception.__code__.co_names
 
 
 # -- What is an instance of what --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use crate::errors::{make, raise, raise_object, runtime_error, take, type_error};
 use crate::event_loop::Loop;
-use crate::names::{asyncio, names};
+use crate::names::{asyncio, names, support};
 use crate::object::{Obj, Raised, Res, attr, attr_opt, call, call_method, call_method_kw, clear, done, set};
 use crate::task::Task;
 use crate::{kinds, task};
@@ -258,7 +258,7 @@ pub(crate) unsafe fn set_exception(f: *mut Future, exc: *mut PyObject) -> Res<()
     }
     if crate::errors::is(&exc, ffi::PyExc_StopIteration) {
         let message = "StopIteration interacts badly with generators and cannot be raised into a Future";
-        if cfg!(not(Py_3_12)) {
+        if support(c"refuses_stop_iteration", &[])?.ptr() == ffi::Py_True() {
             return type_error(message);
         }
         let replaced = make(ffi::PyExc_RuntimeError, message)?;

@@ -40,6 +40,8 @@ pub(crate) struct Handle {
     /// It lies on the ring: a file that is ready twice before its handle has run is ready once.
     pub(crate) queued: bool,
     running: bool,
+    /// It came from `call_soon_threadsafe`.
+    pub(crate) threadsafe: bool,
     slots: [*mut PyObject; 0],
 }
 
@@ -135,6 +137,7 @@ unsafe fn allocate(
     (*h).repeats = false;
     (*h).queued = false;
     (*h).running = false;
+    (*h).threadsafe = false;
     ptr::write(&raw mut (*h).callback, Some(Obj::from(callback)));
     let slots = slots(h);
     *slots = ptr::null_mut();
@@ -400,7 +403,24 @@ unsafe extern "C" fn py_new_timer(ty: *mut PyTypeObject, args: *mut PyObject, kw
     entry(|| from_python(ty, sort_call(&NEW_TIMER, args, kwargs)?))
 }
 
+/// Since 3.14 another thread's question to a handle of `call_soon_threadsafe` waits while its callback runs: once
+/// `cancel()` has returned, the callback has either ended or never begins.
+unsafe fn settle(h: *mut Handle) {
+    if !cfg!(Py_3_14) || !(*h).threadsafe || !(*h).running {
+        return;
+    }
+    let Some(event_loop) = Obj::from_opt(ptr_or_null(&(*h).event_loop)) else {
+        return;
+    };
+    while (*h).running && !Loop::runs_here(event_loop.ptr().cast()) {
+        let state = ffi::PyEval_SaveThread();
+        std::thread::sleep(std::time::Duration::from_micros(100));
+        crate::exit::restore_thread(state);
+    }
+}
+
 no_args!(py_cancel, |h: Handle| {
+    settle(h);
     if !(*h).cancelled
         && ffi::Py_TYPE(h.cast()) == kinds::timer_handle()
         && let Some(event_loop) = Obj::from_opt(ptr_or_null(&(*h).event_loop))
@@ -411,7 +431,10 @@ no_args!(py_cancel, |h: Handle| {
     cancel(h);
     Ok(none())
 });
-no_args!(py_cancelled, |h: Handle| Ok(boolean((*h).cancelled)));
+no_args!(py_cancelled, |h: Handle| {
+    settle(h);
+    Ok(boolean((*h).cancelled))
+});
 no_args!(py_run, |h: Handle| run(h).map(|()| none()));
 no_args!(get_context, |h: Handle| Ok(Obj::from_opt(ptr_or_null(&(*h).context)).unwrap_or_else(|| none())));
 no_args!(when, |h: Handle| get_when_object(h));
@@ -433,6 +456,8 @@ getter!(get_shown, |h: Handle| Ok(match (*h).rare.as_ref().and_then(|r| r.shown.
 getter!(get_when, |h: Handle| get_when_object(h));
 getter!(get_class, |h: Handle| Ok(if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
     asyncio().timer_handle_class.again()
+} else if let (true, Some(class)) = ((*h).threadsafe, &asyncio().threadsafe_handle_class) {
+    class.again()
 } else {
     asyncio().handle_class.again()
 }));

@@ -79,6 +79,8 @@ pub(crate) struct Asyncio {
     pub(crate) task_class: Obj,
     pub(crate) handle_class: Obj,
     pub(crate) timer_handle_class: Obj,
+    /// `_ThreadSafeHandle`, from 3.14 on.
+    pub(crate) threadsafe_handle_class: Option<Obj>,
     pub(crate) cancelled_error: Obj,
     pub(crate) invalid_state_error: Obj,
     pub(crate) get_event_loop: Obj,
@@ -205,6 +207,7 @@ pub(crate) unsafe fn init() -> Res<()> {
         task_class: first(&tasks, &[c"_CTask", c"Task"])?,
         handle_class: get(&events, c"Handle")?,
         timer_handle_class: get(&events, c"TimerHandle")?,
+        threadsafe_handle_class: get_opt(&events, c"_ThreadSafeHandle"),
         cancelled_error: get(&exceptions, c"CancelledError")?,
         invalid_state_error: get(&exceptions, c"InvalidStateError")?,
         get_event_loop: first(&events, &[c"_get_event_loop", c"get_event_loop"])?,

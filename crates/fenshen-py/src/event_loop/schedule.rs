@@ -107,6 +107,7 @@ impl Loop {
             Loop::check_callback(l, callback, c"call_soon_threadsafe")?;
         }
         let h = handle::new(kinds::handle(), l, callback, args, context)?;
+        (*h).threadsafe = true;
         Loop::post(l, Obj::from(h.cast()))?;
         Ok(Obj::steal(h.cast()))
     }

@@ -397,6 +397,8 @@ pub(crate) unsafe fn build() -> Res<*mut ffi::PyTypeObject> {
         .weakrefs(offset_of!(Operation, weakrefs))
         .slot(ffi::Py_am_send, am_send as *mut c_void)
         .slot(ffi::Py_am_await, itself as *mut c_void)
+        // A generator made a coroutine by `types.coroutine` may `yield from` it.
+        .slot(ffi::Py_tp_iter, itself as *mut c_void)
         .slot(ffi::Py_tp_iternext, next as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
