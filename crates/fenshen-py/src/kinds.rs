@@ -86,8 +86,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     FUTURE.store(crate::future_type::build()?, Ordering::Relaxed);
     TASK.store(crate::task_type::build()?, Ordering::Relaxed);
     FUTURE_ITER.store(crate::future_iter::build()?, Ordering::Relaxed);
-    HANDLE.store(crate::handle::build()?, Ordering::Relaxed);
-    TIMER_HANDLE.store(crate::handle::build_timer()?, Ordering::Relaxed);
+    HANDLE.store(crate::handle_type::build()?, Ordering::Relaxed);
+    TIMER_HANDLE.store(crate::handle_type::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
     // Last: a type that is derived from these natively could not be made any more.

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `Future` | `future.rs`, `future_iter.rs` | `future_type.rs` |
 //! | `Task` | `task.rs`, `current.rs`, `registry.rs` | `task_type.rs` |
-//! | `Handle`, `TimerHandle` | `handle.rs` | `handle.rs` |
+//! | `Handle`, `TimerHandle` | `handle.rs` | `handle_type.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
@@ -27,6 +27,7 @@ mod future_iter;
 mod future_type;
 mod gather;
 mod handle;
+mod handle_type;
 mod kinds;
 mod methods;
 mod names;
