@@ -51,7 +51,7 @@ fn stress(each: usize, wake_always: bool, pause: impl Fn(usize) + Sync) {
     let (inbox, waker) = (Inbox::new(), Waker::new().unwrap());
     let start = Barrier::new(PRODUCERS + 1);
     thread::scope(|scope| {
-        for producer in 0..PRODUCERS {
+        let producers = (0..PRODUCERS).map(|producer| {
             let (inbox, waker, start, pause) = (&inbox, &waker, &start, &pause);
             scope.spawn(move || {
                 start.wait();
@@ -61,13 +61,16 @@ fn stress(each: usize, wake_always: bool, pause: impl Fn(usize) + Sync) {
                     }
                     pause(n);
                 }
-            });
-        }
+            })
+        });
+        let producers: Vec<_> = producers.collect();
         let mut consumer = Consumer::new(&waker);
         start.wait();
         while consumer.expected != [each; PRODUCERS] {
             consumer.turn(&inbox, &waker);
         }
+        // ThreadSanitizer sees a join, and not the scope's own way of waiting.
+        producers.into_iter().for_each(|p| p.join().unwrap());
     });
     assert!(inbox.is_empty());
 }
@@ -117,7 +120,8 @@ fn two_threads_play_ping_pong() {
         }
     };
     thread::scope(|scope| {
-        scope.spawn(|| play(1, 1_000));
+        let other = scope.spawn(|| play(1, 1_000));
         play(0, 1_000);
+        other.join().unwrap();
     });
 }
