@@ -28,8 +28,9 @@ const LONGEST: f64 = 24.0 * 3600.0;
 pub(super) const STALL: Duration = Duration::from_millis(50);
 /// How long a wait may rely on what the kernel was told before.
 const DOUBT: Duration = Duration::from_millis(50);
-/// One poll without waiting in so many lets other threads have the interpreter.
-const YIELD_EVERY: u32 = 16;
+/// While steps are ready, other threads are given the interpreter this often, as CPython's own switch interval has it.
+/// Python code gives way by itself when it is asked to; steps that run none do it here.
+const LEND_EVERY: Duration = Duration::from_millis(5);
 
 /// Python's number of the running thread.
 pub(super) fn this_thread() -> u64 {
@@ -48,12 +49,13 @@ struct Budget {
     stride: u32,
     since: u64,
     limit: u64,
-    polls: u32,
+    /// When other threads were last given the interpreter.
+    lent: u64,
 }
 
 impl Budget {
     fn new() -> Budget {
-        Budget { steps: 0, check_at: 0, stride: 1, since: 0, limit: 0, polls: 0 }
+        Budget { steps: 0, check_at: 0, stride: 1, since: 0, limit: 0, lent: Ticks::read() }
     }
 
     fn renew(&mut self, ticks: &mut Ticks) {
@@ -359,9 +361,11 @@ impl Loop {
         Loop::settle(l)?;
         let patience = Loop::patience(l);
         if patience == Some(Duration::ZERO) {
-            budget.polls = budget.polls.wrapping_add(1);
-            let lend = budget.polls.is_multiple_of(YIELD_EVERY);
+            let lend = Ticks::since(budget.lent) >= (*l).ticks.ticks_per(LEND_EVERY);
             Loop::wait(l, patience, lend)?;
+            if lend {
+                budget.lent = Ticks::read();
+            }
         } else if patience.is_none() && (*l).stall_hook.is_some() && !(*l).files.has_foreign() {
             Loop::wait_doubtfully(l)?;
         } else {
