@@ -76,7 +76,7 @@ unsafe extern "C" {
     fn PyObject_GC_IsFinalized(o: *mut PyObject) -> c_int;
 }
 /// How many pieces of memory are kept at most,
-const MOST_KEPT: usize = 2048;
+const MOST_KEPT: usize = 16384;
 /// and how many slots each of them has.
 const KEPT_SLOTS: usize = 2;
 
