@@ -2,7 +2,8 @@
 //!
 //! A `Handle` is not tracked by the garbage collector, which halves its cost. It lets go of everything when it has run,
 //! when it is cancelled and when its loop closes, and until then the loop shows the collector what the handles that it
-//! alone owns hold. A `TimerHandle`, which waits long and which its maker mostly keeps, is tracked.
+//! alone owns hold. A `TimerHandle`, which waits long and which its maker often keeps, is tracked from the first full
+//! collection on that finds it kept.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -74,6 +75,7 @@ static KEPT_TIMERS: Kept = Kept(UnsafeCell::new(Vec::new()));
 // Of CPython's API, but not of PyO3's declarations.
 unsafe extern "C" {
     fn PyObject_GC_IsFinalized(o: *mut PyObject) -> c_int;
+    fn PyObject_GC_IsTracked(o: *mut PyObject) -> c_int;
 }
 /// How many pieces of memory are kept at most,
 const MOST_KEPT: usize = 16384;
@@ -140,9 +142,6 @@ unsafe fn allocate(
     for (i, &arg) in args.iter().enumerate() {
         ffi::Py_INCREF(arg);
         *slots.add(i + 1) = arg;
-    }
-    if ty == kinds::timer_handle() {
-        ffi::PyObject_GC_Track(h.cast());
     }
     Ok(h)
 }
@@ -334,10 +333,17 @@ pub(crate) unsafe fn parts(h: *mut Handle) -> Res<Obj> {
     Obj::new(ffi::PyTuple_Pack(2, callback.ptr(), args.ptr()))
 }
 
-/// Shows the garbage collector a handle that the loop holds: a timer itself, or what a handle holds that the loop
-/// alone owns.
+/// Has the garbage collector track a timer that others keep beside its loop.
+pub(crate) unsafe fn track_kept(timer: *mut Handle) {
+    if ffi::Py_REFCNT(timer.cast()) > 1 && PyObject_GC_IsTracked(timer.cast()) == 0 {
+        ffi::PyObject_GC_Track(timer.cast());
+    }
+}
+
+/// Shows the garbage collector a handle that the loop holds: a tracked timer itself, or what a handle holds that the
+/// loop alone owns.
 pub(crate) unsafe fn traverse_owned(h: *mut Handle, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() {
+    if ffi::Py_TYPE(h.cast()) == kinds::timer_handle() && PyObject_GC_IsTracked(h.cast()) != 0 {
         return visitor(h.cast(), arg);
     }
     if ffi::Py_REFCNT(h.cast()) == 1 { traverse_fields(h, visitor, arg) } else { 0 }
@@ -384,6 +390,7 @@ pub(crate) unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let h: *mut Handle = this.cast();
     let timer = ffi::Py_TYPE(this) == kinds::timer_handle();
     if timer {
+        // Whether or not it was tracked.
         ffi::PyObject_GC_UnTrack(this.cast());
     }
     if !(*h).weakrefs.is_null() {

@@ -77,6 +77,16 @@ fn throw_into(task: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) -> PyResult
     }
 }
 
+/// For `gc.callbacks`: has a full collection see the timers that their makers keep.
+#[pyfunction]
+fn collecting(phase: &str, info: &Bound<'_, PyAny>) -> PyResult<()> {
+    if phase == "start" && info.get_item("generation")?.extract::<u8>()? >= 2 {
+        // SAFETY: the thread is attached; tracking an object runs no Python code.
+        unsafe { event_loop::before_full_collection() }
+    }
+    Ok(())
+}
+
 /// Panics: a test of the wall between Rust and the interpreter.
 #[pyfunction]
 fn panic_for_test(message: &str) {
@@ -128,5 +138,8 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(throw_into, m)?)?;
     watchdog::add_to(m)?;
     m.add_function(wrap_pyfunction!(panic_for_test, m)?)?;
+    let collecting = wrap_pyfunction!(collecting, m)?;
+    py.import("gc")?.getattr("callbacks")?.call_method1("append", (&collecting,))?;
+    m.add_function(collecting)?;
     Ok(())
 }

@@ -330,6 +330,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(this.cast());
     gc_clear(this);
     let l: *mut Loop = this.cast();
+    (*super::ALL.0.get()).retain(|other| *other != l);
     ptr::drop_in_place(&raw mut (*l).ready);
     ptr::drop_in_place(&raw mut (*l).timers);
     ptr::drop_in_place(&raw mut (*l).inbox);

@@ -7,6 +7,7 @@ mod run;
 mod schedule;
 mod word;
 
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::io;
 use std::ptr;
@@ -138,6 +139,21 @@ pub(crate) unsafe fn os_error<T>(e: &io::Error) -> Res<T> {
     crate::errors::raise_object(&exc)
 }
 
+/// Every loop that there is, for the garbage collector's sake.
+struct All(UnsafeCell<Vec<*mut Loop>>);
+// SAFETY: used only by threads that hold the GIL (the crate's contract).
+unsafe impl Sync for All {}
+static ALL: All = All(UnsafeCell::new(Vec::new()));
+
+/// A full collection begins: timers that somebody keeps are to be seen by it.
+pub(crate) unsafe fn before_full_collection() {
+    for &l in &*ALL.0.get() {
+        for (_, &h) in (*l).timers.iter() {
+            handle::track_kept(h);
+        }
+    }
+}
+
 impl Loop {
     /// This loop where its ring may be used directly, else null.
     #[inline(always)]
@@ -174,6 +190,7 @@ impl Loop {
         (*l).stall_pause = run::STALL;
         Loop::set_slow(l, SLOW);
         (*l).plain = face::leaves_call_soon_alone(ty)?;
+        (*ALL.0.get()).push(l);
         Ok(l)
     }
 
