@@ -173,8 +173,8 @@ def test_deadlines_of_every_kind() -> None:
         with open_loop(side) as loop:
             now = loop.time()
             whens = [0, -1, -math.inf, int(now) - 10, now - 5, Fraction(1, 2), True]
-            for when in whens:
-                loop.call_at(when, seen.append, f"at {when}" if when != now - 5 else "at now - 5")
+            for n, when in enumerate(whens):
+                loop.call_at(when, seen.append, f"at number {n}")
             for delay in (-math.inf, -5, Fraction(-1, 3), 0, False):
                 loop.call_later(delay, seen.append, f"after {delay}")
             far = [loop.call_later(delay, seen.append, "never") for delay in (math.inf, 1e300, 10**9, 10**300)]
