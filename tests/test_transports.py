@@ -190,7 +190,7 @@ def test_limits_that_make_no_sense(run: Any) -> None:
         with pair() as (a, _):
             transport, protocol = await connect(loop, a)
             for limits in ({"high": 1, "low": 2}, {"low": -1}, {"high": -1}):
-                with pytest.raises(ValueError) as caught:
+                with pytest.raises(ValueError, match="high") as caught:
                     transport.set_write_buffer_limits(**limits)
                 words.append(str(caught.value))
             transport.set_write_buffer_limits()
@@ -454,7 +454,7 @@ def test_one_that_nobody_closed(run: Any) -> None:
                     gc.collect()
             words = [str(w.message) for w in caught if w.category is ResourceWarning]
             assert any(w.startswith("unclosed transport") for w in words), (words, shown)
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="Bad file descriptor"):
                 os.fstat(fd)
 
     run(main)
@@ -481,7 +481,7 @@ def test_a_server_alone_keeps_no_connection(run: Any) -> None:
         del _, writer
         server.close()
         await server.wait_closed()
-        while not len(refs) == 20:
+        while len(refs) != 20:
             await turns()
         for _ in range(20):
             await turns()
