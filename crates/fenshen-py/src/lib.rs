@@ -12,6 +12,7 @@
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
+//! | streams | `streams/` | `streams/` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -38,6 +39,7 @@ mod registry;
 mod sleep;
 mod sockets;
 mod stop;
+mod streams;
 mod task;
 mod task_type;
 mod types;
@@ -116,6 +118,9 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Semaphore", kinds::semaphore()),
             ("BoundedSemaphore", kinds::bounded_semaphore()),
             ("Barrier", kinds::barrier()),
+            ("StreamReader", kinds::stream_reader()),
+            ("StreamReaderProtocol", kinds::stream_reader_protocol()),
+            ("StreamWriter", kinds::stream_writer()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
