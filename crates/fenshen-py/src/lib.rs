@@ -9,6 +9,7 @@
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle_type.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
+//! | transports | `transports/` | `transports/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
@@ -42,6 +43,7 @@ mod stop;
 mod streams;
 mod task;
 mod task_type;
+mod transports;
 mod types;
 mod watchdog;
 
@@ -121,6 +123,8 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("StreamReader", kinds::stream_reader()),
             ("StreamReaderProtocol", kinds::stream_reader_protocol()),
             ("StreamWriter", kinds::stream_writer()),
+            ("SocketTransport", kinds::socket_transport()),
+            ("Acceptor", kinds::acceptor()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;

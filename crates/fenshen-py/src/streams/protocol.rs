@@ -104,7 +104,6 @@ pub(crate) unsafe fn plain(o: *mut PyObject) -> *mut Protocol {
 
 /// Whether a native transport may call [`feed`] and [`feed_eof`] instead of the protocol's methods.
 #[inline]
-#[allow(dead_code, reason = "no native transport calls it yet")]
 pub(crate) unsafe fn is_native(o: *mut PyObject) -> bool {
     ffi::Py_TYPE(o) == kinds::stream_reader_protocol() && (*o.cast::<Head>()).plain
 }

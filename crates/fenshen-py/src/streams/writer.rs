@@ -14,6 +14,7 @@ use crate::kinds;
 use crate::object::{Obj, Raised, Res, call_method, clear, none, not_none, ptr_or_null, visit};
 use crate::primitives::head::{Head, Primitive, truth};
 use crate::primitives::operation::{self, Inner, Operation, Plan, Resume};
+use crate::transports::stream::{self, Stream};
 
 /// The layout of `fenshen.StreamWriter`.
 #[repr(C)]
@@ -83,16 +84,31 @@ pub(crate) unsafe fn transport(w: *mut Writer) -> Obj {
     Obj::from_opt(ptr_or_null(&(*w).transport)).unwrap_or_else(|| none())
 }
 
+/// A transport that may be used without its methods: a socket's native one, with nothing overridden.
+#[inline]
+unsafe fn native(transport: &Obj) -> Option<*mut Stream> {
+    let t: *mut Stream = transport.ptr().cast();
+    (ffi::Py_TYPE(transport.ptr()) == kinds::socket_transport() && (*t).head.dict.is_null()).then_some(t)
+}
+
 /// `write(data)`.
 #[inline]
 pub(crate) unsafe fn write(w: *mut Writer, data: *mut PyObject) -> Res<()> {
-    call_method(&known().write, &[transport(w).ptr(), data]).map(drop)
+    let transport = transport(w);
+    match native(&transport) {
+        Some(t) => stream::write(t, data),
+        None => call_method(&known().write, &[transport.ptr(), data]).map(drop),
+    }
 }
 
 /// `is_closing()`, as a truth.
 #[inline]
 pub(crate) unsafe fn is_closing(w: *mut Writer) -> Res<bool> {
-    truth(&call_method(&known().is_closing, &[transport(w).ptr()])?)
+    let transport = transport(w);
+    if let Some(t) = native(&transport) {
+        return Ok((*t).head.closing);
+    }
+    truth(&call_method(&known().is_closing, &[transport.ptr()])?)
 }
 
 static DRAIN: Plan = Plan { name: c"drain", qualname: c"StreamWriter.drain", run: run_drain };
