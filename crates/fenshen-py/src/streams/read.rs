@@ -46,7 +46,13 @@ pub(super) unsafe fn check_exception(r: *mut Reader) -> Res<()> {
 /// How many bytes `n` asks for, -1 for any negative number.
 #[inline]
 unsafe fn size(n: *mut PyObject) -> Res<isize> {
-    if ffi::PyLong_CheckExact(n) == 0 {
+    if ffi::PyLong_CheckExact(n) != 0 {
+        let size = ffi::PyLong_AsSsize_t(n);
+        if size != -1 || ffi::PyErr_Occurred().is_null() {
+            return Ok(size.max(-1));
+        }
+        ffi::PyErr_Clear();
+    } else {
         // What can't be compared with a number is refused in the comparison's words.
         let zero = Obj::new(ffi::PyLong_FromLong(0))?;
         let negative = ffi::PyObject_RichCompareBool(n, zero.ptr(), ffi::Py_LT);
