@@ -13,6 +13,7 @@
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
+//! | streams | `streams/` | `streams/` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -39,6 +40,7 @@ mod registry;
 mod sleep;
 mod sockets;
 mod stop;
+mod streams;
 mod task;
 mod task_type;
 mod transports;
@@ -118,6 +120,9 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Semaphore", kinds::semaphore()),
             ("BoundedSemaphore", kinds::bounded_semaphore()),
             ("Barrier", kinds::barrier()),
+            ("StreamReader", kinds::stream_reader()),
+            ("StreamReaderProtocol", kinds::stream_reader_protocol()),
+            ("StreamWriter", kinds::stream_writer()),
             ("SocketTransport", kinds::socket_transport()),
             ("Acceptor", kinds::acceptor()),
         ];

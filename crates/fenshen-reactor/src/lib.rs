@@ -12,6 +12,7 @@
 //! | [`sleep`] | [`SleepState`]: the protocol under the waker, without a descriptor |
 //! | [`timers`] | [`Timers`]: deadlines, earliest first |
 //! | [`clock`] | [`clock::now`], the clock of the deadlines, and [`Ticks`], a counter cheap enough to read every step |
+//! | [`unread`] | [`Unread`]: bytes that have arrived and were not taken yet |
 //! | [`fork`] | [`Owner`]: tells a forked child that a thing is its parent's |
 //!
 //! # One turn of a loop
@@ -61,6 +62,7 @@ pub mod inbox;
 pub mod sleep;
 mod sync;
 pub mod timers;
+pub mod unread;
 pub mod wake;
 
 pub use clock::Ticks;
@@ -69,4 +71,5 @@ pub use fork::Owner;
 pub use inbox::{Drain, Inbox};
 pub use sleep::SleepState;
 pub use timers::Timers;
+pub use unread::Unread;
 pub use wake::Waker;
