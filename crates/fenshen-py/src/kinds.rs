@@ -57,6 +57,10 @@ kinds! {
     bounded_semaphore, BOUNDED_SEMAPHORE;
     /// `fenshen.Barrier`.
     barrier, BARRIER;
+    /// The protocol of a TLS connection.
+    ssl_protocol, SSL_PROTOCOL;
+    /// Its transport.
+    ssl_transport, SSL_TRANSPORT;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -90,6 +94,9 @@ pub(crate) unsafe fn init() -> Res<()> {
     TIMER_HANDLE.store(crate::handle_type::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
+    crate::tls::init()?;
+    SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
+    SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
     // Last: a type that is derived from these natively could not be made any more.
     stand_for(future(), &asyncio().future_class)?;
     stand_for(task(), &asyncio().task_class)
