@@ -10,6 +10,10 @@ use crate::args::{Args, Signature};
 use crate::errors::raise;
 use crate::object::{Obj, Raised, Res, call_method, none, not_none, ptr_or_null, repr};
 
+/// asyncio's limits, in KiB.
+pub(super) const SENDING: u32 = 512;
+pub(super) const RECEIVING: u32 = 256;
+
 /// Two limits, in bytes. They are any numbers, infinity too.
 pub(super) struct Limits {
     pub(super) high: f64,
@@ -118,11 +122,6 @@ pub(super) unsafe fn control_reading_now(p: *mut SslProtocol) -> Res<()> {
         Some(transport) => call_method(method, &[transport.ptr()]).map(drop),
         None => Ok(()),
     }
-}
-
-/// How many bytes wait to be decrypted, as a Python number.
-pub(super) unsafe fn read_buffer_size(p: *mut SslProtocol) -> Res<Obj> {
-    Obj::new(ffi::PyLong_FromSize_t(Engine::incoming_size(&raw mut (*p).engine)?))
 }
 
 /// `resume_writing()` of the transport below.

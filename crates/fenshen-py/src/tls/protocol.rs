@@ -7,7 +7,7 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::engine::Engine;
-use super::flow::Limits;
+use super::flow::{Limits, RECEIVING, SENDING};
 use super::known::{self, constant, debug_log, debugs, known, ssl, words};
 use super::{handshake, reading, shutdown, transport, writing};
 use crate::args::{Signature, sort_call};
@@ -187,8 +187,8 @@ unsafe fn allocate(ty: *mut PyTypeObject, engine: Engine) -> Res<Obj> {
     let p: *mut SslProtocol = made.ptr().cast();
     ptr::write(&raw mut (*p).engine, engine);
     ptr::write(&raw mut (*p).backlog, VecDeque::new());
-    ptr::write(&raw mut (*p).sending, Limits::of_kib(512));
-    ptr::write(&raw mut (*p).receiving, Limits::of_kib(256));
+    ptr::write(&raw mut (*p).sending, Limits::of_kib(SENDING));
+    ptr::write(&raw mut (*p).receiving, Limits::of_kib(RECEIVING));
     (*p).state = State::Unwrapped;
     Ok(made)
 }

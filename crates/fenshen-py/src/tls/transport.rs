@@ -6,9 +6,10 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::flow::{self, Limits};
+use super::engine::Engine;
+use super::flow::{self, Limits, RECEIVING, SENDING};
 use super::known::{known, words};
-use super::protocol::{SslProtocol, abort, extra_info, set_app_protocol};
+use super::protocol::{SslProtocol, State, abort, extra_info, set_app_protocol};
 use super::{shutdown, writing};
 use crate::args::Signature;
 use crate::errors::{raise, restore, runtime_error, take, type_error};
@@ -54,22 +55,20 @@ pub(super) unsafe fn mark_closed(p: *mut SslProtocol) {
     }
 }
 
-/// Its protocol.
-#[inline(always)]
-unsafe fn protocol(t: *mut SslTransport) -> Res<Obj> {
-    match Obj::from_opt(ptr_or_null(&(*t).protocol)) {
-        Some(protocol) => Ok(protocol),
-        None => runtime_error("fenshen: the transport has no protocol any more"),
-    }
-}
-
-/// What a method does on its protocol.
+/// What a method does on its protocol, and what it gives once that is gone.
 macro_rules! on {
-    ($t:ident, |$p:ident| $body:expr) => {{
-        let protocol = protocol($t)?;
-        let $p: *mut SslProtocol = protocol.ptr().cast();
-        $body
-    }};
+    ($t:ident, |$p:ident| $body:expr) => {
+        on!($t, |$p| $body, else Ok(none()))
+    };
+    ($t:ident, |$p:ident| $body:expr, else $gone:expr) => {
+        match Obj::from_opt(ptr_or_null(&(*$t).protocol)) {
+            Some(protocol) => {
+                let $p: *mut SslProtocol = protocol.ptr().cast();
+                $body
+            }
+            None => $gone,
+        }
+    };
 }
 
 const EXTRA: Signature<2> =
@@ -81,8 +80,8 @@ const READ_LIMITS: Signature<2> =
 
 fast!(get_extra_info, |t: SslTransport, args| {
     let [name, default] = args.sort(&EXTRA)?;
-    let nothing = none();
-    on!(t, |p| extra_info(p, name, if default.is_null() { nothing.ptr() } else { default }))
+    let default = if default.is_null() { none() } else { Obj::from(default) };
+    on!(t, |p| extra_info(p, name, default.ptr()), else Ok(default))
 });
 one_arg!(set_protocol, |t: SslTransport, value| on!(t, |p| set_app_protocol(p, value).map(|()| none())));
 no_args!(get_protocol, |t: SslTransport| on!(t, |p| {
@@ -98,12 +97,19 @@ no_args!(is_closing, |t: SslTransport| {
     })
 });
 no_args!(close, |t: SslTransport| {
-    if !std::mem::replace(&mut (*t).closed, true) {
-        on!(t, |p| shutdown::start(p)?);
-    }
-    Ok(none())
+    let again = std::mem::replace(&mut (*t).closed, true);
+    on!(t, |p| if again { cut(t, p) } else { shutdown::start(p) }.map(|()| none()))
 });
-no_args!(is_reading, |t: SslTransport| on!(t, |p| Ok(boolean(!(*p).app_reading_paused))));
+
+/// Breaks the cycle of a protocol that keeps its transport: closed again when all was sent, it does without the rest.
+unsafe fn cut(t: *mut SslTransport, p: *mut SslProtocol) -> Res<()> {
+    if matches!((*p).state, State::Shutdown | State::Unwrapped) {
+        clear(&mut (*t).protocol);
+    }
+    Ok(())
+}
+
+no_args!(is_reading, |t: SslTransport| on!(t, |p| Ok(boolean(!(*p).app_reading_paused)), else Ok(boolean(false))));
 no_args!(pause_reading, |t: SslTransport| on!(t, |p| {
     (*p).app_reading_paused = true;
     Ok(none())
@@ -114,17 +120,27 @@ fast!(set_write_buffer_limits, |t: SslTransport, args| on!(t, |p| {
     writing::buffer_size(p)?;
     flow::control_writing(p).map(|()| none())
 }));
-no_args!(get_write_buffer_limits, |t: SslTransport| on!(t, |p| Limits::get(&raw mut (*p).sending)));
-no_args!(get_write_buffer_size, |t: SslTransport| on!(t, |p| {
-    Obj::new(ffi::PyLong_FromSize_t(writing::buffer_size(p)?))
-}));
+no_args!(get_write_buffer_limits, |t: SslTransport| {
+    on!(t, |p| Limits::get(&raw mut (*p).sending), else Limits::get(&mut Limits::of_kib(SENDING)))
+});
+no_args!(get_write_buffer_size, |t: SslTransport| {
+    let size = on!(t, |p| writing::buffer_size(p)?, else 0);
+    Obj::new(ffi::PyLong_FromSize_t(size))
+});
 fast!(set_read_buffer_limits, |t: SslTransport, args| on!(t, |p| {
     Limits::set(&raw mut (*p).receiving, &args, &READ_LIMITS)?;
     flow::control_reading_now(p).map(|()| none())
 }));
-no_args!(get_read_buffer_limits, |t: SslTransport| on!(t, |p| Limits::get(&raw mut (*p).receiving)));
-no_args!(get_read_buffer_size, |t: SslTransport| on!(t, |p| flow::read_buffer_size(p)));
-getter!(protocol_paused, |t: SslTransport| on!(t, |p| Ok(boolean((*p).app_writing_paused))));
+no_args!(get_read_buffer_limits, |t: SslTransport| {
+    on!(t, |p| Limits::get(&raw mut (*p).receiving), else Limits::get(&mut Limits::of_kib(RECEIVING)))
+});
+no_args!(get_read_buffer_size, |t: SslTransport| {
+    let size = on!(t, |p| Engine::incoming_size(&raw mut (*p).engine)?, else 0);
+    Obj::new(ffi::PyLong_FromSize_t(size))
+});
+getter!(protocol_paused, |t: SslTransport| {
+    on!(t, |p| Ok(boolean((*p).app_writing_paused)), else Ok(boolean(false)))
+});
 
 one_arg!(write, |t: SslTransport, data| {
     let len = if ffi::PyBytes_CheckExact(data) != 0 {
