@@ -6,6 +6,7 @@ python -m benchmarks --only 'echo_*_1k_10'
 
 import argparse
 import json
+import pathlib
 import sys
 
 from . import picture, report
@@ -24,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--loops", type=names, default=[], help=f"of {', '.join(LOOPS)} (default: all that are here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.3, help="the least length of a measurement (default: 0.3)")
+    parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the results go (default: {RESULTS})")
     parser.add_argument("--json", action="store_true", help="print the samples instead of the text")
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.svg too")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
@@ -60,11 +62,12 @@ def main() -> int:
         return 0
     plan = Plan(workloads, chosen_loops(options.loops), options.rounds, options.seconds)
     samples, failures = measure(plan)
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    into: pathlib.Path = options.into
+    into.mkdir(parents=True, exist_ok=True)
     dumped = json.dumps(report.as_json(plan, samples, failures), indent=1)
-    (RESULTS / "latest.json").write_text(dumped)
-    (RESULTS / "latest.md").write_text(report.markdown(plan, samples, failures, "latest.svg"))
-    (RESULTS / "latest.svg").write_text(picture.draw(plan, samples))
+    (into / "latest.json").write_text(dumped)
+    (into / "latest.md").write_text(report.markdown(plan, samples, failures, "latest.svg"))
+    (into / "latest.svg").write_text(picture.draw(plan, samples))
     print(dumped if options.json else report.markdown(plan, samples, failures, "latest.svg"))
     if options.publish:
         (ROOT / "docs" / "benchmarks.md").write_text(report.markdown(plan, samples, failures, "benchmarks.svg"))

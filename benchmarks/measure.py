@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 
 class Missing:
-    """The loop does not have what the workload needs."""
+    """A peer does not have what the workload needs."""
 
 
 class Plan(NamedTuple):
