@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from commands import needs_native
 
+from benchmarks import report
+from benchmarks.measure import Sample
+from benchmarks.workloads import BEST_PEER, Limit, Target, Workload
+
 ROOT = Path(__file__).resolve().parent.parent
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not here, and the load is in Rust")
 
@@ -69,3 +73,40 @@ def test_an_unknown_workload_is_refused() -> None:
     done = benchmarks("--only", "lock,no_such")
     assert done.returncode == 1
     assert "no such workload: no_such; the groups are tasks, " in done.stderr
+
+
+def taken(*rates: float) -> list[Sample | None]:
+    return [Sample(rate, 1e6 / rate, {"bytes": rate}) if rate else None for rate in rates]
+
+
+def workload(target: Target | None = None, *limits: Limit) -> Workload:
+    return Workload("one", "one", 1, target, limits=limits)
+
+
+def test_a_target_is_met_by_the_median_of_the_rounds() -> None:
+    by_loop = {"uvloop": taken(10, 20, 10), "fenshen": taken(30, 30, 18)}
+    found = report.verdict(workload(Target(1.8, "uvloop")), by_loop, "fenshen")
+    assert found == report.Verdict(report.Spread(1.8, 1.5, 3.0), True)
+    assert not report.verdict(workload(Target(1.9, "uvloop")), by_loop, "fenshen").hit
+
+
+def test_the_best_peer_is_the_fastest_of_each_round() -> None:
+    peers = {"asyncio": taken(1, 9), "uvloop": taken(5, 3), "rloop": taken(0, 0), "floor": taken(99, 99)}
+    found = report.verdict(workload(Target(1, BEST_PEER)), {**peers, "fenshen": taken(10, 9)}, "fenshen")
+    assert found.ratio == report.Spread(1.5, 1.0, 2.0)
+
+
+def test_a_limit_is_kept_from_above() -> None:
+    by_loop = {"uvloop": taken(10), "fenshen": taken(15)}
+    assert not report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen").hit
+    assert report.kept(Limit("bytes", 2, "uvloop"), by_loop, "fenshen").hit
+    assert report.kept(Limit("bytes", 15), by_loop, "fenshen").hit
+    assert not report.kept(Limit("bytes", 14), by_loop, "fenshen").hit
+
+
+def test_what_a_peer_does_not_have_is_a_dash() -> None:
+    by_loop = {"uvloop": [None], "fenshen": taken(4)}
+    assert report.verdict_text(report.verdict(workload(Target(1, "uvloop")), by_loop, "fenshen")) == "-"
+    assert report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen") is None
+    assert "| uvloop | - | | | | |" in report.details(workload(), by_loop)
+    assert report.cell_text([None]) == "-"

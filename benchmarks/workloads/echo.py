@@ -9,7 +9,7 @@ import contextlib
 import pathlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from . import Cell, Load, Serve, Target, Workload
@@ -68,9 +68,17 @@ async def stream_echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     writer.close()
 
 
-def address(server: asyncio.AbstractServer) -> str:
-    host, port = server.sockets[0].getsockname()[:2]  # type: ignore[attr-defined]
-    return f"{host}:{port}"
+def serving(start: Callable[[pathlib.Path], Awaitable[asyncio.AbstractServer]]) -> Serve:
+    """A server that is started so, and its address for as long as the load lasts."""
+
+    @contextlib.asynccontextmanager
+    async def serve(folder: pathlib.Path) -> AsyncIterator[str]:
+        server = await start(folder)
+        name = server.sockets[0].getsockname()  # type: ignore[attr-defined]
+        yield name if isinstance(name, str) else f"{name[0]}:{name[1]}"
+        server.close()
+
+    return serve
 
 
 def context(folder: pathlib.Path) -> ssl.SSLContext:
@@ -79,25 +87,34 @@ def context(folder: pathlib.Path) -> ssl.SSLContext:
     return made
 
 
-@contextlib.asynccontextmanager
-async def protocol(folder: pathlib.Path) -> AsyncIterator[str]:
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
-    yield address(server)
-    server.close()
+@serving
+async def protocol(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
 
 
-@contextlib.asynccontextmanager
-async def buffered(folder: pathlib.Path) -> AsyncIterator[str]:
-    server = await asyncio.get_running_loop().create_server(BufferedEcho, "127.0.0.1", 0)
-    yield address(server)
-    server.close()
+@serving
+async def buffered(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.get_running_loop().create_server(BufferedEcho, "127.0.0.1", 0)
 
 
-@contextlib.asynccontextmanager
-async def streams(folder: pathlib.Path) -> AsyncIterator[str]:
-    server = await asyncio.start_server(stream_echo, "127.0.0.1", 0)
-    yield address(server)
-    server.close()
+@serving
+async def streams(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.start_server(stream_echo, "127.0.0.1", 0)
+
+
+@serving
+async def tls(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, ssl=context(folder))
+
+
+@serving
+async def tls_streams(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.start_server(stream_echo, "127.0.0.1", 0, ssl=context(folder))
+
+
+@serving
+async def unix(folder: pathlib.Path) -> asyncio.AbstractServer:
+    return await asyncio.get_running_loop().create_unix_server(Echo, str(folder / "echo.sock"))
 
 
 @contextlib.asynccontextmanager
@@ -125,28 +142,6 @@ async def sock(folder: pathlib.Path) -> AsyncIterator[str]:
     accepting.cancel()
     await asyncio.gather(accepting, return_exceptions=True)
     listener.close()
-
-
-@contextlib.asynccontextmanager
-async def tls(folder: pathlib.Path) -> AsyncIterator[str]:
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, ssl=context(folder))
-    yield address(server)
-    server.close()
-
-
-@contextlib.asynccontextmanager
-async def tls_streams(folder: pathlib.Path) -> AsyncIterator[str]:
-    server = await asyncio.start_server(stream_echo, "127.0.0.1", 0, ssl=context(folder))
-    yield address(server)
-    server.close()
-
-
-@contextlib.asynccontextmanager
-async def unix(folder: pathlib.Path) -> AsyncIterator[str]:
-    path = str(folder / "echo.sock")
-    server = await asyncio.get_running_loop().create_unix_server(Echo, path)
-    yield path
-    server.close()
 
 
 @contextlib.asynccontextmanager

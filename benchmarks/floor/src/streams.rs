@@ -4,7 +4,6 @@ use crate::READ;
 use crate::link::{Link, Read};
 use crate::tls::{Context, Session};
 use fenshen_reactor::{Epoll, Event, Events, Interest};
-use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -39,9 +38,8 @@ fn serve(
     let epoll = Epoll::new()?;
     epoll.add(listener.as_raw_fd(), Interest::READABLE, LISTENER)?;
     epoll.add(0, Interest::READABLE, INPUT)?;
-    let mut server = Server { epoll, links: HashMap::new(), plain: vec![0; READ], raw: vec![0; READ] };
+    let mut server = Server { epoll, links: Vec::new(), free: Vec::new(), plain: vec![0; READ], raw: vec![0; READ] };
     let mut events = Events::with_capacity(256);
-    let mut next = 0;
     loop {
         server.epoll.wait(&mut events, None)?;
         for event in &events {
@@ -49,8 +47,7 @@ fn serve(
                 INPUT => return Ok(()),
                 LISTENER => {
                     let session = context.map(Session::new).transpose()?;
-                    server.links.insert(next, Link::new(&server.epoll, accept()?, next, session)?);
-                    next += 1;
+                    server.add(accept()?, session)?;
                 }
                 _ => server.serve(event),
             }
@@ -60,18 +57,31 @@ fn serve(
 
 struct Server {
     epoll: Epoll,
-    links: HashMap<u64, Link>,
+    /// By token, which is a place in the list.
+    links: Vec<Option<Link>>,
+    free: Vec<usize>,
     plain: Vec<u8>,
     raw: Vec<u8>,
 }
 
 impl Server {
+    fn add(&mut self, socket: OwnedFd, session: Option<Session>) -> io::Result<()> {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.links.push(None);
+            self.links.len() - 1
+        });
+        self.links[place] = Some(Link::new(&self.epoll, socket, place as u64, session)?);
+        Ok(())
+    }
+
     /// A connection that fails is dropped; the others live.
     fn serve(&mut self, event: Event) {
-        let Some(link) = self.links.get_mut(&event.token) else { return };
+        let place = event.token as usize;
+        let Some(link) = &mut self.links[place] else { return };
         let alive = Self::echo(&self.epoll, link, event, &mut self.plain, &mut self.raw);
         if !alive.unwrap_or(false) {
-            self.links.remove(&event.token);
+            self.links[place] = None;
+            self.free.push(place);
         }
     }
 
