@@ -1,0 +1,58 @@
+"""A program, run in each of the ways in which it comes to our loop, against itself on asyncio's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from commands import PYTHON, Outcome, end, start
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+# `fenshen run` without the report of a step that blocks the loop: a loaded machine makes such steps.
+RUN = [sys.executable, "-m", "fenshen", "run", "--no-blocked"]
+# Each with the loop that the program must find itself on (see programs/loops.py).
+WAYS = {
+    "asyncio": ([*PYTHON], "asyncio"),
+    "fenshen run": (RUN, "fenshen"),
+    "loop_factory": ([*PYTHON, str(PROGRAMS / "by_factory.py")], "fenshen"),
+}
+SECONDS = 60
+
+
+class Exchange:
+    """Runs a program of `programs/` by asyncio, by `fenshen run` and by a `loop_factory`, and compares.
+
+    A program is `async def main()` that talks to a real peer and prints what came of it, decorated with
+    `loops.checked`, which makes sure of the loop and dumps every stack if the program hangs; and
+    `if __name__ == "__main__": asyncio.run(main())`.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __call__(self, program: str, *words: str, seconds: float = SECONDS, **env: str) -> str:
+        """What `program` prints in every way: the same on each loop, on stderr too. `words` are its arguments.
+
+        Each run has an empty folder of its own as the current one. It must end with status 0 within `seconds`.
+        """
+        outcomes = {}
+        for way, (command, loop) in WAYS.items():
+            folder = self.folder / way.replace(" ", "_")
+            folder.mkdir(exist_ok=True)
+            outcomes[way] = self._run([*command, str(PROGRAMS / program), *words], loop, folder, seconds, env)
+        plain = outcomes.pop("asyncio")
+        assert plain.status == 0, f"on asyncio's own loop: {plain.err}\n{plain.out}"
+        for way, outcome in outcomes.items():
+            assert outcome.err == plain.err, f"{way}: {outcome.err}"
+            assert outcome == plain, way
+        return plain.out
+
+    @staticmethod
+    def _run(command: list[str], loop: str, folder: Path, seconds: float, env: dict[str, str]) -> Outcome:
+        env = {"EXPECTED_LOOP": loop, "PYTHONFAULTHANDLER": "1", "HANGS_AFTER": str(seconds), **env}
+        outcome = end(start(command, cwd=folder, **env), seconds=seconds + 10)
+        first, _, rest = outcome.out.partition(os.linesep)
+        assert first == f"on {loop}", f"{command}: {outcome.err}\n{outcome.out}"
+        return outcome._replace(out=rest)
