@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import fenshen
@@ -40,6 +39,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Iterator[Exchange]:
+def exchange(tmp_path: Path) -> Exchange:
     """Runs a program of the folder `programs` in each way; see `Exchange`."""
-    yield Exchange(tmp_path)
+    return Exchange(tmp_path)
