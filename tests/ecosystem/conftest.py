@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import fenshen
@@ -10,6 +13,9 @@ import pytest
 
 from .needs import libraries
 from .ways import Exchange
+
+# Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.
+SECONDS_A_TEST = 300
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +31,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the native engine is not built for this Python")
     for mark in item.iter_markers("needs"):
         libraries(*mark.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    faulthandler.dump_traceback_later(SECONDS_A_TEST, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
