@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import fenshen
 import pytest
 
 from .needs import libraries
+from .servers import logs, mariadb, postgres, redis
 from .ways import Exchange
+
+__all__ = ["mariadb", "postgres", "redis"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +29,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the native engine is not built for this Python")
     for mark in item.iter_markers("needs"):
         libraries(*mark.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        report.sections += logs(item)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
