@@ -35,7 +35,7 @@ def command(suite: Suite, python: Path, processes: int, arguments: Sequence[str]
     """How pytest is started."""
     left_out = [f"--ignore-glob=*/{name}" for name in suite.left_out]
     limits = [f"--timeout={SECONDS}", "--timeout-method=thread", "-n", str(processes), "--dist", "load"]
-    plain = ["-p", "foreign.plugin", "-p", "no:cacheprovider", "-q", "--no-header", "--maxprocesses=4"]
+    plain = ["-p", "foreign.plugin", "-p", "no:cacheprovider", "-q", "--no-header", "--max-worker-restart=200"]
     return [str(python), "-m", "pytest", *plain, *limits, *left_out, *suite.options, "tests", *arguments]
 
 
