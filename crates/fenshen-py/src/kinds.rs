@@ -57,6 +57,10 @@ kinds! {
     bounded_semaphore, BOUNDED_SEMAPHORE;
     /// `fenshen.Barrier`.
     barrier, BARRIER;
+    /// `SocketTransport`.
+    socket_transport, SOCKET_TRANSPORT;
+    /// `Acceptor`.
+    acceptor, ACCEPTOR;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -119,5 +123,7 @@ unsafe fn init_primitives() -> Res<()> {
     LIFO_QUEUE.store(queue_type::build_lifo()?, Ordering::Relaxed);
     PRIORITY_QUEUE.store(queue_type::build_priority()?, Ordering::Relaxed);
     crate::sockets::init()?;
+    SOCKET_TRANSPORT.store(crate::transports::stream_type::build()?, Ordering::Relaxed);
+    ACCEPTOR.store(crate::transports::acceptor::build()?, Ordering::Relaxed);
     Ok(())
 }

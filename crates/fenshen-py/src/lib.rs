@@ -9,6 +9,7 @@
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle_type.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
+//! | transports | `transports/` | `transports/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
@@ -40,6 +41,7 @@ mod sockets;
 mod stop;
 mod task;
 mod task_type;
+mod transports;
 mod types;
 mod watchdog;
 
@@ -116,6 +118,8 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Semaphore", kinds::semaphore()),
             ("BoundedSemaphore", kinds::bounded_semaphore()),
             ("Barrier", kinds::barrier()),
+            ("SocketTransport", kinds::socket_transport()),
+            ("Acceptor", kinds::acceptor()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
