@@ -19,6 +19,8 @@ from typing import Any
 from fenshen import blocked
 from fenshen._fenshen import Acceptor, LoopCore, SocketTransport
 from fenshen._options import current
+from fenshen.subprocesses import Subprocesses
+from fenshen.tls import TLS
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -46,7 +48,7 @@ class _Selector:
         return self.get_map()[fd]
 
 
-class EventLoop(LoopCore, asyncio.SelectorEventLoop):
+class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
     Raises OSError when the process is out of file descriptors.
@@ -194,7 +196,6 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
 
-
     # -- Connections --------------------------------------------------------------------------------------------------
 
     def _make_socket_transport(
@@ -233,9 +234,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     ) -> None:
         def accepted(conn: Any, address: Any) -> None:
             extra = {"peername": address}
-            accept = self._accept_connection2(
-                protocol_factory, conn, extra, sslcontext, server, *timeouts, **options
-            )
+            accept = self._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts, **options)
             self.create_task(accept)
 
         elsewhere = accepted if sslcontext else None

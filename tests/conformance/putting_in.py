@@ -79,6 +79,8 @@ def _put_types_in() -> None:
     fenshen.install(loop=True, threads=False, processes=False)
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
+    # What our loop's TLS connections are made of, for the tests that make one by hand.
+    asyncio.sslproto.SSLProtocol = importlib.import_module("fenshen._fenshen").SSLProtocol  # type: ignore[misc]
 
 
 def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
