@@ -194,7 +194,6 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
 
-
     # -- Connections --------------------------------------------------------------------------------------------------
 
     def _make_socket_transport(
@@ -233,9 +232,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     ) -> None:
         def accepted(conn: Any, address: Any) -> None:
             extra = {"peername": address}
-            accept = self._accept_connection2(
-                protocol_factory, conn, extra, sslcontext, server, *timeouts, **options
-            )
+            accept = self._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts, **options)
             self.create_task(accept)
 
         elsewhere = accepted if sslcontext else None
