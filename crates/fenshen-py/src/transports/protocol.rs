@@ -2,7 +2,7 @@
 
 use pyo3::ffi::{self, PyObject};
 
-use super::receive::{Inflow, LARGE};
+use super::receive::Inflow;
 use crate::errors::runtime_error;
 use crate::event_loop::Loop;
 use crate::names::{asyncio, names};
@@ -46,7 +46,7 @@ pub(crate) unsafe fn lender(protocol: &Obj) -> Res<Option<Obj>> {
 /// Hands over the first `n` bytes of the loop's buffer: as they are to a native protocol, else as an object.
 #[inline]
 pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: usize) -> Res<()> {
-    if n < LARGE && streams::protocol::is_native(protocol.ptr()) {
+    if streams::protocol::is_native(protocol.ptr()) {
         let told = streams::protocol::feed(protocol.ptr().cast(), inflow.filled(n));
         inflow.give_back(l);
         return told;
