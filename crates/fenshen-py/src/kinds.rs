@@ -67,6 +67,10 @@ kinds! {
     socket_transport, SOCKET_TRANSPORT;
     /// `Acceptor`.
     acceptor, ACCEPTOR;
+    /// The protocol of a TLS connection.
+    ssl_protocol, SSL_PROTOCOL;
+    /// Its transport.
+    ssl_transport, SSL_TRANSPORT;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -101,6 +105,9 @@ pub(crate) unsafe fn init() -> Res<()> {
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
     init_streams()?;
+    crate::tls::init()?;
+    SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
+    SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
     // Last: a type that is derived from these natively could not be made any more.
     stand_for(future(), &asyncio().future_class)?;
     stand_for(task(), &asyncio().task_class)

@@ -14,6 +14,7 @@
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
 //! | streams | `streams/` | `streams/` |
+//! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -43,6 +44,7 @@ mod stop;
 mod streams;
 mod task;
 mod task_type;
+mod tls;
 mod transports;
 mod types;
 mod watchdog;
@@ -125,6 +127,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("StreamWriter", kinds::stream_writer()),
             ("SocketTransport", kinds::socket_transport()),
             ("Acceptor", kinds::acceptor()),
+            ("SSLProtocol", kinds::ssl_protocol()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
