@@ -191,7 +191,7 @@ pub(super) unsafe fn resume_reading(p: *mut SslProtocol) -> Res<()> {
 pub(super) unsafe fn get_buffer(p: *mut SslProtocol, hint: isize) -> Res<Obj> {
     const MOST: isize = 256 * 1024;
     const USUAL: isize = 64 * 1024;
-    let wanted = if hint <= 0 { USUAL } else { hint.min(MOST) };
+    let wanted = hint.clamp(USUAL, MOST);
     let there = match &(*p).buffer {
         Some(view) => ffi::PyObject_Size(view.ptr()),
         None => 0,

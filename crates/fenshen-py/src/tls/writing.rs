@@ -33,7 +33,11 @@ unsafe fn is_open(p: *mut SslProtocol) -> Res<bool> {
     Ok(false)
 }
 
-unsafe fn push(p: *mut SslProtocol, data: Obj) -> Res<()> {
+unsafe fn push(p: *mut SslProtocol, mut data: Obj) -> Res<()> {
+    if (*p).state != State::Wrapped && ffi::PyBytes_CheckExact(data.ptr()) == 0 {
+        // It waits for the handshake, and may change meanwhile.
+        data = Obj::new(ffi::PyBytes_FromObject(data.ptr()))?;
+    }
     let len = ffi::PyObject_Size(data.ptr());
     (*p).backlog.push_back(data);
     if len < 0 {
