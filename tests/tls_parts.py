@@ -212,7 +212,7 @@ class End:
 def connect(
     server: Any, client: Any, kinds: tuple[Any, Any] = (OUR_PROTOCOL, OUR_PROTOCOL), version: Any = None
 ) -> tuple[End, End]:
-    """The two ends of a connection between two application protocols, before any byte has gone from one to the other."""
+    """The two ends of a connection between two application protocols, before a byte has gone from one to the other."""
     for_server, for_client = contexts(version)
     ends = End(kinds[0], server, for_server, server_side=True), End(kinds[1], client, for_client, server_side=False)
     for end in ends:

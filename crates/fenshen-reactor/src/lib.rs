@@ -13,6 +13,7 @@
 //! | [`timers`] | [`Timers`]: deadlines, earliest first |
 //! | [`records`] | [`Records`]: where TLS records end in a stream that comes in pieces |
 //! | [`clock`] | [`clock::now`], the clock of the deadlines, and [`Ticks`], a counter cheap enough to read every step |
+//! | [`unread`] | [`Unread`]: bytes that have arrived and were not taken yet |
 //! | [`fork`] | [`Owner`]: tells a forked child that a thing is its parent's |
 //!
 //! # One turn of a loop
@@ -63,6 +64,7 @@ pub mod records;
 pub mod sleep;
 mod sync;
 pub mod timers;
+pub mod unread;
 pub mod wake;
 
 pub use clock::Ticks;
@@ -72,4 +74,5 @@ pub use inbox::{Drain, Inbox};
 pub use records::Records;
 pub use sleep::SleepState;
 pub use timers::Timers;
+pub use unread::Unread;
 pub use wake::Waker;
