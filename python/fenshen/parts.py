@@ -113,6 +113,15 @@ def _add_asyncio() -> None:
     add("loop", "asyncio.unix_events", policy, "fenshen.loop:EventLoop", shown="asyncio.new_event_loop")
 
 
+def _add_servers() -> None:
+    """Those that would choose a loop for a program that has asked for none."""
+    for module, setup in (("auto", "auto_loop_setup"), ("asyncio", "asyncio_setup")):
+        module, factory = f"uvicorn.loops.{module}", f"{module}_loop_factory"
+        add("loop", module, factory, "fenshen._adapters:uvicorn_loop_factory", wrap=True)
+        add("loop", module, setup, "fenshen._adapters:uvicorn_loop_setup", wrap=True)
+
+
 _add_asyncio()
+_add_servers()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

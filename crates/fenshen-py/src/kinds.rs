@@ -71,6 +71,10 @@ kinds! {
     socket_transport, SOCKET_TRANSPORT;
     /// `Acceptor`.
     acceptor, ACCEPTOR;
+    /// The protocol of a TLS connection.
+    ssl_protocol, SSL_PROTOCOL;
+    /// Its transport.
+    ssl_transport, SSL_TRANSPORT;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -108,6 +112,10 @@ pub(crate) unsafe fn init() -> Res<()> {
     SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
     SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
     init_streams()?;
+    init_streams()?;
+    crate::tls::init()?;
+    SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
+    SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
     // Last: a type that is derived from these natively could not be made any more.
     stand_for(future(), &asyncio().future_class)?;
     stand_for(task(), &asyncio().task_class)

@@ -15,6 +15,8 @@
 //! | queues and locks | `primitives/` | `primitives/` |
 //! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //! | streams | `streams/` | `streams/` |
+//! | streams | `streams/` | `streams/` |
+//! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -128,6 +130,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("StreamWriter", kinds::stream_writer()),
             ("SocketTransport", kinds::socket_transport()),
             ("Acceptor", kinds::acceptor()),
+            ("SSLProtocol", kinds::ssl_protocol()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
