@@ -57,10 +57,6 @@ kinds! {
     bounded_semaphore, BOUNDED_SEMAPHORE;
     /// `fenshen.Barrier`.
     barrier, BARRIER;
-    /// The protocol of a TLS connection.
-    ssl_protocol, SSL_PROTOCOL;
-    /// Its transport.
-    ssl_transport, SSL_TRANSPORT;
     /// `fenshen.StreamReader`.
     stream_reader, STREAM_READER;
     /// `fenshen.StreamReaderProtocol`.
@@ -108,10 +104,6 @@ pub(crate) unsafe fn init() -> Res<()> {
     TIMER_HANDLE.store(crate::handle_type::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
-    crate::tls::init()?;
-    SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
-    SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
-    init_streams()?;
     init_streams()?;
     crate::tls::init()?;
     SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);

@@ -13,8 +13,6 @@
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
-//! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
-//! | streams | `streams/` | `streams/` |
 //! | streams | `streams/` | `streams/` |
 //! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //!
@@ -124,7 +122,6 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Semaphore", kinds::semaphore()),
             ("BoundedSemaphore", kinds::bounded_semaphore()),
             ("Barrier", kinds::barrier()),
-            ("SSLProtocol", kinds::ssl_protocol()),
             ("StreamReader", kinds::stream_reader()),
             ("StreamReaderProtocol", kinds::stream_reader_protocol()),
             ("StreamWriter", kinds::stream_writer()),
