@@ -17,7 +17,14 @@ from asyncio.log import logger
 from typing import Any
 
 from fenshen import blocked
-from fenshen._fenshen import Acceptor, LoopCore, SocketTransport
+from fenshen._fenshen import (
+    Acceptor,
+    DatagramTransport,
+    LoopCore,
+    ReadPipeTransport,
+    SocketTransport,
+    WritePipeTransport,
+)
 from fenshen._options import current
 from fenshen.subprocesses import Subprocesses
 
@@ -195,7 +202,6 @@ class EventLoop(LoopCore, Subprocesses, asyncio.SelectorEventLoop):
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
 
-
     # -- Connections --------------------------------------------------------------------------------------------------
 
     def _make_socket_transport(
@@ -203,6 +209,22 @@ class EventLoop(LoopCore, Subprocesses, asyncio.SelectorEventLoop):
     ) -> SocketTransport:
         self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_datagram_transport(
+        self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+    ) -> DatagramTransport:
+        self._ensure_fd_no_transport(sock)
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> ReadPipeTransport:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> WritePipeTransport:
+        return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     def _make_ssl_transport(
         self,
@@ -234,9 +256,7 @@ class EventLoop(LoopCore, Subprocesses, asyncio.SelectorEventLoop):
     ) -> None:
         def accepted(conn: Any, address: Any) -> None:
             extra = {"peername": address}
-            accept = self._accept_connection2(
-                protocol_factory, conn, extra, sslcontext, server, *timeouts, **options
-            )
+            accept = self._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts, **options)
             self.create_task(accept)
 
         elsewhere = accepted if sslcontext else None

@@ -120,6 +120,9 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Barrier", kinds::barrier()),
             ("SocketTransport", kinds::socket_transport()),
             ("Acceptor", kinds::acceptor()),
+            ("ReadPipeTransport", kinds::read_pipe_transport()),
+            ("WritePipeTransport", kinds::write_pipe_transport()),
+            ("DatagramTransport", kinds::datagram_transport()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
