@@ -7,7 +7,7 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance soak loom tsan bench bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem soak loom tsan bench bench-publish clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -19,7 +19,7 @@ help: ## this list
 demo: ## one asyncio program by python and by fenshen run, side by side
 	@venv=$(ENV) && $$venv/bin/python examples/demo.py $(ARGS)
 
-test: ## every check of the first tier: lints, Rust and Python suites, conformance
+test: ## every check of the first tier: lints, Rust and Python suites, conformance, ecosystem
 	@scripts/check
 
 build: ## the environment with the package built into it
@@ -33,6 +33,9 @@ stubtest: ## the stubs against the module
 
 conformance: ## CPython's own asyncio suites on our loop
 	@scripts/check conformance
+
+ecosystem: ## the libraries and servers that people run on a loop, on ours
+	@scripts/check ecosystem
 
 soak: ## the long runs at their full length
 	@FENSHEN_SOAK=1 scripts/check unit

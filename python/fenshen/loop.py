@@ -17,16 +17,11 @@ from asyncio.log import logger
 from typing import Any
 
 from fenshen import blocked
-from fenshen._fenshen import (
-    Acceptor,
-    DatagramTransport,
-    LoopCore,
-    ReadPipeTransport,
-    SocketTransport,
-    WritePipeTransport,
-)
+from fenshen._fenshen import Acceptor, LoopCore, SocketTransport
 from fenshen._options import current
+from fenshen.pipes import Pipes
 from fenshen.subprocesses import Subprocesses
+from fenshen.tls import TLS
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -54,7 +49,7 @@ class _Selector:
         return self.get_map()[fd]
 
 
-class EventLoop(LoopCore, Subprocesses, asyncio.SelectorEventLoop):
+class EventLoop(LoopCore, TLS, Subprocesses, Pipes, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
     Raises OSError when the process is out of file descriptors.
@@ -209,22 +204,6 @@ class EventLoop(LoopCore, Subprocesses, asyncio.SelectorEventLoop):
     ) -> SocketTransport:
         self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server)
-
-    def _make_datagram_transport(
-        self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
-    ) -> DatagramTransport:
-        self._ensure_fd_no_transport(sock)
-        return DatagramTransport(self, sock, protocol, address, waiter, extra)
-
-    def _make_read_pipe_transport(
-        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
-    ) -> ReadPipeTransport:
-        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
-
-    def _make_write_pipe_transport(
-        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
-    ) -> WritePipeTransport:
-        return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     def _make_ssl_transport(
         self,

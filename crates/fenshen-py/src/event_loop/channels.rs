@@ -276,7 +276,9 @@ impl Loop {
             return Ok(None);
         }
         let (owner, token) = (*l).channels.token(place);
-        if let Some(kernel) = (*l).kernel.as_ref() {
+        if !(*l).owner.is_this_process() {
+            // In a forked child, which shares the kernel's set with its parent: there the file is watched as before.
+        } else if let Some(kernel) = (*l).kernel.as_ref() {
             if interest.is_empty() {
                 // An error means that the kernel has forgotten the file already.
                 let _ = kernel.epoll.remove(fd);

@@ -117,10 +117,7 @@ impl Loop {
         let nested = std::mem::replace(&mut (*l).running, true);
         (*l).pulse.set_thread(libc::syscall(libc::SYS_gettid) as i32);
         watchdog::attend(&(*l).pulse);
-        let mut outcome = Loop::turns(l);
-        if outcome.is_ok() {
-            outcome = Loop::flush(l);
-        }
+        let outcome = Loop::turns(l);
         let kept = if outcome.is_err() { Some(take()) } else { None };
         (*l).pulse.set_busy(false);
         if !nested {
@@ -154,6 +151,7 @@ impl Loop {
             let outcome = Loop::turn(l, turn, &mut budget);
             (*l).pulse.set_busy(false);
             outcome?;
+            Loop::flush(l)?;
             if (*l).stopping || (*l).closed {
                 return Ok(());
             }

@@ -291,20 +291,20 @@ unsafe fn not_ready() -> Res<()> {
 }
 
 /// A buffer of a Python object, held while this lives.
-struct Buffer(ffi::Py_buffer);
+pub(crate) struct Buffer(ffi::Py_buffer);
 
 impl Buffer {
-    unsafe fn of(o: &Obj, flags: std::ffi::c_int) -> Res<Buffer> {
+    pub(crate) unsafe fn of(o: &Obj, flags: std::ffi::c_int) -> Res<Buffer> {
         let mut view = ffi::Py_buffer::new();
         done(ffi::PyObject_GetBuffer(o.ptr(), &mut view, flags))?;
         Ok(Buffer(view))
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len as usize
     }
 
-    fn start(&self) -> *mut u8 {
+    pub(crate) fn start(&self) -> *mut u8 {
         self.0.buf.cast()
     }
 }

@@ -70,8 +70,8 @@ pub(crate) unsafe fn force_close(t: *mut Head, reason: Option<Obj>) -> Res<()> {
 /// Has `connection_lost` called at the next turn.
 pub(crate) unsafe fn end_soon(t: *mut Head, reason: Option<Obj>) -> Res<()> {
     let l = Head::event_loop(t);
-    Loop::check_closed(l)?;
     (*t).lost += 1;
+    Loop::check_closed(l)?;
     set(&mut (*t).reason, reason);
     Loop::push_lost(l, Obj::from(t.cast()));
     Ok(())

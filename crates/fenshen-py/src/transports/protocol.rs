@@ -2,9 +2,12 @@
 
 use pyo3::ffi::{self, PyObject};
 
+use super::receive::{Inflow, LARGE};
 use crate::errors::runtime_error;
+use crate::event_loop::Loop;
 use crate::names::{asyncio, names};
 use crate::object::{Obj, Res, call_method, done};
+use crate::streams;
 
 /// How a protocol takes data.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +34,22 @@ pub(crate) unsafe fn data_received(protocol: &Obj, data: Obj) -> Res<()> {
     call_method(&names().data_received, &[protocol.ptr(), data.ptr()]).map(drop)
 }
 
+/// Hands over the first `n` bytes of the loop's buffer: as they are to a native protocol, else as an object.
+#[inline]
+pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: usize) -> Res<()> {
+    if n < LARGE && streams::protocol::is_native(protocol.ptr()) {
+        let told = streams::protocol::feed(protocol.ptr().cast(), inflow.filled(n));
+        inflow.give_back(l);
+        return told;
+    }
+    data_received(protocol, inflow.into_bytes(l, n)?)
+}
+
 /// `protocol.eof_received()`: whether the transport stays open.
 pub(crate) unsafe fn eof_received(protocol: &Obj) -> Res<bool> {
+    if streams::protocol::is_native(protocol.ptr()) {
+        return streams::protocol::feed_eof(protocol.ptr().cast());
+    }
     let answer = call_method(&names().eof_received, &[protocol.ptr()])?;
     let keep = ffi::PyObject_IsTrue(answer.ptr());
     done(keep)?;

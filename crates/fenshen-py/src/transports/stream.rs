@@ -161,13 +161,10 @@ unsafe fn read_plain(t: *mut Stream, protocol: &Obj) -> Res<()> {
     let l = Head::event_loop(t.cast());
     let inflow = Inflow::of(l)?;
     match receive::recv((*t).head.channel.fd, inflow.start(), MOST) {
-        Ok(Received::Some(n)) => {
-            let data = inflow.into_bytes(l, n)?;
-            match protocol::data_received(protocol, data) {
-                Ok(()) => Ok(()),
-                Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
-            }
-        }
+        Ok(Received::Some(n)) => match protocol::deliver(protocol, l, inflow, n) {
+            Ok(()) => Ok(()),
+            Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
+        },
         Ok(other) => {
             inflow.give_back(l);
             if matches!(other, Received::End) { on_eof(t, protocol) } else { Ok(()) }
