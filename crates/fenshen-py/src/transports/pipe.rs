@@ -26,6 +26,8 @@ pub(super) struct Pipe {
     pub(super) begun: bool,
     /// The pipe's end is known by its becoming readable.
     pub(super) watched: bool,
+    /// How many bytes the last read gave.
+    pub(super) read_last: usize,
     /// A descriptor beside the pipe's own, which another transport watches already; one more than it, zero for none.
     copy: RawFd,
 }

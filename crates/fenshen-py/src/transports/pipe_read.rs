@@ -1,6 +1,7 @@
 //! `ReadPipeTransport`: the end of a pipe from which a protocol reads.
 
 use std::ffi::{c_int, c_long, c_void};
+use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
@@ -11,9 +12,9 @@ use crate::args::Signature;
 use crate::errors::{entry, restore, take, wall};
 use crate::event_loop::Loop;
 use crate::event_loop::channels::{Ops, Ready};
-use crate::methods::{fast, getter, no_args, one_arg};
+use crate::methods::{fast, getter, no_args, one_arg, setter};
 use crate::names::{asyncio, names};
-use crate::object::{Obj, Raised, Res, none, ptr_or_null, set, text};
+use crate::object::{Obj, Raised, Res, none, not_none, ptr_or_null, set, text};
 use crate::types::{TypeBuilder, free};
 
 static OPS: Ops = Ops { ready, lost: pipe::lost, flush: nothing, discard: nothing_to_discard, closed: pipe::closed };
@@ -30,6 +31,8 @@ static PLAN: Plan = Plan {
     reads: true,
 };
 
+/// From how much on a read is worth a question for the exact size, which saves the copy.
+const LARGE: usize = 32 * 1024;
 const CALLBACK_FAILED: &str = "Exception in callback ReadPipeTransport._read_ready()";
 const READ_ERROR: &str = "Fatal read error on pipe transport";
 
@@ -60,30 +63,70 @@ unsafe fn ready(this: *mut PyObject, ready: Ready) -> Res<()> {
 
 /// One `read(2)`, and the protocol is told. An error is what must end the loop.
 unsafe fn read(t: *mut Pipe) -> Res<()> {
-    let l = Head::event_loop(t.cast());
     let Some(protocol) = Obj::from_opt(ptr_or_null(&(*t).head.protocol)) else {
         return Ok(());
     };
-    let inflow = Inflow::of(l)?;
-    let fd = (*t).head.channel.fd;
-    match receive::outcome(libc::read(fd, inflow.start().cast(), MOST)) {
-        Ok(Received::Some(n)) => {
-            let data = inflow.into_bytes(l, n)?;
-            match protocol::data_received(&protocol, data) {
-                Ok(()) => Ok(()),
-                // As a callback's own affair: the pipe stays open.
-                Err(Raised) => ending::report_raised(t.cast(), CALLBACK_FAILED),
-            }
-        }
-        Ok(other) => {
-            inflow.give_back(l);
-            if matches!(other, Received::End) { ended(t, &protocol) } else { Ok(()) }
-        }
-        Err(Raised) => {
-            inflow.give_back(l);
-            failed(t)
-        }
+    let received = if (*t).read_last < LARGE { None } else { read_at_size(t) };
+    let received = match received {
+        Some(received) => received,
+        None => read_and_copy(t),
+    };
+    let data = match received {
+        Ok(Some(data)) => data,
+        Ok(None) => return Ok(()),
+        Err(Raised) => return failed(t),
+    };
+    (*t).read_last = ffi::PyBytes_Size(data.ptr()) as usize;
+    if (*t).read_last == 0 {
+        return ended(t, &protocol);
     }
+    match protocol::data_received(&protocol, data) {
+        Ok(()) => Ok(()),
+        // As a callback's own affair: the pipe stays open.
+        Err(Raised) => ending::report_raised(t.cast(), CALLBACK_FAILED),
+    }
+}
+
+/// Reads into the loop's buffer. Nothing if there is nothing yet, and no bytes at the end.
+unsafe fn read_and_copy(t: *mut Pipe) -> Res<Option<Obj>> {
+    let l = Head::event_loop(t.cast());
+    let inflow = Inflow::of(l)?;
+    let received = receive::outcome(libc::read((*t).head.channel.fd, inflow.start().cast(), MOST));
+    if let Ok(Received::Some(n)) = received {
+        let data = bytes(inflow.start(), n);
+        inflow.give_back(l);
+        return data.map(Some);
+    }
+    inflow.give_back(l);
+    match received? {
+        Received::End => bytes(ptr::null(), 0).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Reads what is known to be there straight into an object of that size; nothing where that is little or not known.
+unsafe fn read_at_size(t: *mut Pipe) -> Option<Res<Option<Obj>>> {
+    let (fd, mut there): (_, c_int) = ((*t).head.channel.fd, 0);
+    if libc::ioctl(fd, libc::FIONREAD, &raw mut there) < 0 || (there as usize) < LARGE {
+        return None;
+    }
+    let n = (there as usize).min(MOST);
+    let data = match bytes(ptr::null(), n) {
+        Ok(data) => data,
+        Err(e) => return Some(Err(e)),
+    };
+    match receive::outcome(libc::read(fd, ffi::PyBytes_AsString(data.ptr()).cast(), n)) {
+        Ok(Received::Some(got)) if got == n => Some(Ok(Some(data))),
+        // Somebody else reads the pipe too.
+        Ok(Received::Some(got)) => Some(bytes(ffi::PyBytes_AsString(data.ptr()).cast(), got).map(Some)),
+        Ok(Received::End) => Some(bytes(ptr::null(), 0).map(Some)),
+        Ok(Received::Nothing) => Some(Ok(None)),
+        Err(e) => Some(Err(e)),
+    }
+}
+
+unsafe fn bytes(start: *const u8, n: usize) -> Res<Obj> {
+    Obj::new(ffi::PyBytes_FromStringAndSize(start.cast(), n as isize))
 }
 
 /// Nobody writes any more.
@@ -158,6 +201,15 @@ no_args!(pause_reading, |t: Pipe| pause(t));
 no_args!(resume_reading, |t: Pipe| resume(t));
 getter!(get_extra, |t: Head| face::whole_extra(t, &[], nothing_known));
 getter!(get_pipe, |t: Head| Ok(Obj::from_opt(ptr_or_null(&(*t).file)).unwrap_or_else(|| none())));
+setter!(set_pipe, |t: Head, value| {
+    // Whoever takes the pipe away sees to its end.
+    if (*t).event_loop.is_some() {
+        Loop::close_channel(Head::event_loop(t), &raw mut (*t).channel);
+    }
+    (*t).channel.fd = -1;
+    set(&mut (*t).file, Obj::from_opt(not_none(value)));
+    Ok(())
+});
 getter!(get_fileno, |t: Head| Obj::new(ffi::PyLong_FromLong((*t).number.into())));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
@@ -202,7 +254,7 @@ pub(super) fn piped(builder: TypeBuilder) -> TypeBuilder {
             c"set_protocol($self, protocol, /)\n--\n\nHave another protocol told of what happens.",
         )
         .property(c"_extra", get_extra, None)
-        .property(c"_pipe", get_pipe, None)
+        .property(c"_pipe", get_pipe, Some(set_pipe))
         .property(c"_fileno", get_fileno, None)
 }
 
