@@ -230,4 +230,3 @@ def attempt(notes: Notes, what: str, action: Callable[[], Any]) -> Any:
 def of(notes: Notes, beginning: str) -> Notes:
     """Those notes that begin so."""
     return [note for note in notes if note.startswith(beginning)]
-
