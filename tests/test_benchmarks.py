@@ -59,7 +59,7 @@ def test_servers_under_load(tmp_path: Path) -> None:
     all_did_something(samples)
     assert samples["echo_udp_10k_10"].keys() == {"fenshen (installed)", "floor"}
     text = (tmp_path / "latest.md").read_text()
-    assert "### Echo over TLS, streams" in text
+    assert "### Echo, TLS streams" in text
     assert "| 10 KiB, 10 connections | " in text
 
 
