@@ -19,6 +19,7 @@ from typing import Any
 from fenshen import blocked
 from fenshen._fenshen import Acceptor, LoopCore, SocketTransport
 from fenshen._options import current
+from fenshen.subprocesses import Subprocesses
 from fenshen.tls import TLS
 
 __all__ = ["EventLoop", "new_event_loop"]
@@ -47,7 +48,7 @@ class _Selector:
         return self.get_map()[fd]
 
 
-class EventLoop(LoopCore, TLS, asyncio.SelectorEventLoop):
+class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
     Raises OSError when the process is out of file descriptors.
