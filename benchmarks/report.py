@@ -83,10 +83,12 @@ def verdict(workload: Workload, by_loop: ByLoop, loop: str) -> Verdict | None:
 
 def kept(limit: Limit, by_loop: ByLoop, loop: str) -> Verdict | None:
     """Whether a limit was kept; `None` where it was not measured."""
-    ours = [sample and sample.more[limit.what] for sample in by_loop.get(loop, [])]
-    theirs = (
-        [sample and sample.more[limit.what] for sample in by_loop.get(limit.of, [])] if limit.of else [1.0] * len(ours)
-    )
+
+    def of(name: str) -> list[float | None]:
+        return [sample and sample.more[limit.what] for sample in by_loop.get(name, [])]
+
+    ours = of(loop)
+    theirs = of(limit.of) if limit.of else [1.0] * len(ours)
     found = spread([a / b for a, b in zip(ours, theirs, strict=False) if a is not None and b])
     return Verdict(found, found.median <= limit.factor) if found else None
 

@@ -13,8 +13,10 @@ import pytest
 from commands import needs_native
 
 from benchmarks import report
-from benchmarks.measure import Sample
-from benchmarks.workloads import BEST_PEER, Limit, Target, Workload
+from benchmarks.measure import Sample, cores, floor_program
+from benchmarks.serving import Generator, serve
+from benchmarks.workloads import BEST_PEER, Limit, Target, Workload, every
+from benchmarks.workloads.connections import MEMORY
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not here, and the load is in Rust")
@@ -61,6 +63,18 @@ def test_servers_under_load(tmp_path: Path) -> None:
     text = (tmp_path / "latest.md").read_text()
     assert "### Echo, TLS streams" in text
     assert "| 10 KiB, 10 connections | " in text
+
+
+@needs_native
+@needs_cargo
+def test_a_crowd() -> None:
+    one = every()["crowd_protocol"]
+    load = one.load._replace(idle=200, connections=5)
+    found = serve(one._replace(load=load), "fenshen", Generator(floor_program(), cores()[1], 0.02))
+    assert found.operations > 0
+    assert found.more["p99 alone, µs"] > 0
+    assert found.more["p99 among the idle, µs"] > 0
+    assert found.more[MEMORY] < 100_000  # what an earlier test has freed may serve
 
 
 def test_a_pattern_names_workloads() -> None:

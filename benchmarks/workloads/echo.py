@@ -171,7 +171,7 @@ KINDS = (
     Kind("protocol", "TCP Protocol", protocol, "tcp", 0.9),
     Kind("buffered", "TCP BufferedProtocol", buffered, "tcp", None),
     Kind("streams", "TCP streams", streams, "tcp", 0.6),
-    Kind("sock", "TCP sock_recv, sock_sendall", sock, "tcp", 0.55),
+    Kind("sock", "TCP sock_recv/sendall", sock, "tcp", 0.55),
     Kind("tls", "TLS Protocol", tls, "tls", 0.6),
     Kind("tls_streams", "TLS streams", tls_streams, "tls", None),
     Kind("unix", "Unix socket Protocol", unix, "unix", 0.85),
