@@ -13,7 +13,7 @@ import pytest
 from commands import needs_native
 
 from benchmarks import report
-from benchmarks.measure import Sample, cores, floor_program
+from benchmarks.measure import Plan, Sample, cores, floor_program
 from benchmarks.serving import Generator, serve
 from benchmarks.workloads import BEST_PEER, Limit, Target, Workload, every
 from benchmarks.workloads.connections import MEMORY
@@ -124,3 +124,10 @@ def test_what_a_peer_does_not_have_is_a_dash() -> None:
     assert report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen") is None
     assert "| uvloop | - | | | | |" in report.details(workload(), by_loop)
     assert report.cell_text([None]) == "-"
+
+
+def test_what_is_slower_than_asyncio_is_said() -> None:
+    plan = Plan([workload()], ["asyncio", "fenshen"], 1, 1.0)
+    lines = report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(9, 8)}})
+    assert lines == ["- one: fenshen, 0.85x (0.80-0.90)"]
+    assert report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(10, 11)}}) == []
