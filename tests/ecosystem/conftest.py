@@ -14,6 +14,9 @@ import pytest
 from .needs import libraries
 from .ways import Exchange
 
+# Tests for those that run them in a process of their own.
+collect_ignore = ["suites"]
+
 # Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.
 SECONDS_A_TEST = 300
 
