@@ -86,12 +86,15 @@ def _add_asyncio() -> None:
         "futures": ("Future",),
         "tasks": ("Task", "sleep", "gather", "wait", "wait_for", "shield", "ensure_future"),
         "queues": ("Queue", "LifoQueue", "PriorityQueue"),
+        "streams": ("StreamReader", "StreamReaderProtocol", "StreamWriter"),
         "locks": ("Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
     }
-    for module, names in native.items():
-        for name in names:
-            add("loop", f"asyncio.{module}", name, f"fenshen._fenshen:{name}")
-            add("loop", "asyncio", name, f"fenshen._fenshen:{name}", shown=f"asyncio.{name}")
+    streams = ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
+    rows = [(module, name, "fenshen._fenshen") for module, names in native.items() for name in names]
+    rows += [("streams", name, "fenshen.streams") for name in streams]
+    for module, name, home in rows:
+        add("loop", f"asyncio.{module}", name, f"{home}:{name}")
+        add("loop", "asyncio", name, f"{home}:{name}", shown=f"asyncio.{name}")
     for module in ("asyncio.tasks", "asyncio"):
         add("loop", module, "eager_task_factory", "fenshen._adapters:eager_task_factory", wrap=True)
     for module in ("asyncio.events", "asyncio"):

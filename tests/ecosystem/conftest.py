@@ -5,17 +5,20 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import fenshen
 import pytest
 
 from .needs import libraries
+from .servers import logs, mariadb, postgres, redis
 from .ways import Exchange
 
 # Tests for those that run them in a process of their own.
 collect_ignore = ["suites"]
+
+__all__ = ["mariadb", "postgres", "redis"]
 
 # Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.
 SECONDS_A_TEST = 300
@@ -43,6 +46,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        report.sections += logs(item)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
