@@ -6,10 +6,12 @@ them here.
 
 import asyncio
 import sys
+from abc import ABCMeta
 from asyncio.exceptions import BrokenBarrierError as BrokenBarrierError
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from socket import socket
+from ssl import SSLContext
 from typing import Any, Literal, TypeVar, final, overload
 
 from typing_extensions import Buffer, Self, TypeVarTuple, Unpack, disjoint_base
@@ -34,8 +36,12 @@ __all__ = [
     "PriorityQueue",
     "Queue",
     "QueueShutDown",
+    "SSLProtocol",
     "Semaphore",
     "SocketTransport",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "Task",
     "TimerHandle",
     "__version__",
@@ -414,6 +420,118 @@ class Barrier:
     def n_waiting(self) -> int: ...
     @property
     def broken(self) -> bool: ...
+
+# -- Streams ----------------------------------------------------------------------------------------------------------
+
+@disjoint_base
+class StreamReader(asyncio.StreamReader, metaclass=ABCMeta):
+    """What has arrived and what is to come, as asyncio.StreamReader.
+
+    limit: the longest line in bytes; the transport pauses at twice as much. ValueError if it isn't positive.
+    loop: the event loop it belongs to; by default the running or current one.
+    """
+
+    def __init__(self, limit: int = 65536, loop: _Loop | None = None) -> None: ...
+    __standard__: type[asyncio.StreamReader]
+    _buffer: bytearray
+    _eof: bool
+    _exception: BaseException | type[BaseException] | None
+    _limit: int
+    _loop: _Loop | None
+    _paused: bool
+    _source_traceback: Any
+    _transport: Any
+    _waiter: Any
+    def _maybe_resume_transport(self, /) -> None: ...
+    def _replace_transport(self, transport: asyncio.BaseTransport, /) -> None: ...
+    async def _wait_for_data(self, func_name: str) -> None: ...
+    def _wakeup_waiter(self, /) -> None: ...
+
+@disjoint_base
+class StreamReaderProtocol(asyncio.StreamReaderProtocol, metaclass=ABCMeta):
+    """What a transport feeds a StreamReader through, as asyncio.StreamReaderProtocol.
+
+    client_connected_cb: of a server, called with the reader and a writer for the new connection.
+    loop: the event loop it belongs to; by default the running or current one.
+    """
+
+    def __init__(
+        self,
+        stream_reader: asyncio.StreamReader | None,
+        client_connected_cb: Callable[[StreamReader, StreamWriter], Awaitable[None] | None] | None = None,
+        loop: _Loop | None = None,
+    ) -> None: ...
+    __standard__: type[asyncio.StreamReaderProtocol]
+    _client_connected_cb: Any
+    _closed: Any
+    _connection_lost: bool
+    _drain_waiters: Any
+    _loop: _Loop | None
+    _over_ssl: bool
+    _paused: bool
+    _reject_connection: bool
+    _source_traceback: Any
+    @property
+    def _stream_reader(self) -> StreamReader | None: ...
+    _stream_reader_wr: Any
+    _stream_writer: Any
+    _strong_reader: StreamReader | None
+    _task: Any
+    _transport: Any
+    async def _drain_helper(self) -> None: ...
+    def _get_close_waiter(self, stream: object, /) -> Any: ...
+    if sys.version_info >= (3, 13):
+        def _replace_transport(self, transport: asyncio.BaseTransport, /) -> None: ...
+    else:
+        def _replace_writer(self, writer: asyncio.StreamWriter, /) -> None: ...
+
+@disjoint_base
+class StreamWriter(asyncio.StreamWriter, metaclass=ABCMeta):
+    """The sending half of a stream, as asyncio.StreamWriter.
+
+    reader: the receiving half, or None; AssertionError for anything else.
+    """
+
+    def __init__(
+        self, transport: Any, protocol: asyncio.BaseProtocol, reader: asyncio.StreamReader | None, loop: _Loop
+    ) -> None: ...
+    def __del__(self) -> None: ...  # type: ignore[override, unused-ignore]
+    __standard__: type[asyncio.StreamWriter]
+    _complete_fut: Any
+    _loop: _Loop | None
+    _protocol: Any
+    _reader: Any
+    _transport: Any
+# -- Connections ------------------------------------------------------------------------------------------------------
+
+@final
+class SSLProtocol(asyncio.BufferedProtocol):
+    """A TLS connection, as asyncio.sslproto's: a protocol to the transport below it, a transport to the one above.
+
+    Time limits are in seconds; None is asyncio's default. Raises ValueError if one is not positive.
+    """
+
+    max_size: int
+    def __new__(
+        cls,
+        loop: _Loop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext | None,
+        waiter: asyncio.Future[Any] | None,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Self: ...
+    def connection_made(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def connection_lost(self, exc: BaseException | None, /) -> None: ...
+    def get_buffer(self, n: int, /) -> memoryview: ...
+    def buffer_updated(self, nbytes: int, /) -> None: ...
+    def data_received(self, data: Buffer, /) -> None: ...
+    def eof_received(self, /) -> bool: ...
+    def pause_writing(self, /) -> None: ...
+    def resume_writing(self, /) -> None: ...
 
 # -- Functions --------------------------------------------------------------------------------------------------------
 
