@@ -1,4 +1,4 @@
-"""asyncpg URL: notifications, queries cancelled and out of time, connections killed and refused, servers that are none."""
+"""asyncpg URL: notifications, queries cancelled and out of time, connections killed and refused, silent servers."""
 
 from __future__ import annotations
 

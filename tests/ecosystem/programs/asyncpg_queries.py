@@ -1,4 +1,4 @@
-"""asyncpg URL: values of many types, prepared statements, cursors, transactions, COPY in and out, large values, errors."""
+"""asyncpg URL: values of all types, prepared statements, cursors, transactions, COPY in and out, large ones, errors."""
 
 from __future__ import annotations
 
