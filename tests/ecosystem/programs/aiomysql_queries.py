@@ -22,8 +22,8 @@ async def queries(connection: aiomysql.Connection) -> None:
     async with connection.cursor() as cursor:
         await cursor.execute("show status like 'Ssl_cipher'")
         print("by TLS:", (await cursor.fetchone())[1] != "")
-        sent = (None, 1, "分身", b"\x00\xff", decimal.Decimal("2.50"), datetime.datetime(2026, 2, 3, 4, 5, 6))
-        await cursor.execute("select %s, %s, %s, %s, %s, cast(%s as datetime)", sent)
+        sent = (None, 1, "分身", decimal.Decimal("2.50"), datetime.datetime(2026, 2, 3, 4, 5, 6))
+        await cursor.execute("select %s, %s, %s, %s, cast(%s as datetime), x'00ff'", sent)
         print(await cursor.fetchone())
         await cursor.execute("drop table if exists item")
         await cursor.execute("create table item (id int primary key, name text) engine=innodb")
@@ -72,7 +72,8 @@ async def pool() -> None:
                     total += (await cursor.fetchone())[0]
             return total
 
-        print(sum(await asyncio.gather(*(work(number) for number in range(200)))), pool.size <= 10, pool.size, pool.freesize)
+        print(sum(await asyncio.gather(*(work(number) for number in range(200)))))
+        print(pool.size <= 10, pool.size == pool.freesize)
 
 
 async def killed() -> None:
@@ -94,11 +95,11 @@ async def killed() -> None:
     connection = await aiomysql.connect(**ADDRESS)
     task = await sleeping(connection)
     await ask(f"kill query {connection.thread_id()}")
-    print("interrupted:", await task)
+    print(await asyncio.gather(task, return_exceptions=True))
     task = await sleeping(connection)
     await ask(f"kill connection {connection.thread_id()}")
     (error,) = await asyncio.gather(task, return_exceptions=True)
-    print(repr(error))
+    print(repr(error), connection.closed)
     # A cancelled query leaves answers on the way, so aiomysql gives the connection up.
     connection = await aiomysql.connect(**ADDRESS)
     task = await sleeping(connection)

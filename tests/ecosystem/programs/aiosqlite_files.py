@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 
 import aiosqlite
 from loops import checked
@@ -55,16 +56,18 @@ async def together() -> None:
 
 
 async def cancelled() -> None:
-    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+    begun = threading.Semaphore(0)
+    endless = "with recursive n(x) as (select begun() union all select x + 1 from n) select count(*) from n"
     async with aiosqlite.connect(":memory:") as db:
+        await db.create_function("begun", 0, begun.release)
         task = asyncio.ensure_future(db.execute_fetchall(endless))
-        await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().run_in_executor(None, begun.acquire)
         task.cancel()
         await db.interrupt()
         print(await asyncio.gather(task, return_exceptions=True))
         print(tuple((await db.execute_fetchall("select 'goes on'"))[0]))
         task = asyncio.ensure_future(db.execute_fetchall(endless))
-        await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().run_in_executor(None, begun.acquire)
         await db.interrupt()
         (error,) = await asyncio.gather(task, return_exceptions=True)
         print(repr(error))

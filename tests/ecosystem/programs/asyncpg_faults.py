@@ -59,6 +59,7 @@ async def cancelled(url: str) -> None:
         print("out of time;", await connection.fetchval("select 'in time'", timeout=30))
     # In the middle of a large answer.
     task = asyncio.ensure_future(connection.fetch("select repeat('a', 1000) from generate_series(1, 10000000)"))
+    await state("active")
     await asyncio.sleep(0.1)
     task.cancel()
     (error,) = await asyncio.gather(task, return_exceptions=True)

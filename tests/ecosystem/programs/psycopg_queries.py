@@ -94,15 +94,23 @@ async def notifications(connection: psycopg.AsyncConnection) -> None:
     await connection.execute("unlisten news")
 
 
+async def sleeping(connection: psycopg.AsyncConnection) -> asyncio.Task[psycopg.AsyncCursor]:
+    """A task whose query the server is at."""
+    task = asyncio.ensure_future(connection.execute("select pg_sleep(60)"))
+    query = "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s"
+    async with await psycopg.AsyncConnection.connect(URL, autocommit=True) as watcher:
+        while await (await watcher.execute(query, [connection.info.backend_pid])).fetchone() != (True,):
+            await asyncio.sleep(0.01)
+    return task
+
+
 async def cancelled(connection: psycopg.AsyncConnection) -> None:
     for _ in range(3):
-        task = asyncio.ensure_future(connection.execute("select pg_sleep(60)"))
-        await asyncio.sleep(0.05)
+        task = await sleeping(connection)
         task.cancel()
         (error,) = await asyncio.gather(task, return_exceptions=True)
         print(type(error).__name__, await (await connection.execute("select 'and goes on'")).fetchone())
-    task = asyncio.ensure_future(connection.execute("select pg_sleep(60)"))
-    await asyncio.sleep(0.05)
+    task = await sleeping(connection)
     await connection.cancel_safe()
     (error,) = await asyncio.gather(task, return_exceptions=True)
     print(type(error).__name__, error)
@@ -122,8 +130,7 @@ async def pool() -> None:
         print(sum(await asyncio.gather(*(work(number) for number in range(200)))), pool.get_stats()["pool_size"] <= 10)
         try:
             async with pool.connection() as connection, await psycopg.AsyncConnection.connect(URL) as killer:
-                task = asyncio.ensure_future(connection.execute("select pg_sleep(60)"))
-                await asyncio.sleep(0.05)
+                task = await sleeping(connection)
                 await killer.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
                 await task
         except psycopg.errors.AdminShutdown as e:
