@@ -1,16 +1,18 @@
 """`python -m benchmarks`: measures every loop in the same run, and writes a table and a picture.
 
 python -m benchmarks --only queue,lock --rounds 3 --loops uvloop,fenshen
+python -m benchmarks --only 'echo_*_1k_10'
 """
 
 import argparse
 import json
+import pathlib
 import sys
 
 from . import picture, report
 from .loops import LOOPS
 from .measure import RESULTS, ROOT, Plan, measure
-from .workloads import GROUPS, Workload, every
+from .workloads import GROUPS, Workload, every, matching
 
 
 def names(text: str) -> list[str]:
@@ -19,10 +21,11 @@ def names(text: str) -> list[str]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure every loop in the same run.")
-    parser.add_argument("--only", type=names, default=[], help="workloads or groups of them, with commas between")
+    parser.add_argument("--only", type=names, default=[], help="groups, workloads or patterns, with commas between")
     parser.add_argument("--loops", type=names, default=[], help=f"of {', '.join(LOOPS)} (default: all that are here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.3, help="the least length of a measurement (default: 0.3)")
+    parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the results go (default: {RESULTS})")
     parser.add_argument("--json", action="store_true", help="print the samples instead of the text")
     parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.svg too")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
@@ -30,14 +33,13 @@ def arguments() -> argparse.Namespace:
 
 
 def chosen_workloads(only: list[str]) -> list[Workload]:
-    """Those named, by their own name or by their group's; all where none is named."""
-    workloads = every()
-    groups = {group: __import__(f"benchmarks.workloads.{group}", fromlist=["WORKLOADS"]).WORKLOADS for group in GROUPS}
-    unknown = [name for name in only if name not in workloads and name not in groups]
+    """Those named, by a group, by a name or by a pattern; all where none is named."""
+    unknown = ", ".join(word for word in only if not matching(word))
     if unknown:
-        sys.exit(f"benchmarks: no such workload: {', '.join(unknown)}; there are {', '.join([*groups, *workloads])}")
-    wanted = {workload.name for name in only for workload in groups.get(name, [workloads.get(name)])}
-    return [workload for workload in workloads.values() if not only or workload.name in wanted]
+        groups = ", ".join(GROUPS)
+        sys.exit(f"benchmarks: no such workload: {unknown}; the groups are {groups}, and --list names the rest")
+    wanted = {name for word in only for name in matching(word)}
+    return [workload for workload in every().values() if not only or workload.name in wanted]
 
 
 def chosen_loops(loops: list[str]) -> list[str]:
@@ -56,15 +58,16 @@ def main() -> int:
     options = arguments()
     workloads = chosen_workloads(options.only)
     if options.list:
-        print("\n".join(f"{workload.name:16}{workload.title}" for workload in workloads))
+        print("\n".join(f"{workload.name:24}{workload.title}" for workload in workloads))
         return 0
     plan = Plan(workloads, chosen_loops(options.loops), options.rounds, options.seconds)
     samples, failures = measure(plan)
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    into: pathlib.Path = options.into
+    into.mkdir(parents=True, exist_ok=True)
     dumped = json.dumps(report.as_json(plan, samples, failures), indent=1)
-    (RESULTS / "latest.json").write_text(dumped)
-    (RESULTS / "latest.md").write_text(report.markdown(plan, samples, failures, "latest.svg"))
-    (RESULTS / "latest.svg").write_text(picture.draw(plan, samples))
+    (into / "latest.json").write_text(dumped)
+    (into / "latest.md").write_text(report.markdown(plan, samples, failures, "latest.svg"))
+    (into / "latest.svg").write_text(picture.draw(plan, samples))
     print(dumped if options.json else report.markdown(plan, samples, failures, "latest.svg"))
     if options.publish:
         (ROOT / "docs" / "benchmarks.md").write_text(report.markdown(plan, samples, failures, "benchmarks.svg"))

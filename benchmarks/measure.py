@@ -1,12 +1,13 @@
 """Takes the measurements: rounds outermost, loops in turn within a workload, each in a fresh process on one core."""
 
+import functools
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from .workloads import Workload
@@ -21,6 +22,11 @@ class Sample(NamedTuple):
 
     rate: float  # operations a second
     cpu: float  # microseconds of CPU an operation
+    more: Mapping[str, float] = {}  # what else was measured, by its name and unit
+
+
+class Missing:
+    """A peer does not have what the workload needs."""
 
 
 class Plan(NamedTuple):
@@ -32,15 +38,15 @@ class Plan(NamedTuple):
     seconds: float
 
 
-# by workload, then by loop, a sample for each round; None where the measurement failed
+# by workload, then by loop, a sample for each round; None where the measurement failed or the loop does not have it
 Samples = dict[str, dict[str, list[Sample | None]]]
 
 
 def contenders(workload: Workload, loops: list[str]) -> list[str]:
-    """Which loops a workload is for: process start-up is python's or ours, and only the echo has a floor."""
+    """Which loops a workload is for: process start-up is python's or ours, and only servers have a floor."""
     if workload.kind == "startup":
         return [loop for loop in loops if loop in ("asyncio", "fenshen (installed)")]
-    return [*loops, FLOOR] if workload.kind == "echo" and echo_program() else loops
+    return [*loops, FLOOR] if workload.kind in ("echo", "accept") and floor_program() else loops
 
 
 def cores() -> tuple[int, int]:
@@ -49,26 +55,24 @@ def cores() -> tuple[int, int]:
     return usable[-1], usable[0]
 
 
-def echo_program() -> str:
-    """`floor/echo.rs`, built when it has changed; an empty string where there is no rustc."""
-    source = ROOT / "benchmarks" / "floor" / "echo.rs"
-    built = RESULTS / "echo"
-    if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
-        rustc = shutil.which("rustc")
-        if rustc is None:
-            return ""
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        subprocess.run([rustc, "--edition", "2024", "-O", str(source), "-o", str(built)], check=True)
-    return str(built)
+@functools.cache
+def floor_program() -> str:
+    """The program in `benchmarks/floor`, built; an empty string where there is no cargo."""
+    if shutil.which("cargo") is None:
+        return ""
+    target = ROOT / "target"
+    build = ["cargo", "build", "--quiet", "--release", "--package", "fenshen-floor", "--target-dir", str(target)]
+    subprocess.run(build, cwd=ROOT, check=True)
+    return str(target / "release" / "floor")
 
 
-def take(loop: str, workload: Workload, seconds: float) -> Sample | str:
-    """One measurement, or what went wrong."""
+def take(loop: str, workload: Workload, seconds: float) -> Sample | Missing | str:
+    """One measurement, or that the loop does not have it, or what went wrong."""
     core, load_core = cores()
-    echo = echo_program() if workload.kind == "echo" else ""
-    if workload.kind == "echo" and not echo:
-        return "rustc was not found, and the load generator is in Rust"
-    words = [loop, workload.name, str(seconds), str(core), str(load_core), echo]
+    floor = floor_program() if workload.load else ""
+    if workload.load and not floor:
+        return "cargo was not found, and the load generator is in Rust"
+    words = [loop, workload.name, str(seconds), str(core), str(load_core), floor]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FENSHEN"))}
     try:
         done = subprocess.run(
@@ -77,7 +81,7 @@ def take(loop: str, workload: Workload, seconds: float) -> Sample | str:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=30 + 20 * seconds,
+            timeout=60 + 20 * seconds,
         )
     except subprocess.TimeoutExpired:
         return "it did not end"
@@ -85,13 +89,16 @@ def take(loop: str, workload: Workload, seconds: float) -> Sample | str:
         lines = done.stderr.strip().splitlines()
         return lines[-1] if lines else f"exit status {done.returncode}"
     measured = json.loads(done.stdout)
-    return Sample(measured["operations"] / measured["seconds"], measured["cpu"] / measured["operations"] * 1e6)
+    if measured is None:
+        return Missing()
+    rate = measured["operations"] / measured["seconds"]
+    return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
 
 
 def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
     """Everything in turn; each round begins with another loop, so that none is always first."""
     for number in range(plan.rounds):
-        for workload in plan.workloads:
+        for workload in [each for each in plan.workloads if number < each.rounds]:
             names = contenders(workload, plan.loops)
             for index in range(len(names)):
                 yield number, workload, names[(index + number) % len(names)]
@@ -106,7 +113,7 @@ def measure(plan: Plan) -> tuple[Samples, list[str]]:
         sample = take(loop, workload, plan.seconds)
         if isinstance(sample, str):
             failures.append(f"{workload.title}, {loop}, round {number + 1}: {sample}")
-        samples[workload.name][loop].append(None if isinstance(sample, str) else sample)
+        samples[workload.name][loop].append(sample if isinstance(sample, Sample) else None)
     progress("")
     return samples, failures
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from .measure import FLOOR, Plan, Sample, Samples
-from .report import OURS, Spread, ratio
+from .measure import FLOOR, Plan, Samples
+from .report import OURS, ByLoop, Spread, Taken, ratio, samples_of
 from .workloads import Workload
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 290, 96, 92, 44
@@ -60,6 +60,8 @@ def shown(plan: Plan, samples: Samples) -> list[tuple[Workload, dict[str, Spread
     """The rows: each loop's ratio to uvloop, and where the target stands on that scale."""
     rows = []
     for workload in plan.workloads:
+        if workload.cell and not workload.target:
+            continue
         by_loop = samples[workload.name]
         base = by_loop.get("uvloop", [])
         found = {loop: ratio(taken, base) for loop, taken in by_loop.items() if loop != FLOOR}
@@ -68,10 +70,10 @@ def shown(plan: Plan, samples: Samples) -> list[tuple[Workload, dict[str, Spread
     return rows
 
 
-def target(workload: Workload, by_loop: dict[str, list[Sample | None]], base: list[Sample | None]) -> float | None:
+def target(workload: Workload, by_loop: ByLoop, base: Taken) -> float | None:
     if workload.target is None:
         return None
-    of = ratio(by_loop.get(workload.target.of, []), base)
+    of = ratio(samples_of(workload.target.of, by_loop), base)
     return workload.target.factor * of.median if of else None
 
 

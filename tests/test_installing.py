@@ -273,6 +273,41 @@ def test_policies_are_left_as_they_are(tmp_path: Path) -> None:
     assert ours == (0, "True\nfenshen.loop\nfenshen.loop\nasyncio.unix_events\nfenshen.loop\n", "")
 
 
+def test_uvicorn_is_given_the_default_loop_where_the_program_asks_for_none(tmp_path: Path) -> None:
+    """With modules of uvicorn's names, in the manner of both of its generations."""
+    loops = tmp_path / "uvicorn" / "loops"
+    loops.mkdir(parents=True)
+    for package in (loops, loops.parent):
+        (package / "__init__.py").touch()
+    (loops / "auto.py").write_text("def auto_loop_factory(use_subprocess=False): 1/0")
+    (loops / "asyncio.py").write_text("def asyncio_setup(use_subprocess=False): 1/0")
+    ours = python(
+        """if 1:
+        import asyncio, fenshen, fenshen.asyncio, warnings
+        from uvicorn.loops import auto
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def kind(loop):
+            loop.close()
+            return type(loop).__module__
+        class Own(asyncio.DefaultEventLoopPolicy):
+            def new_event_loop(self): return asyncio.SelectorEventLoop()
+        fenshen.install()
+        from uvicorn.loops.asyncio import asyncio_setup
+        asyncio_setup(use_subprocess=True)
+        print(kind(auto.auto_loop_factory()()), hasattr(fenshen.asyncio, "auto"))
+        asyncio.set_event_loop_policy(Own())
+        print(kind(auto.auto_loop_factory(use_subprocess=True)()))
+        fenshen.uninstall()
+        try:
+            auto.auto_loop_factory()
+        except ZeroDivisionError:
+            print("as it was")""",
+        tmp_path,
+        FENSHEN_QUIET="1",
+    )
+    assert ours == (0, "fenshen.loop False\nasyncio.unix_events\nas it was\n", "")
+
+
 def test_every_row_of_the_table_has_a_home() -> None:
     import asyncio  # noqa: F401
 

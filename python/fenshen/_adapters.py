@@ -33,3 +33,23 @@ def set_running_loop(original: Callable[[Any], None]) -> Callable[[Any], None]:
         return original(loop)
 
     return _set_running_loop
+
+
+def uvicorn_loop_factory(original: Any) -> Any:
+    """What uvicorn's `--loop auto` and `--loop asyncio` stand for: a loop that nobody picked is asyncio's default one,
+    which is ours unless the program has a policy of its own.
+    """
+
+    def loop_factory(use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:
+        return asyncio.new_event_loop
+
+    return loop_factory
+
+
+def uvicorn_loop_setup(original: Any) -> Any:
+    """The same for uvicorn before 0.36, where these set a policy."""
+
+    def setup_loop(use_subprocess: bool = False) -> None:
+        pass
+
+    return setup_loop

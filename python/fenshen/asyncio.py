@@ -29,6 +29,7 @@ def _replacements() -> dict[str, dict[str, object]]:
     for part in _parts.all_parts():
         if (
             part.group != "loop"
+            or part.trigger != "asyncio"
             or "." in part.attribute
             or part.attribute.startswith("_")
             or (place := part.owner()) is None

@@ -86,12 +86,15 @@ def _add_asyncio() -> None:
         "futures": ("Future",),
         "tasks": ("Task", "sleep", "gather", "wait", "wait_for", "shield", "ensure_future"),
         "queues": ("Queue", "LifoQueue", "PriorityQueue"),
+        "streams": ("StreamReader", "StreamReaderProtocol", "StreamWriter"),
         "locks": ("Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
     }
-    for module, names in native.items():
-        for name in names:
-            add("loop", f"asyncio.{module}", name, f"fenshen._fenshen:{name}")
-            add("loop", "asyncio", name, f"fenshen._fenshen:{name}", shown=f"asyncio.{name}")
+    streams = ("open_connection", "start_server", "open_unix_connection", "start_unix_server")
+    rows = [(module, name, "fenshen._fenshen") for module, names in native.items() for name in names]
+    rows += [("streams", name, "fenshen.streams") for name in streams]
+    for module, name, home in rows:
+        add("loop", f"asyncio.{module}", name, f"{home}:{name}")
+        add("loop", "asyncio", name, f"{home}:{name}", shown=f"asyncio.{name}")
     for module in ("asyncio.tasks", "asyncio"):
         add("loop", module, "eager_task_factory", "fenshen._adapters:eager_task_factory", wrap=True)
     for module in ("asyncio.events", "asyncio"):
@@ -110,6 +113,15 @@ def _add_asyncio() -> None:
     add("loop", "asyncio.unix_events", policy, "fenshen.loop:EventLoop", shown="asyncio.new_event_loop")
 
 
+def _add_servers() -> None:
+    """Those that would choose a loop for a program that has asked for none."""
+    for module, setup in (("auto", "auto_loop_setup"), ("asyncio", "asyncio_setup")):
+        module, factory = f"uvicorn.loops.{module}", f"{module}_loop_factory"
+        add("loop", module, factory, "fenshen._adapters:uvicorn_loop_factory", wrap=True)
+        add("loop", module, setup, "fenshen._adapters:uvicorn_loop_setup", wrap=True)
+
+
 _add_asyncio()
+_add_servers()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import expected, runner
+from .counts import HEADER, row
 from .putting_in import PEERS
 
 
@@ -38,25 +39,6 @@ def chosen(selectors: Sequence[str], required: bool) -> dict[str, list[str]]:
             raise SystemExit(f"no such module here: {module}")
         parts.setdefault(module, []).extend([selector] if part else [])
     return parts
-
-
-def row(name: str, runs: Sequence[runner.Run], listed: dict[str, str]) -> str:
-    outcomes = [each for run in runs for each in run.outcomes.values()]
-    failed = [each for each in outcomes if each.outcome == "failed"]
-    counts = (
-        len([each for each in outcomes if each.outcome != "skipped"]),
-        len([each for each in outcomes if each.outcome == "passed"]),
-        len([each for each in failed if not each.environment]),
-        len([each for each in failed if each.id in listed]),
-        len([each for each in failed if each.environment]),
-        len([each for each in outcomes if each.outcome == "skipped"]),
-        len([each for each in outcomes if each.retried]),
-    )
-    return f"{name:26}" + "".join(f"{count:9}" for count in counts) + f"{sum(run.seconds for run in runs):8.1f}"
-
-
-HEADER = f"{'':26}" + "".join(f"{name:>9}" for name in ("ran", "passed", "failed", "listed", "machine", "skipped"))
-HEADER += f"{'retried':>9}{'s':>8}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

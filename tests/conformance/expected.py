@@ -9,7 +9,7 @@ from pathlib import Path
 from .runner import Run
 
 FILE = Path(__file__).with_name("expected.txt")
-LINE = re.compile(r"(?P<id>[\w.]+)(?: \[(?P<versions>[^\]]+)\])?: (?P<reason>\S.*)")
+LINE = re.compile(r"(?P<id>\S+?)(?: \[(?P<versions>[^\]]+)\])?: (?P<reason>\S.*)")
 
 
 def applies(versions: str | None, version: tuple[int, int]) -> bool:

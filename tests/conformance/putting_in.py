@@ -79,6 +79,8 @@ def _put_types_in() -> None:
     fenshen.install(loop=True, threads=False, processes=False)
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
+    # What our loop's TLS connections are made of, for the tests that make one by hand.
+    asyncio.sslproto.SSLProtocol = importlib.import_module("fenshen._fenshen").SSLProtocol  # type: ignore[misc]
 
 
 def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
@@ -90,7 +92,11 @@ def _put_loop_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
         loop_cls._run_once = _run_once  # type: ignore[attr-defined]
     if not hasattr(loop_cls, "_default_executor"):  # every tear-down reads it: without it a peer would fail all
         loop_cls._default_executor = None  # type: ignore[attr-defined]
-    # `set_event_loop_policy(None)`, which most modules call as they end, looks this name up again.
+    put_policy_in(loop_cls)
+
+
+def put_policy_in(loop_cls: type[asyncio.AbstractEventLoop]) -> None:
+    """Have the default policy make loops of a class, also after `set_event_loop_policy(None)`, as most tests end."""
     if sys.version_info < (3, 14):
         home, name = asyncio, "DefaultEventLoopPolicy"
     else:

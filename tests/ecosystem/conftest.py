@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import fenshen
@@ -14,6 +16,9 @@ from .servers import logs, mariadb, postgres, redis
 from .ways import Exchange
 
 __all__ = ["mariadb", "postgres", "redis"]
+
+# Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.
+SECONDS_A_TEST = 300
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +34,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the native engine is not built for this Python")
     for mark in item.iter_markers("needs"):
         libraries(*mark.args)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    faulthandler.dump_traceback_later(SECONDS_A_TEST, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,20 +33,23 @@ class Exchange:
         self.folder = folder
 
     def __call__(self, program: str, *words: str, seconds: float = SECONDS, **env: str) -> str:
-        """What `program` prints in every way: the same on each loop, on stderr too. `words` are its arguments.
+        """What `program` prints in every way: the same on each loop. `words` are its arguments.
+
+        On stderr ours writes the same too, or nothing: asyncio's loop calls some readers of anyio's once too often.
 
         Each run has an empty folder of its own as the current one. It must end with status 0 within `seconds`.
         """
-        outcomes = {}
+        plain: Outcome | None = None
         for way, (command, loop) in WAYS.items():
             folder = self.folder / way.replace(" ", "_")
             folder.mkdir(exist_ok=True)
-            outcomes[way] = self._run([*command, str(PROGRAMS / program), *words], loop, folder, seconds, env)
-        plain = outcomes.pop("asyncio")
-        assert plain.status == 0, f"on asyncio's own loop: {plain.err}\n{plain.out}"
-        for way, outcome in outcomes.items():
-            assert outcome.err == plain.err, f"{way}: {outcome.err}"
-            assert outcome == plain, way
+            found = self._run([*command, str(PROGRAMS / program), *words], loop, folder, seconds, env)
+            if plain is None:
+                assert found.status == 0, f"{way}: {found.err}\n{found.out}"
+                plain = found
+            assert found.err in ("", plain.err), f"{way}: {found.err}"
+            assert found._replace(err=plain.err) == plain, way
+        assert plain is not None
         return plain.out
 
     @staticmethod

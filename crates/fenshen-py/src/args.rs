@@ -47,6 +47,15 @@ impl<'a> Args<'a> {
         &self.all[..self.positional]
     }
 
+    /// The only argument there is, given by position.
+    #[inline(always)]
+    pub(crate) fn only(&self) -> Option<*mut PyObject> {
+        match self.all {
+            [only] if self.names.is_null() => Some(*only),
+            _ => None,
+        }
+    }
+
     /// The keyword ones, as a dict.
     pub(crate) unsafe fn keywords(&self) -> Res<crate::object::Obj> {
         let dict = crate::object::Obj::new(ffi::PyDict_New())?;

@@ -57,6 +57,20 @@ kinds! {
     bounded_semaphore, BOUNDED_SEMAPHORE;
     /// `fenshen.Barrier`.
     barrier, BARRIER;
+    /// `fenshen.StreamReader`.
+    stream_reader, STREAM_READER;
+    /// `fenshen.StreamReaderProtocol`.
+    stream_reader_protocol, STREAM_READER_PROTOCOL;
+    /// `fenshen.StreamWriter`.
+    stream_writer, STREAM_WRITER;
+    /// `SocketTransport`.
+    socket_transport, SOCKET_TRANSPORT;
+    /// `Acceptor`.
+    acceptor, ACCEPTOR;
+    /// The protocol of a TLS connection.
+    ssl_protocol, SSL_PROTOCOL;
+    /// Its transport.
+    ssl_transport, SSL_TRANSPORT;
 }
 
 static CONTEXT_KEYWORD: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
@@ -90,6 +104,10 @@ pub(crate) unsafe fn init() -> Res<()> {
     TIMER_HANDLE.store(crate::handle_type::build_timer()?, Ordering::Relaxed);
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
+    init_streams()?;
+    crate::tls::init()?;
+    SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
+    SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);
     // Last: a type that is derived from these natively could not be made any more.
     stand_for(future(), &asyncio().future_class)?;
     stand_for(task(), &asyncio().task_class)
@@ -102,6 +120,17 @@ unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
     let kind = Obj::new(ffi::PyObject_GetAttrString(asyncio().support.ptr(), c"Kind".as_ptr()))?;
     (*ours.cast::<ffi::PyObject>()).ob_type = kind.into_ptr().cast();
     Ok(())
+}
+
+unsafe fn init_streams() -> Res<()> {
+    use crate::streams;
+    streams::init()?;
+    STREAM_READER.store(streams::build_reader()?, Ordering::Relaxed);
+    STREAM_READER_PROTOCOL.store(streams::build_protocol()?, Ordering::Relaxed);
+    STREAM_WRITER.store(streams::build_writer()?, Ordering::Relaxed);
+    stand_for(stream_reader(), &streams::known().reader_class)?;
+    stand_for(stream_reader_protocol(), &streams::known().protocol_class)?;
+    stand_for(stream_writer(), &streams::known().writer_class)
 }
 
 unsafe fn init_primitives() -> Res<()> {
@@ -119,5 +148,7 @@ unsafe fn init_primitives() -> Res<()> {
     LIFO_QUEUE.store(queue_type::build_lifo()?, Ordering::Relaxed);
     PRIORITY_QUEUE.store(queue_type::build_priority()?, Ordering::Relaxed);
     crate::sockets::init()?;
+    SOCKET_TRANSPORT.store(crate::transports::stream_type::build()?, Ordering::Relaxed);
+    ACCEPTOR.store(crate::transports::acceptor::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -9,9 +9,12 @@
 //! | `Handle`, `TimerHandle` | `handle.rs` | `handle_type.rs` |
 //! | `LoopCore` | `event_loop/` | `event_loop/face.rs` |
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
+//! | transports | `transports/` | `transports/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
+//! | streams | `streams/` | `streams/` |
+//! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
 //!
@@ -38,8 +41,11 @@ mod registry;
 mod sleep;
 mod sockets;
 mod stop;
+mod streams;
 mod task;
 mod task_type;
+mod tls;
+mod transports;
 mod types;
 mod watchdog;
 
@@ -116,6 +122,12 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("Semaphore", kinds::semaphore()),
             ("BoundedSemaphore", kinds::bounded_semaphore()),
             ("Barrier", kinds::barrier()),
+            ("StreamReader", kinds::stream_reader()),
+            ("StreamReaderProtocol", kinds::stream_reader_protocol()),
+            ("StreamWriter", kinds::stream_writer()),
+            ("SocketTransport", kinds::socket_transport()),
+            ("Acceptor", kinds::acceptor()),
+            ("SSLProtocol", kinds::ssl_protocol()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;

@@ -68,8 +68,19 @@ names! {
     qsize = c"qsize",
     release = c"release",
     remove = c"remove",
+    set_exception = c"set_exception",
     set_result = c"set_result",
     wait = c"wait",
+    pause_writing = c"pause_writing",
+    resume_writing = c"resume_writing",
+    connection_made = c"connection_made",
+    connection_lost = c"connection_lost",
+    data_received = c"data_received",
+    eof_received = c"eof_received",
+    get_buffer = c"get_buffer",
+    buffer_updated = c"buffer_updated",
+    attach = c"_attach",
+    detach = c"_detach",
 }
 
 /// What we need of asyncio, found once.
@@ -100,6 +111,8 @@ pub(crate) struct Asyncio {
     pub(crate) eager: Option<(Obj, Obj)>,
     /// Our Python half: what is done once in a loop's life, or when something went wrong.
     pub(crate) support: Obj,
+    /// The same for transports.
+    pub(crate) transport_support: Obj,
     /// The standard library's primitives, which `__class__` of ours names.
     pub(crate) queue_class: Obj,
     pub(crate) lifo_queue_class: Obj,
@@ -128,6 +141,9 @@ pub(crate) struct Asyncio {
     pub(crate) deque: Obj,
     pub(crate) heappush: Obj,
     pub(crate) heappop: Obj,
+    /// The bases of our transports.
+    pub(crate) flow_control_mixin: Obj,
+    pub(crate) buffered_protocol: Obj,
 }
 
 struct Global<T>(UnsafeCell<MaybeUninit<T>>);
@@ -221,6 +237,7 @@ pub(crate) unsafe fn init() -> Res<()> {
         swap_current_task: get_opt(&tasks, c"_swap_current_task"),
         eager: get_opt(&tasks, c"_register_eager_task").zip(get_opt(&tasks, c"_unregister_eager_task")),
         support: import(c"fenshen._support")?,
+        transport_support: import(c"fenshen._transports")?,
         queue_class: get(&queues, c"Queue")?,
         lifo_queue_class: get(&queues, c"LifoQueue")?,
         priority_queue_class: get(&queues, c"PriorityQueue")?,
@@ -256,6 +273,8 @@ pub(crate) unsafe fn init() -> Res<()> {
         deque: get(&import(c"collections")?, c"deque")?,
         heappush: get(&heapq, c"heappush")?,
         heappop: get(&heapq, c"heappop")?,
+        flow_control_mixin: get(&import(c"asyncio.transports")?, c"_FlowControlMixin")?,
+        buffered_protocol: get(&import(c"asyncio.protocols")?, c"BufferedProtocol")?,
     };
     (*ASYNCIO.0.get()).write(found);
     Ok(())
@@ -265,5 +284,12 @@ pub(crate) unsafe fn init() -> Res<()> {
 #[cold]
 pub(crate) unsafe fn support(name: &std::ffi::CStr, args: &[*mut PyObject]) -> Res<Obj> {
     let function = get(&asyncio().support, name)?;
+    crate::object::call(function.ptr(), args)
+}
+
+/// Calls a function of `fenshen._transports` by name.
+#[cold]
+pub(crate) unsafe fn transport_support(name: &std::ffi::CStr, args: &[*mut PyObject]) -> Res<Obj> {
+    let function = get(&asyncio().transport_support, name)?;
     crate::object::call(function.ptr(), args)
 }

@@ -11,7 +11,9 @@
 //! | [`wake`] | [`Waker`]: ends the loop's wait from any thread, writing its descriptor only when the loop sleeps |
 //! | [`sleep`] | [`SleepState`]: the protocol under the waker, without a descriptor |
 //! | [`timers`] | [`Timers`]: deadlines, earliest first |
+//! | [`records`] | [`Records`]: where TLS records end in a stream that comes in pieces |
 //! | [`clock`] | [`clock::now`], the clock of the deadlines, and [`Ticks`], a counter cheap enough to read every step |
+//! | [`unread`] | [`Unread`]: bytes that have arrived and were not taken yet |
 //! | [`fork`] | [`Owner`]: tells a forked child that a thing is its parent's |
 //!
 //! # One turn of a loop
@@ -58,15 +60,19 @@ pub mod clock;
 pub mod epoll;
 pub mod fork;
 pub mod inbox;
+pub mod records;
 pub mod sleep;
 mod sync;
 pub mod timers;
+pub mod unread;
 pub mod wake;
 
 pub use clock::Ticks;
 pub use epoll::{Epoll, Event, Events, Interest};
 pub use fork::Owner;
 pub use inbox::{Drain, Inbox};
+pub use records::Records;
 pub use sleep::SleepState;
 pub use timers::Timers;
+pub use unread::Unread;
 pub use wake::Waker;

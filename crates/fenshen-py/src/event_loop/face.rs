@@ -225,18 +225,34 @@ one_arg!(mark_internal, |l: Loop, file| {
 no_args!(watched, |l: Loop| {
     let list = Obj::new(ffi::PyList_New(0))?;
     for (fd, watch) in (*l).files.iter() {
-        let (reads, writes) = (!watch.reader.is_empty(), !watch.writer.is_empty());
-        let fd = Obj::new(ffi::PyLong_FromLong(fd.into()))?;
-        let entry = Obj::new(ffi::PyTuple_Pack(
-            4,
-            fd.ptr(),
-            boolean(reads).ptr(),
-            boolean(writes).ptr(),
-            boolean(watch.internal).ptr(),
-        ))?;
-        done(ffi::PyList_Append(list.ptr(), entry.ptr()))?;
+        append_watched(&list, fd, [!watch.reader.is_empty(), !watch.writer.is_empty(), watch.internal])?;
+    }
+    for (_, channel) in (*l).channels.iter() {
+        let (reads, writes) = ((*channel).wants_read(), (*channel).wants_write());
+        if reads || writes {
+            append_watched(&list, (*channel).fd, [reads, writes, false])?;
+        }
     }
     Ok(list)
+});
+
+unsafe fn append_watched(list: &Obj, fd: RawFd, [reads, writes, internal]: [bool; 3]) -> Res<()> {
+    let fd = Obj::new(ffi::PyLong_FromLong(fd.into()))?;
+    let (reads, writes, internal) = (boolean(reads), boolean(writes), boolean(internal));
+    let entry = Obj::new(ffi::PyTuple_Pack(4, fd.ptr(), reads.ptr(), writes.ptr(), internal.ptr()))?;
+    done(ffi::PyList_Append(list.ptr(), entry.ptr()))
+}
+
+one_arg!(ensure_fd_no_transport, |l: Loop, file| {
+    let fd = descriptor(file)?;
+    match (*l).channels.owner_of(fd) {
+        Some(owner) if crate::transports::is_open(owner) => crate::errors::runtime_error(&format!(
+            "File descriptor {} is used by transport {}",
+            repr(file),
+            repr(owner)
+        )),
+        _ => Ok(none()),
+    }
 });
 
 macro_rules! flag {
@@ -283,7 +299,12 @@ object_field!(get_stall_hook, set_stall_hook, stall_hook);
 object_field!(get_current_handle, set_current_handle, current_handle);
 getter!(get_owner_pid, |l: Loop| Obj::new(ffi::PyLong_FromUnsignedLong((*l).owner.pid().into())));
 getter!(get_pending, |l: Loop| {
-    let shown = format!("{} ready, {} timers, {} files", (*l).ready.len(), (*l).timers.len(), (*l).files.len());
+    let shown = format!(
+        "{} ready, {} timers, {} files",
+        (*l).ready.len(),
+        (*l).timers.len(),
+        (*l).files.len() + (*l).channels.watched()
+    );
     text(&shown)
 });
 
@@ -307,6 +328,16 @@ unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg:
     }
     for (_, watch) in (*l).files.iter() {
         let status = watch.traverse(visitor, arg);
+        if status != 0 {
+            return status;
+        }
+    }
+    let status = (*l).channels.traverse(visitor, arg);
+    if status != 0 {
+        return status;
+    }
+    for owner in &(*l).flushes {
+        let status = visitor(owner.ptr(), arg);
         if status != 0 {
             return status;
         }
@@ -335,6 +366,9 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     ptr::drop_in_place(&raw mut (*l).timers);
     ptr::drop_in_place(&raw mut (*l).inbox);
     ptr::drop_in_place(&raw mut (*l).files);
+    ptr::drop_in_place(&raw mut (*l).channels);
+    ptr::drop_in_place(&raw mut (*l).flushes);
+    ptr::drop_in_place(&raw mut (*l).inflow);
     ptr::drop_in_place(&raw mut (*l).scratch);
     ptr::drop_in_place(&raw mut (*l).kernel);
     ptr::drop_in_place(&raw mut (*l).events);
@@ -376,6 +410,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .one_arg(c"_remove_reader", remove_reader, c"_remove_reader($self, fd, /)\n--\n\nStop watching fd for reading; whether it was watched.")
         .one_arg(c"_remove_writer", remove_writer, c"_remove_writer($self, fd, /)\n--\n\nStop watching fd for writing; whether it was watched.")
         .one_arg(c"_mark_internal", mark_internal, c"_mark_internal($self, fd, /)\n--\n\nfd is watched for the loop's own purposes.")
+        .one_arg(c"_ensure_fd_no_transport", ensure_fd_no_transport, c"_ensure_fd_no_transport($self, fd, /)\n--\n\nRaise RuntimeError if a transport uses the descriptor.")
         .no_args(c"_watched", watched, c"_watched($self, /)\n--\n\nEvery watched file: (fd, reading, writing, internal).")
         .property(c"_task_factory", get_factory, Some(set_factory))
         .property(c"_stall_hook", get_stall_hook, Some(set_stall_hook))

@@ -187,7 +187,8 @@ impl Files {
     fn arm(&mut self, epoll: &Epoll, fd: RawFd, interest: Interest, fresh: bool) -> io::Result<()> {
         let watch = self.at(fd);
         let add = |watch: &mut Watch| {
-            watch.generation = watch.generation.wrapping_add(1);
+            // The highest bit of a token is a channel's.
+            watch.generation = watch.generation.wrapping_add(1) & 0x7fff_ffff;
             epoll.add(fd, interest, watch.token(fd))
         };
         // A descriptor may have been closed and opened anew behind our back: the kernel knows, we don't.

@@ -1,6 +1,7 @@
 //! The event loop's core: a ring of ready steps, a heap of timers, the files it watches, and an inbox from other
 //! threads. Everything that happens once in a loop's life is Python's (`fenshen.loop.EventLoop` derives from this).
 
+pub(crate) mod channels;
 mod face;
 pub(crate) mod files;
 mod run;
@@ -22,6 +23,7 @@ use crate::handle::{self, Handle};
 use crate::kinds;
 use crate::object::{Obj, Raised, Res};
 use crate::pulse::Pulse;
+use channels::Channels;
 use files::Files;
 use word::Word;
 
@@ -76,6 +78,11 @@ pub(crate) struct Loop {
     timers: Timers<*mut Handle>,
     inbox: Inbox<Parcel>,
     pub(crate) files: Files,
+    pub(crate) channels: Channels,
+    /// What was written to in this turn: owned references.
+    flushes: Vec<Obj>,
+    /// A `bytes` object that is received into.
+    pub(crate) inflow: Option<Obj>,
     /// When the files were last settled, by the tick counter.
     settled: u64,
     /// What is received goes here first.
@@ -181,6 +188,8 @@ impl Loop {
         ptr::write(&raw mut (*l).timers, Timers::new());
         ptr::write(&raw mut (*l).inbox, Inbox::new());
         ptr::write(&raw mut (*l).files, Files::default());
+        ptr::write(&raw mut (*l).channels, Channels::default());
+        ptr::write(&raw mut (*l).flushes, Vec::new());
         ptr::write(&raw mut (*l).scratch, Vec::new());
         ptr::write(&raw mut (*l).kernel, Some(kernel));
         ptr::write(&raw mut (*l).events, Events::with_capacity(EVENTS));
@@ -232,6 +241,7 @@ impl Loop {
             match Kernel::new() {
                 Ok(kernel) => {
                     (*l).files.again(&kernel.epoll);
+                    (*l).channels.again(&kernel.epoll);
                     drop((*l).kernel.replace(kernel));
                 }
                 Err(e) => return os_error(&e),
@@ -258,6 +268,8 @@ impl Loop {
             ffi::Py_DECREF(h.cast());
         }
         (*l).files.clear();
+        Loop::close_channels(l);
+        drop((*l).inflow.take());
         drop((*l).kernel.take());
     }
 }

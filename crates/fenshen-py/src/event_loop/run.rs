@@ -6,6 +6,7 @@ use std::time::Duration;
 use fenshen_reactor::{Ticks, clock};
 use pyo3::ffi;
 
+use super::channels::CHANNEL_BIT;
 use super::word::{Kind, Word};
 use super::{Loop, Parcel, WAKE_TOKEN, os_error};
 use crate::errors::{ends_loop, restore, take};
@@ -150,6 +151,7 @@ impl Loop {
             let outcome = Loop::turn(l, turn, &mut budget);
             (*l).pulse.set_busy(false);
             outcome?;
+            Loop::flush(l)?;
             if (*l).stopping || (*l).closed {
                 return Ok(());
             }
@@ -215,6 +217,14 @@ impl Loop {
                 }
                 let outcome = gather::child_done(&gathering, &child);
                 if outcome.is_err() { Loop::step_failed(l, &gathering) } else { Ok(()) }
+            }
+            Kind::Ready => {
+                Loop::hide_task(l)?;
+                Loop::run_ready(&word.into_obj())
+            }
+            Kind::Lost => {
+                Loop::hide_task(l)?;
+                Loop::run_lost(&word.into_obj())
             }
             Kind::More => {
                 drop(word.into_obj());
@@ -336,7 +346,7 @@ impl Loop {
 
     /// How long the loop may wait: not at all, until the next timer, or (`None`) for ever.
     unsafe fn patience(l: *mut Loop) -> Option<Duration> {
-        if !(*l).ready.is_empty() || (*l).stopping || !(*l).inbox.is_empty() {
+        if !(*l).ready.is_empty() || (*l).stopping || !(*l).inbox.is_empty() || !(*l).flushes.is_empty() {
             return Some(Duration::ZERO);
         }
         while let Some((when, &h)) = (*l).timers.peek() {
@@ -358,6 +368,7 @@ impl Loop {
         Loop::hide_task(l)?;
         Loop::check_owner(l)?;
         done(ffi::PyErr_CheckSignals())?;
+        Loop::flush(l)?;
         Loop::settle(l)?;
         let patience = Loop::patience(l);
         if patience == Some(Duration::ZERO) {
@@ -366,7 +377,7 @@ impl Loop {
             if lend {
                 budget.lent = Ticks::read();
             }
-        } else if patience.is_none() && (*l).stall_hook.is_some() && !(*l).files.has_foreign() {
+        } else if patience.is_none() && (*l).stall_hook.is_some() && !Loop::waits_for_files(l) {
             Loop::wait_doubtfully(l)?;
         } else {
             Loop::wait(l, patience, true)?;
@@ -453,6 +464,11 @@ impl Loop {
         }
     }
 
+    /// Whether somebody waits for a file.
+    unsafe fn waits_for_files(l: *mut Loop) -> bool {
+        (*l).channels.watched() > 0 || (*l).files.has_foreign()
+    }
+
     unsafe fn take_events(l: *mut Loop, found: usize) -> Res<()> {
         let mut stale = false;
         for i in 0..found {
@@ -463,6 +479,10 @@ impl Loop {
                 if let Some(Err(e)) = (*l).kernel.as_ref().map(|k| k.waker.woken()) {
                     return os_error(&e);
                 }
+                continue;
+            }
+            if event.token & CHANNEL_BIT != 0 {
+                stale |= Loop::channel_event(l, event);
                 continue;
             }
             let Some(kernel) = (*l).kernel.as_ref() else {
@@ -492,6 +512,7 @@ impl Loop {
         // Without a descriptor to spare, the old one must do.
         if kernel.renew().is_ok() {
             (*l).files.again(&kernel.epoll);
+            (*l).channels.again(&kernel.epoll);
         }
     }
 

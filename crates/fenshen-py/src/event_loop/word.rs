@@ -24,6 +24,10 @@ pub(crate) enum Kind {
     Done,
     /// A gathering that is told of a child: one more word follows, the child.
     Child,
+    /// A native object whose file is ready.
+    Ready,
+    /// A native object whose connection is over.
+    Lost,
     /// The words that follow a done-callback or a gathering.
     More,
 }
@@ -43,6 +47,8 @@ impl Word {
             2 => Kind::Wake,
             3 => Kind::Done,
             4 => Kind::Child,
+            5 => Kind::Ready,
+            6 => Kind::Lost,
             _ => Kind::More,
         }
     }

@@ -142,7 +142,8 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<Function>(c"fenshen._fenshen.CoroutineFunction")
         .flags(ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR)
-        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION)
+        // The interpreter looks an attribute up anew each time unless its descriptor's type can't change.
+        .flags(ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION | ffi::Py_TPFLAGS_IMMUTABLETYPE)
         .member(c"__vectorcalloffset__", ffi::Py_T_PYSSIZET, offset_of!(Function, vectorcall), true)
         .slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut std::ffi::c_void)
         .slot(ffi::Py_tp_descr_get, bind as *mut std::ffi::c_void)

@@ -75,10 +75,45 @@ impl Head {
         Ok(running)
     }
 
-    unsafe fn bind(h: *mut Head, event_loop: *mut PyObject) {
+    /// A pending future of the loop that it is bound to, whichever runs.
+    #[inline]
+    pub(crate) unsafe fn own_future(h: *mut Head) -> Res<Obj> {
+        if !(*h).core.is_null() {
+            return Ok(Obj::steal(future::on((*h).core)?.cast()));
+        }
+        call_method(&names().create_future, &[Head::event_loop(h)?.ptr()])
+    }
+
+    /// The loop that it is bound to.
+    pub(crate) unsafe fn event_loop(h: *mut Head) -> Res<Obj> {
+        match &(*h).event_loop {
+            Some(event_loop) => Ok(event_loop.again()),
+            None => crate::errors::raise(
+                ffi::PyExc_AttributeError,
+                &format!("'{}' object has no attribute '_loop'", class_name(h.cast())?),
+            ),
+        }
+    }
+
+    /// Whether the loop that it is bound to is in debug mode.
+    pub(crate) unsafe fn debug(h: *mut Head) -> Res<bool> {
+        if !(*h).core.is_null() {
+            return Ok((*(*h).core).debug);
+        }
+        truth(&call_method(&names().get_debug, &[Head::event_loop(h)?.ptr()])?)
+    }
+
+    /// Binds it to a loop; `None` is no loop.
+    pub(crate) unsafe fn bind(h: *mut Head, event_loop: *mut PyObject) {
         (*h).core = event_loop::native(event_loop);
         set(&mut (*h).event_loop, Obj::from_opt(not_none(event_loop)));
     }
+}
+
+/// The name of an object's class.
+pub(crate) unsafe fn class_name(o: *mut PyObject) -> Res<String> {
+    let name = crate::object::attr(ffi::Py_TYPE(o).cast(), &names().name)?;
+    crate::object::utf8(name.ptr())
 }
 
 /// Whether `ty` has the methods `names` as `base` has them.
@@ -133,6 +168,9 @@ unsafe extern "C" fn gc_clear<P: Primitive>(this: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc<P: Primitive>(this: *mut PyObject) {
+    if (*ffi::Py_TYPE(this)).tp_finalize.is_some() && ffi::PyObject_CallFinalizerFromDealloc(this) < 0 {
+        return;
+    }
     ffi::PyObject_GC_UnTrack(this.cast());
     if !(*this.cast::<Head>()).weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
@@ -164,6 +202,12 @@ crate::methods::no_args!(private_get_loop, |h: Head| Head::running_loop(h));
 
 /// What the types of all primitives have in common.
 pub(crate) fn builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBuilder {
+    bound_builder::<P>(name, doc)
+        .no_args(c"_get_loop", private_get_loop, c"_get_loop($self, /)\n--\n\nThe running loop, to which it is bound from now on; RuntimeError if it is bound to another.")
+}
+
+/// The same for what is made for one loop, and does not ask which one runs.
+pub(crate) fn bound_builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBuilder {
     TypeBuilder::new::<P>(name)
         .doc(doc)
         .flags(ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE)
@@ -174,7 +218,6 @@ pub(crate) fn builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'static
         .slot(ffi::Py_tp_clear, gc_clear::<P> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<P> as *mut c_void)
         .slot(ffi::Py_tp_setattro, setattro::<P> as *mut c_void)
-        .no_args(c"_get_loop", private_get_loop, c"_get_loop($self, /)\n--\n\nThe running loop, to which it is bound from now on; RuntimeError if it is bound to another.")
         .property(c"__class__", get_class::<P>, None)
         .property(c"_loop", get_loop, Some(set_loop))
 }

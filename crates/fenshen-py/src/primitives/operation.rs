@@ -51,7 +51,7 @@ enum State {
 pub(crate) struct Operation {
     ob_base: PyObject,
     weakrefs: *mut PyObject,
-    plan: &'static Plan,
+    pub(crate) plan: &'static Plan,
     /// The primitive that it works on.
     pub(crate) owner: Option<Obj>,
     /// The argument of its call: an item, a predicate.

@@ -227,6 +227,15 @@ impl Waiters {
         Ok(())
     }
 
+    /// All of them, in order.
+    pub(crate) unsafe fn all(w: *mut Waiters) -> Res<Vec<Obj>> {
+        let mut found = Vec::new();
+        while let Some(f) = Waiters::at(w, found.len())? {
+            found.push(f);
+        }
+        Ok(found)
+    }
+
     /// What `_waiters` shows.
     pub(crate) unsafe fn show(w: *mut Waiters) -> Res<Obj> {
         let items: Vec<Obj> = match &*w {

@@ -57,7 +57,6 @@ struct Sockets {
     send: Obj,
     sendto: Obj,
     setblocking: Obj,
-    transports: Obj,
     /// The methods that are done natively where they are these.
     fileno_method: Obj,
     recv_method: Obj,
@@ -99,7 +98,6 @@ pub(crate) unsafe fn init() -> Res<()> {
         send: intern(c"send")?,
         sendto: intern(c"sendto")?,
         setblocking: intern(c"setblocking")?,
-        transports: intern(c"_transports")?,
         fileno_method: get(&native, c"fileno")?,
         recv_method: get(&native, c"recv")?,
         recv_into_method: get(&native, c"recv_into")?,
@@ -200,19 +198,13 @@ unsafe fn identity(socket: &Obj) -> Option<Obj> {
 
 /// Raises if a transport uses the descriptor.
 unsafe fn ensure_no_transport(l: *mut Loop, fd: RawFd) -> Res<()> {
-    let known = sockets();
-    let Some(transports) = crate::object::attr_opt(l.cast(), &known.transports)? else {
-        return Ok(());
-    };
-    let used = ffi::PyObject_Size(transports.ptr());
-    if used < 0 {
-        return Err(Raised);
+    match (*l).channels.owner_of(fd) {
+        Some(_) => {
+            let fd = Obj::new(ffi::PyLong_FromLong(fd.into()))?;
+            call_method(&sockets().ensure_no_transport, &[l.cast(), fd.ptr()]).map(drop)
+        }
+        None => Ok(()),
     }
-    if used > 0 {
-        let fd = Obj::new(ffi::PyLong_FromLong(fd.into()))?;
-        call_method(&known.ensure_no_transport, &[l.cast(), fd.ptr()])?;
-    }
-    Ok(())
 }
 
 /// Waits until the socket is ready: what a [`Run`](operation::Run) returns to do so.
@@ -299,20 +291,20 @@ unsafe fn not_ready() -> Res<()> {
 }
 
 /// A buffer of a Python object, held while this lives.
-struct Buffer(ffi::Py_buffer);
+pub(crate) struct Buffer(ffi::Py_buffer);
 
 impl Buffer {
-    unsafe fn of(o: &Obj, flags: std::ffi::c_int) -> Res<Buffer> {
+    pub(crate) unsafe fn of(o: &Obj, flags: std::ffi::c_int) -> Res<Buffer> {
         let mut view = ffi::Py_buffer::new();
         done(ffi::PyObject_GetBuffer(o.ptr(), &mut view, flags))?;
         Ok(Buffer(view))
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len as usize
     }
 
-    fn start(&self) -> *mut u8 {
+    pub(crate) fn start(&self) -> *mut u8 {
         self.0.buf.cast()
     }
 }

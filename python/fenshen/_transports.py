@@ -1,0 +1,95 @@
+"""What the native transports ask of Python: sockets as objects, and whatever happens once in a blue moon."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import warnings
+from asyncio import constants, trsock
+from asyncio.log import logger
+from typing import Any
+
+# -- Sockets ----------------------------------------------------------------------------------------------------------
+
+
+def socket_of(fd: int) -> socket.socket:
+    """The socket object that owns a descriptor from now on; of -1, one that is closed."""
+    if fd < 0:
+        closed = socket.socket()
+        closed.close()
+        return closed
+    made = socket.socket(fileno=fd)
+    made.setblocking(False)
+    return made
+
+
+transport_socket = trsock.TransportSocket
+
+
+def native_sendfile() -> Any:
+    """What `loop.sendfile` is to make of a socket's transport."""
+    return constants._SendfileMode.TRY_NATIVE
+
+
+def set_result_unless_cancelled(future: Any) -> None:
+    """End a future that nobody has cancelled with `None`."""
+    if not future.cancelled():
+        future.set_result(None)
+
+
+# -- What went wrong --------------------------------------------------------------------------------------------------
+
+
+# From 3.13 on, only in debug mode.
+_ARGUMENTS_SHOWN = sys.version_info < (3, 13)
+
+
+def transport_failed(loop: Any, transport: Any, protocol: Any, message: str, exception: BaseException) -> None:
+    """Tell the loop's exception handler that a protocol's method raised."""
+    context = {"message": message, "exception": exception, "transport": transport, "protocol": protocol}
+    loop.call_exception_handler(context)
+
+
+def transport_error_logged(transport: Any, message: str, exception: BaseException) -> None:
+    """Debug mode: log the failure of a connection."""
+    logger.debug("%r: %s", transport, message, exc_info=exception)
+
+
+def connection_lost_failed(loop: Any, transport: Any, reason: Any, exception: BaseException) -> None:
+    """Tell the loop's exception handler that `connection_lost` raised."""
+    shown = repr(reason) if _ARGUMENTS_SHOWN or loop.get_debug() else ""
+    message = f"Exception in callback {type(transport).__name__}._call_connection_lost({shown})"
+    loop.call_exception_handler({"message": message, "exception": exception, "transport": transport})
+
+
+def unclosed_transport(transport: Any) -> None:
+    """Warn of a transport that nobody closed."""
+    warnings.warn(f"unclosed transport {transport!r}", ResourceWarning, source=transport, stacklevel=2)
+
+
+def warn_lost_write() -> None:
+    """Log that a program goes on writing to a connection that is lost."""
+    logger.warning("socket.send() raised exception.")
+
+
+# -- Accepting --------------------------------------------------------------------------------------------------------
+
+
+def accepting_failed(loop: Any, exception: BaseException) -> None:
+    """Debug mode: tell the loop's exception handler that a connection could not be begun."""
+    message = "Error on transport creation for incoming connection"
+    loop.call_exception_handler({"message": message, "exception": exception})
+
+
+def accepting_paused(loop: Any, acceptor: Any, sock: socket.socket, exception: OSError) -> None:
+    """The process or the system has no descriptor left: try again in a second."""
+    message = "socket.accept() out of system resource"
+    context = {"message": message, "exception": exception, "socket": trsock.TransportSocket(sock)}
+    loop.call_exception_handler(context)
+    loop.call_later(constants.ACCEPT_RETRY_DELAY, acceptor.resume)
+
+
+def accepting_refused(loop: Any, acceptor: Any, exception: OSError) -> None:
+    """Tell the loop's exception handler that a listening socket is broken."""
+    message = f"Exception in callback {type(acceptor).__name__}.accept()"
+    loop.call_exception_handler({"message": message, "exception": exception})

@@ -1,0 +1,75 @@
+"""What is run: each project's version, what its tests need, and which of them speak of a loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What runs them: a crash or a test that never ends costs one worker of xdist's, and the rest goes on.
+RUNNER = ("pytest==9.2.0", "pytest-xdist==3.8.0", "pytest-timeout==2.4.0")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One project's tests."""
+
+    name: str
+    version: str
+    needs: tuple[str, ...]
+    """What pip installs beside the project itself."""
+    own: str
+    """Its package's folder in the source distribution, taken away: the installed one is tested."""
+    processes: int
+    """How many at a time; one where tests claim a port before they bind it."""
+    options: tuple[str, ...] = ()
+    """For pytest."""
+    left_out: tuple[str, ...] = ()
+    """Files whose tests say the same whatever loop is put in, or nothing about one."""
+
+
+UVLOOP = Suite(
+    "uvloop",
+    "0.23.0",
+    needs=("aiohttp==3.14.5", "psutil==7.2.2", "pyOpenSSL==26.4.0"),
+    own="uvloop",
+    processes=1,
+    options=("-o", "addopts=--import-mode=importlib --tb=native"),
+    left_out=("test_sourcecode.py", "test_cython.py", "test_libuv_api.py", "test_testbase.py"),
+)
+AIOHTTP = Suite(
+    "aiohttp",
+    "3.14.5",
+    needs=(
+        "blockbuster==1.5.29",
+        "brotli==1.2.1",
+        "coverage==7.17.3",
+        "freezegun==1.5.5",
+        "gunicorn==27.0.1",
+        "isal==1.9.1; python_version < '3.14'",
+        "proxy.py==2.4.10",
+        "pytest-cov==7.1.0",
+        "pytest-mock==3.17.0",
+        "re-assert==1.1.0",
+        "trustme==1.2.1",
+        "zlib-ng==1.1.0",
+    ),
+    own="aiohttp",
+    processes=2,
+    options=("-o", "addopts=--strict-markers --tb=short", "-m", "not dev_mode and not autobahn and not internal"),
+    left_out=("test_benchmarks_*.py", "autobahn"),
+)
+ANYIO = Suite(
+    "anyio",
+    "4.16.0",
+    needs=(
+        "blockbuster==1.5.29",
+        "hypothesis==6.170.15",
+        "psutil==7.2.2",
+        "pytest-mock==3.17.0",
+        "trustme==1.2.1",
+        "truststore==0.10.5",
+        "uvloop==0.23.0",
+    ),
+    own="src",
+    processes=2,
+)
+SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO)}
