@@ -30,7 +30,7 @@ def level(text: str) -> str:
     text = re.sub(r"\b(fd=|[Ff]ile descriptor )\d+", r"\1N", even(text))
     text = PRIVATE.sub("", text)
     text = re.sub(r"(Exception in callback [\w.<>]+)\(.*\)", r"\1()", text)  # what it was called with depends on the version
-    text = re.sub(r"(\('(?:127\.0\.0\.1|::1)', )\d+", r"\1PORT", text)
+    text = re.sub(r"(\('(?:127\.0\.0\.\d|::1)', )\d+", r"\1PORT", text)
     text = re.sub(r"/tmp/[\w./-]+", "/tmp/PATH", text)
     return re.sub(r"\bsslproto\.c:\d+|_ssl\.c:\d+", "_ssl.c", text)
 
