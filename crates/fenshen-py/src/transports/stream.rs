@@ -18,6 +18,7 @@ use crate::event_loop::{Loop, os_error};
 use crate::future::{self, Future, State};
 use crate::names::{names, transport_support};
 use crate::object::{Obj, Raised, Res, call_method, clear, none, ptr_or_null, set};
+use crate::streams::{self, reader::Reader};
 
 /// The layout of `SocketTransport`.
 #[repr(C)]
@@ -158,7 +159,27 @@ unsafe fn read(t: *mut Stream) -> Res<()> {
     };
     match (*t).manner {
         Manner::Buffered => read_buffered(t, &protocol),
-        Manner::Plain => read_plain(t, &protocol),
+        Manner::Plain => match protocol::lender(&protocol)? {
+            Some(reader) => read_into(t, &protocol, &reader),
+            None => read_plain(t, &protocol),
+        },
+    }
+}
+
+/// The same into the object that a coroutine of a native reader waits for.
+unsafe fn read_into(t: *mut Stream, protocol: &Obj, reader: &Obj) -> Res<()> {
+    let r: *mut Reader = reader.ptr().cast();
+    let Some((start, room)) = streams::reader::lend(r) else {
+        return Ok(());
+    };
+    match receive::recv((*t).head.channel.fd, start, room) {
+        Ok(Received::Some(n)) => match streams::reader::filled(r, n) {
+            Ok(()) => Ok(()),
+            Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
+        },
+        Ok(Received::End) => on_eof(t, protocol),
+        Ok(Received::Nothing) => Ok(()),
+        Err(Raised) => ending::fatal_raised(t.cast(), READ_ERROR),
     }
 }
 
@@ -184,12 +205,15 @@ unsafe fn read_plain(t: *mut Stream, protocol: &Obj) -> Res<()> {
 }
 
 unsafe fn read_buffered(t: *mut Stream, protocol: &Obj) -> Res<()> {
-    let mut lent = match Lent::by(protocol, -1) {
-        Ok(lent) => lent,
+    let buffer = match protocol::get_buffer(protocol, -1) {
+        Ok(buffer) => buffer,
         Err(Raised) => return ending::fatal_raised(t.cast(), "Fatal error: protocol.get_buffer() call failed."),
     };
-    let received = receive::recv((*t).head.channel.fd, lent.start(), lent.len());
-    drop(lent);
+    let received = match Lent::of(&buffer) {
+        Ok(mut lent) => receive::recv((*t).head.channel.fd, lent.start(), lent.len()),
+        Err(Raised) => Err(Raised),
+    };
+    drop(buffer);
     match received {
         Ok(Received::Some(n)) => match protocol::buffer_updated(protocol, n) {
             Ok(()) => Ok(()),
@@ -291,6 +315,11 @@ pub(crate) unsafe fn writelines(t: *mut Stream, lines: *mut PyObject) -> Res<()>
     if (*t).empty_waiter.is_some() {
         return runtime_error("unable to writelines; sendfile is in progress");
     }
+    let any = ffi::PyObject_IsTrue(lines);
+    crate::object::done(any)?;
+    if any == 0 {
+        return Ok(());
+    }
     let lines = Obj::new(ffi::PySequence_List(lines))?;
     for i in 0..ffi::PyList_Size(lines.ptr()) {
         let line = Obj::from(ffi::PyList_GetItem(lines.ptr(), i));
@@ -313,6 +342,11 @@ unsafe extern "C" {
 unsafe fn flush(this: *mut PyObject) -> Res<()> {
     let t: *mut Stream = this.cast();
     if (*t).head.lost > 0 || (*t).head.channel.wants_write() || (*t).outgoing.is_empty() {
+        return Ok(());
+    }
+    // Where nobody is to be told of it, the kernel is enough.
+    let quiet = !(*t).head.flow.paused && !(*t).head.closing && !(*t).eof && (*t).empty_waiter.is_none();
+    if quiet && matches!((*t).outgoing.send((*t).head.channel.fd, By::Socket), Ok(true)) {
         return Ok(());
     }
     Head::in_context(this.cast(), || send(t))
