@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import warnings
 from asyncio import constants, trsock
 from asyncio.log import logger
@@ -39,6 +40,10 @@ def set_result_unless_cancelled(future: Any) -> None:
 # -- What went wrong --------------------------------------------------------------------------------------------------
 
 
+# From 3.13 on, only in debug mode.
+_ARGUMENTS_SHOWN = sys.version_info < (3, 13)
+
+
 def transport_failed(loop: Any, transport: Any, protocol: Any, message: str, exception: BaseException) -> None:
     """Tell the loop's exception handler that a protocol's method raised."""
     context = {"message": message, "exception": exception, "transport": transport, "protocol": protocol}
@@ -52,8 +57,8 @@ def transport_error_logged(transport: Any, message: str, exception: BaseExceptio
 
 def connection_lost_failed(loop: Any, transport: Any, reason: Any, exception: BaseException) -> None:
     """Tell the loop's exception handler that `connection_lost` raised."""
-    shown = f"{type(transport).__name__}._call_connection_lost({reason!r})"
-    message = f"Exception in callback {shown}"
+    shown = repr(reason) if _ARGUMENTS_SHOWN or loop.get_debug() else ""
+    message = f"Exception in callback {type(transport).__name__}._call_connection_lost({shown})"
     loop.call_exception_handler({"message": message, "exception": exception, "transport": transport})
 
 

@@ -7,12 +7,15 @@ import contextlib
 import os
 import random
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from scenes import Noting, NotingBuffer, Notes, attempt, both, connected, tcp_pair, turns, unix_pair
 
+# asyncio's own came to forget `pause_writing`, and to stumble over nothing, in 3.12; the former was mended in 3.12.8.
+WRITELINES = "write" if sys.version_info >= (3, 12) else "writelines"
 COUNT = 1500 if os.environ.get("FENSHEN_SOAK") == "1" else 25
 SIZES = (0, 1, 10, 1000, 5000, 70_000, 300_000)
 CALLS = ("connection_made", "data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing")
@@ -36,7 +39,7 @@ class Program:
         self.steps = [self.step() for _ in range(self.random.randrange(3, 25))]
 
     def step(self) -> tuple[str, int]:
-        names = ["write"] * 5 + ["writelines", "pause", "resume", "send", "send", "send", "drain", "drain", "read"]
+        names = ["write"] * 5 + [WRITELINES, "pause", "resume", "send", "send", "send", "drain", "drain", "read"]
         names += ["write_eof", "close", "abort", "shutdown", "peer closes", "set_protocol", "limits", "nothing"]
         return self.random.choice(names), self.random.choice(SIZES)
 
@@ -66,6 +69,8 @@ class Program:
             if self.limits:
                 transport.set_write_buffer_limits(*self.limits)
             for name, size in self.steps:
+                if protocol.lost and name in ("writelines", "limits"):  # asyncio's own trip over what they have let go
+                    continue
                 notes.append(f"- {name} {size}")
                 self.do(notes, name, size, transport, peer)
                 await turns(loop, 6)

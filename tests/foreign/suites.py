@@ -32,7 +32,7 @@ UVLOOP = Suite(
     needs=("aiohttp==3.14.5", "psutil==7.2.2", "pyOpenSSL==26.4.0"),
     own="uvloop",
     processes=1,
-    options=("-o", "addopts=--import-mode=importlib --tb=short"),
+    options=("-o", "addopts=--import-mode=importlib --tb=native"),
     left_out=("test_sourcecode.py", "test_cython.py", "test_libuv_api.py", "test_testbase.py"),
 )
 AIOHTTP = Suite(

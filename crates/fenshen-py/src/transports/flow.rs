@@ -4,9 +4,9 @@ use pyo3::ffi::{self, PyObject};
 
 use super::{Head, ending};
 use crate::args::{Args, Signature};
-use crate::errors::raise;
+use crate::errors::{raise, type_error};
 use crate::names::names;
-use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
+use crate::object::{Obj, Raised, Res, attr, call_method, ptr_or_null, repr};
 
 /// The standard library's limit.
 const HIGH: i64 = 64 * 1024;
@@ -31,7 +31,14 @@ unsafe fn given(o: *mut PyObject) -> Res<Option<i64>> {
     if o.is_null() || o == ffi::Py_None() {
         return Ok(None);
     }
-    let index = Obj::new(ffi::PyNumber_Long(o))?;
+    if ffi::PyFloat_Check(o) != 0 {
+        return Ok(Some(ffi::PyFloat_AsDouble(o).floor() as i64));
+    }
+    if ffi::PyIndex_Check(o) == 0 {
+        let kind = repr(attr(ffi::Py_TYPE(o).cast(), &names().name)?.ptr());
+        return type_error(&format!("'>=' not supported between instances of {kind} and 'int'"));
+    }
+    let index = Obj::new(ffi::PyNumber_Index(o))?;
     let mut overflow = 0;
     let value = ffi::PyLong_AsLongLongAndOverflow(index.ptr(), &mut overflow);
     match overflow {

@@ -3,10 +3,10 @@
 use pyo3::ffi::{self, PyObject};
 
 use super::receive::{Inflow, LARGE};
-use crate::errors::runtime_error;
+use crate::errors::{runtime_error, type_error};
 use crate::event_loop::Loop;
 use crate::names::{asyncio, names};
-use crate::object::{Obj, Res, call_method, done};
+use crate::object::{Obj, Res, attr, call_method, done, utf8};
 use crate::{streams, tls};
 
 /// How a protocol takes data.
@@ -67,23 +67,33 @@ pub(crate) unsafe fn eof_received(protocol: &Obj) -> Res<bool> {
     Ok(keep != 0)
 }
 
+/// `protocol.get_buffer(hint)`; RuntimeError if there is no room in it.
+#[inline]
+pub(crate) unsafe fn get_buffer(protocol: &Obj, hint: isize) -> Res<Obj> {
+    let hint = Obj::new(ffi::PyLong_FromSsize_t(hint))?;
+    let buffer = call_method(&names().get_buffer, &[protocol.ptr(), hint.ptr()])?;
+    let len = ffi::PyObject_Size(buffer.ptr());
+    done(len.min(0) as i32)?;
+    if len == 0 {
+        return runtime_error("get_buffer() returned an empty buffer");
+    }
+    Ok(buffer)
+}
+
 /// A protocol's own buffer, held while this lives.
 pub(crate) struct Lent(ffi::Py_buffer);
 
 impl Lent {
-    /// `protocol.get_buffer(hint)`.
+    /// What `get_buffer` gave, as something to receive into.
     #[inline]
-    pub(crate) unsafe fn by(protocol: &Obj, hint: isize) -> Res<Lent> {
-        let hint = Obj::new(ffi::PyLong_FromSsize_t(hint))?;
-        let buffer = call_method(&names().get_buffer, &[protocol.ptr(), hint.ptr()])?;
-        let len = ffi::PyObject_Size(buffer.ptr());
-        done(len.min(0) as i32)?;
-        if len == 0 {
-            return runtime_error("get_buffer() returned an empty buffer");
-        }
+    pub(crate) unsafe fn of(buffer: &Obj) -> Res<Lent> {
         let mut view = ffi::Py_buffer::new();
-        done(ffi::PyObject_GetBuffer(buffer.ptr(), &mut view, ffi::PyBUF_WRITABLE))?;
-        Ok(Lent(view))
+        if ffi::PyObject_GetBuffer(buffer.ptr(), &mut view, ffi::PyBUF_WRITABLE) == 0 {
+            return Ok(Lent(view));
+        }
+        ffi::PyErr_Clear();
+        let kind = utf8(attr(ffi::Py_TYPE(buffer.ptr()).cast(), &names().name)?.ptr())?;
+        type_error(&format!("recv_into() argument 1 must be read-write bytes-like object, not {kind}"))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -184,12 +184,15 @@ unsafe fn read_plain(t: *mut Stream, protocol: &Obj) -> Res<()> {
 }
 
 unsafe fn read_buffered(t: *mut Stream, protocol: &Obj) -> Res<()> {
-    let mut lent = match Lent::by(protocol, -1) {
-        Ok(lent) => lent,
+    let buffer = match protocol::get_buffer(protocol, -1) {
+        Ok(buffer) => buffer,
         Err(Raised) => return ending::fatal_raised(t.cast(), "Fatal error: protocol.get_buffer() call failed."),
     };
-    let received = receive::recv((*t).head.channel.fd, lent.start(), lent.len());
-    drop(lent);
+    let received = match Lent::of(&buffer) {
+        Ok(mut lent) => receive::recv((*t).head.channel.fd, lent.start(), lent.len()),
+        Err(Raised) => Err(Raised),
+    };
+    drop(buffer);
     match received {
         Ok(Received::Some(n)) => match protocol::buffer_updated(protocol, n) {
             Ok(()) => Ok(()),
@@ -290,6 +293,11 @@ pub(crate) unsafe fn writelines(t: *mut Stream, lines: *mut PyObject) -> Res<()>
     }
     if (*t).empty_waiter.is_some() {
         return runtime_error("unable to writelines; sendfile is in progress");
+    }
+    let any = ffi::PyObject_IsTrue(lines);
+    crate::object::done(any)?;
+    if any == 0 {
+        return Ok(());
     }
     let lines = Obj::new(ffi::PySequence_List(lines))?;
     for i in 0..ffi::PyList_Size(lines.ptr()) {
