@@ -6,6 +6,7 @@ them here.
 
 import asyncio
 import sys
+from abc import ABCMeta
 from asyncio.exceptions import BrokenBarrierError as BrokenBarrierError
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
@@ -38,6 +39,9 @@ __all__ = [
     "SSLProtocol",
     "Semaphore",
     "SocketTransport",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "Task",
     "TimerHandle",
     "__version__",
@@ -416,6 +420,88 @@ class Barrier:
     def n_waiting(self) -> int: ...
     @property
     def broken(self) -> bool: ...
+
+# -- Streams ----------------------------------------------------------------------------------------------------------
+
+@disjoint_base
+class StreamReader(asyncio.StreamReader, metaclass=ABCMeta):
+    """What has arrived and what is to come, as asyncio.StreamReader.
+
+    limit: the longest line in bytes; the transport pauses at twice as much. ValueError if it isn't positive.
+    loop: the event loop it belongs to; by default the running or current one.
+    """
+
+    def __init__(self, limit: int = 65536, loop: _Loop | None = None) -> None: ...
+    __standard__: type[asyncio.StreamReader]
+    _buffer: bytearray
+    _eof: bool
+    _exception: BaseException | type[BaseException] | None
+    _limit: int
+    _loop: _Loop | None
+    _paused: bool
+    _source_traceback: Any
+    _transport: Any
+    _waiter: Any
+    def _maybe_resume_transport(self, /) -> None: ...
+    def _replace_transport(self, transport: asyncio.BaseTransport, /) -> None: ...
+    async def _wait_for_data(self, func_name: str) -> None: ...
+    def _wakeup_waiter(self, /) -> None: ...
+
+@disjoint_base
+class StreamReaderProtocol(asyncio.StreamReaderProtocol, metaclass=ABCMeta):
+    """What a transport feeds a StreamReader through, as asyncio.StreamReaderProtocol.
+
+    client_connected_cb: of a server, called with the reader and a writer for the new connection.
+    loop: the event loop it belongs to; by default the running or current one.
+    """
+
+    def __init__(
+        self,
+        stream_reader: asyncio.StreamReader | None,
+        client_connected_cb: Callable[[StreamReader, StreamWriter], Awaitable[None] | None] | None = None,
+        loop: _Loop | None = None,
+    ) -> None: ...
+    __standard__: type[asyncio.StreamReaderProtocol]
+    _client_connected_cb: Any
+    _closed: Any
+    _connection_lost: bool
+    _drain_waiters: Any
+    _loop: _Loop | None
+    _over_ssl: bool
+    _paused: bool
+    _reject_connection: bool
+    _source_traceback: Any
+    @property
+    def _stream_reader(self) -> StreamReader | None: ...
+    _stream_reader_wr: Any
+    _stream_writer: Any
+    _strong_reader: StreamReader | None
+    _task: Any
+    _transport: Any
+    async def _drain_helper(self) -> None: ...
+    def _get_close_waiter(self, stream: object, /) -> Any: ...
+    if sys.version_info >= (3, 13):
+        def _replace_transport(self, transport: asyncio.BaseTransport, /) -> None: ...
+    else:
+        def _replace_writer(self, writer: asyncio.StreamWriter, /) -> None: ...
+
+@disjoint_base
+class StreamWriter(asyncio.StreamWriter, metaclass=ABCMeta):
+    """The sending half of a stream, as asyncio.StreamWriter.
+
+    reader: the receiving half, or None; AssertionError for anything else.
+    """
+
+    def __init__(
+        self, transport: Any, protocol: asyncio.BaseProtocol, reader: asyncio.StreamReader | None, loop: _Loop
+    ) -> None: ...
+    def __del__(self) -> None: ...  # type: ignore[override, unused-ignore]
+    __standard__: type[asyncio.StreamWriter]
+    _complete_fut: Any
+    _loop: _Loop | None
+    _protocol: Any
+    _reader: Any
+    _transport: Any
 
 # -- Connections ------------------------------------------------------------------------------------------------------
 

@@ -140,6 +140,16 @@ pub(crate) unsafe fn feed(p: *mut Protocol, data: &[u8]) -> Res<()> {
     call_method(&known().feed_data, &[r.ptr(), data.ptr()]).map(drop)
 }
 
+/// The reader, where what arrives may be put straight into the object that a coroutine waits for; see
+/// [`reader::lend`].
+#[inline]
+pub(crate) unsafe fn lender(p: *mut Protocol) -> Res<Option<Obj>> {
+    Ok(reader_of(p)?.filter(|r| {
+        let native = reader::plain(r.ptr());
+        !native.is_null() && reader::lend(native).is_some()
+    }))
+}
+
 /// `data_received(data)`.
 pub(crate) unsafe fn feed_object(p: *mut Protocol, data: *mut PyObject) -> Res<()> {
     let Some(r) = reader_of(p)? else {

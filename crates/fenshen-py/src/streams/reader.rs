@@ -104,7 +104,7 @@ pub(crate) unsafe fn feed(r: *mut Reader, data: &[u8]) -> Res<()> {
         return Ok(());
     }
     let fits = (*r).waiter.is_some() && (*r).least <= data.len() && data.len() <= (*r).most;
-    if fits && (*r).store.is_empty() {
+    if fits && (*r).store.is_empty() && (*r).store.lend().is_none() {
         // It will leave as it comes: this is the object that the coroutine returns.
         let bytes = bytes_of(data)?;
         (*r).store.push_object(bytes)?;
@@ -114,7 +114,27 @@ pub(crate) unsafe fn feed(r: *mut Reader, data: &[u8]) -> Res<()> {
     fed(r)
 }
 
-/// The same for data that is a `bytes` object, and not empty.
+/// For less than this a transport receives elsewhere, and what comes after it too.
+const DIRECT: usize = 32 * 1024;
+
+/// Where a coroutine that waits will have what comes next, and how many bytes of it, where they are many: a transport
+/// may put them there itself, and say so with [`filled`].
+#[inline]
+pub(crate) unsafe fn lend(r: *mut Reader) -> Option<(*mut u8, usize)> {
+    if (*r).eof || (*r).waiter.is_none() {
+        return None;
+    }
+    (*r).store.lend().filter(|(_, room)| *room >= DIRECT)
+}
+
+/// So many bytes were put where [`lend`] said.
+#[inline]
+pub(crate) unsafe fn filled(r: *mut Reader, n: usize) -> Res<()> {
+    (*r).store.filled(n);
+    fed(r)
+}
+
+/// Adds data that is a `bytes` object, and not empty.
 pub(crate) unsafe fn feed_object(r: *mut Reader, bytes: Obj) -> Res<()> {
     (*r).store.push_object(bytes)?;
     fed(r)
@@ -255,6 +275,7 @@ pub(crate) unsafe fn wait_here(
         // Nothing would come otherwise.
         resume_transport(r)?;
     }
+    (*r).store.reserve(if least == most { least } else { 0 })?;
     let future = Head::own_future(r.cast())?;
     (*r).least = least;
     (*r).most = most;

@@ -2,7 +2,7 @@
 
 use pyo3::ffi::{self, PyObject};
 
-use super::receive::{Inflow, LARGE};
+use super::receive::Inflow;
 use crate::errors::{runtime_error, type_error};
 use crate::event_loop::Loop;
 use crate::names::{asyncio, names};
@@ -37,6 +37,15 @@ pub(crate) unsafe fn data_received(protocol: &Obj, data: Obj) -> Res<()> {
     call_method(&names().data_received, &[protocol.ptr(), data.ptr()]).map(drop)
 }
 
+/// The native reader that has a place for what arrives, if there is one.
+#[inline]
+pub(crate) unsafe fn lender(protocol: &Obj) -> Res<Option<Obj>> {
+    if streams::protocol::is_native(protocol.ptr()) {
+        return streams::protocol::lender(protocol.ptr().cast());
+    }
+    Ok(None)
+}
+
 /// Hands over the first `n` bytes of the loop's buffer: as they are to a native protocol, else as an object.
 #[inline]
 pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: usize) -> Res<()> {
@@ -45,7 +54,7 @@ pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: us
         inflow.give_back(l);
         return told;
     }
-    if n < LARGE && streams::protocol::is_native(protocol.ptr()) {
+    if streams::protocol::is_native(protocol.ptr()) {
         let told = streams::protocol::feed(protocol.ptr().cast(), inflow.filled(n));
         inflow.give_back(l);
         return told;

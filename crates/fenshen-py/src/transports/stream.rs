@@ -11,13 +11,14 @@ use super::address::Address;
 use super::outgoing::{By, Outgoing};
 use super::protocol::{self, Lent, Manner};
 use super::receive::{self, Inflow, MOST, Received};
-use super::{Head, ending, flow};
+use super::{Head, ending, flow, waiter};
 use crate::errors::{runtime_error, type_error};
 use crate::event_loop::channels::{Ops, Ready};
 use crate::event_loop::{Loop, os_error};
-use crate::future::{self, Future, State};
+use crate::future;
 use crate::names::{names, transport_support};
 use crate::object::{Obj, Raised, Res, call_method, clear, none, ptr_or_null, set};
+use crate::streams::{self, reader::Reader};
 
 /// The layout of `SocketTransport`.
 #[repr(C)]
@@ -126,14 +127,7 @@ unsafe fn begin(t: *mut Stream) -> Res<()> {
     if Head::is_reading(t.cast()) {
         watch_read(t, true)?;
     }
-    let Some(waiter) = (*t).waiter.take() else {
-        return Ok(());
-    };
-    if future::is_exact(waiter.ptr()) {
-        let f: *mut Future = waiter.ptr().cast();
-        return if (*f).state == State::Pending { future::set_result(f, none()) } else { Ok(()) };
-    }
-    transport_support(c"set_result_unless_cancelled", &[waiter.ptr()]).map(drop)
+    waiter::wake(&mut (*t).waiter)
 }
 
 unsafe fn watch_read(t: *mut Stream, wanted: bool) -> Res<()> {
@@ -158,7 +152,27 @@ unsafe fn read(t: *mut Stream) -> Res<()> {
     };
     match (*t).manner {
         Manner::Buffered => read_buffered(t, &protocol),
-        Manner::Plain => read_plain(t, &protocol),
+        Manner::Plain => match protocol::lender(&protocol)? {
+            Some(reader) => read_into(t, &protocol, &reader),
+            None => read_plain(t, &protocol),
+        },
+    }
+}
+
+/// The same into the object that a coroutine of a native reader waits for.
+unsafe fn read_into(t: *mut Stream, protocol: &Obj, reader: &Obj) -> Res<()> {
+    let r: *mut Reader = reader.ptr().cast();
+    let Some((start, room)) = streams::reader::lend(r) else {
+        return Ok(());
+    };
+    match receive::recv((*t).head.channel.fd, start, room) {
+        Ok(Received::Some(n)) => match streams::reader::filled(r, n) {
+            Ok(()) => Ok(()),
+            Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
+        },
+        Ok(Received::End) => on_eof(t, protocol),
+        Ok(Received::Nothing) => Ok(()),
+        Err(Raised) => ending::fatal_raised(t.cast(), READ_ERROR),
     }
 }
 
@@ -321,6 +335,11 @@ unsafe extern "C" {
 unsafe fn flush(this: *mut PyObject) -> Res<()> {
     let t: *mut Stream = this.cast();
     if (*t).head.lost > 0 || (*t).head.channel.wants_write() || (*t).outgoing.is_empty() {
+        return Ok(());
+    }
+    // Where nobody is to be told of it, the kernel is enough.
+    let quiet = !(*t).head.flow.paused && !(*t).head.closing && !(*t).eof && (*t).empty_waiter.is_none();
+    if quiet && matches!((*t).outgoing.send((*t).head.channel.fd, By::Socket), Ok(true)) {
         return Ok(());
     }
     Head::in_context(this.cast(), || send(t))
