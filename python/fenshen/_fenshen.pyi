@@ -11,6 +11,7 @@ from asyncio.exceptions import BrokenBarrierError as BrokenBarrierError
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from socket import socket
+from ssl import SSLContext
 from typing import Any, Literal, TypeVar, final, overload
 
 from typing_extensions import Buffer, Self, TypeVarTuple, Unpack, disjoint_base
@@ -35,6 +36,7 @@ __all__ = [
     "PriorityQueue",
     "Queue",
     "QueueShutDown",
+    "SSLProtocol",
     "Semaphore",
     "SocketTransport",
     "StreamReader",
@@ -500,6 +502,36 @@ class StreamWriter(asyncio.StreamWriter, metaclass=ABCMeta):
     _protocol: Any
     _reader: Any
     _transport: Any
+# -- Connections ------------------------------------------------------------------------------------------------------
+
+@final
+class SSLProtocol(asyncio.BufferedProtocol):
+    """A TLS connection, as asyncio.sslproto's: a protocol to the transport below it, a transport to the one above.
+
+    Time limits are in seconds; None is asyncio's default. Raises ValueError if one is not positive.
+    """
+
+    max_size: int
+    def __new__(
+        cls,
+        loop: _Loop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext | None,
+        waiter: asyncio.Future[Any] | None,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Self: ...
+    def connection_made(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def connection_lost(self, exc: BaseException | None, /) -> None: ...
+    def get_buffer(self, n: int, /) -> memoryview: ...
+    def buffer_updated(self, nbytes: int, /) -> None: ...
+    def data_received(self, data: Buffer, /) -> None: ...
+    def eof_received(self, /) -> bool: ...
+    def pause_writing(self, /) -> None: ...
+    def resume_writing(self, /) -> None: ...
 
 # -- Functions --------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 import weakref
-from asyncio import base_events, events, sslproto, unix_events
+from asyncio import base_events, events, unix_events
 from asyncio.log import logger
 from typing import Any
 
@@ -203,24 +203,6 @@ class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
     ) -> SocketTransport:
         self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server)
-
-    def _make_ssl_transport(
-        self,
-        rawsock: Any,
-        protocol: Any,
-        sslcontext: Any,
-        waiter: Any = None,
-        *,
-        extra: Any = None,
-        server: Any = None,
-        **options: Any,
-    ) -> Any:
-        self._ensure_fd_no_transport(rawsock)
-        side = options.pop("server_side", False), options.pop("server_hostname", None)
-        known = {k: v for k, v in options.items() if k in ("ssl_handshake_timeout", "ssl_shutdown_timeout")}
-        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, *side, **known)
-        SocketTransport(self, rawsock, tls, None, extra, server)
-        return tls._app_transport
 
     def _start_serving(
         self,

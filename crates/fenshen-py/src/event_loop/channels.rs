@@ -349,7 +349,7 @@ impl Loop {
     #[inline]
     pub(crate) unsafe fn flush_later(l: *mut Loop, owner: *mut PyObject, channel: *mut Channel) {
         if !std::mem::replace(&mut (*channel).flushing, true) {
-            (*l).flushes.push(Obj::from(owner));
+            (*l).flushes.push_back(Obj::from(owner));
         }
     }
 
@@ -361,7 +361,11 @@ impl Loop {
 
     unsafe fn flush_all(l: *mut Loop) -> Res<()> {
         let mut outcome = Ok(());
-        for owner in std::mem::take(&mut (*l).flushes) {
+        // What is written meanwhile belongs to the next turn.
+        for _ in 0..(*l).flushes.len() {
+            let Some(owner) = (*l).flushes.pop_front() else {
+                break;
+            };
             let channel = channel_of(owner.ptr());
             (*channel).flushing = false;
             if outcome.is_ok() {

@@ -80,7 +80,7 @@ pub(crate) struct Loop {
     pub(crate) files: Files,
     pub(crate) channels: Channels,
     /// What was written to in this turn: owned references.
-    flushes: Vec<Obj>,
+    flushes: VecDeque<Obj>,
     /// A `bytes` object that is received into.
     pub(crate) inflow: Option<Obj>,
     /// When the files were last settled, by the tick counter.
@@ -189,7 +189,7 @@ impl Loop {
         ptr::write(&raw mut (*l).inbox, Inbox::new());
         ptr::write(&raw mut (*l).files, Files::default());
         ptr::write(&raw mut (*l).channels, Channels::default());
-        ptr::write(&raw mut (*l).flushes, Vec::new());
+        ptr::write(&raw mut (*l).flushes, VecDeque::new());
         ptr::write(&raw mut (*l).scratch, Vec::new());
         ptr::write(&raw mut (*l).kernel, Some(kernel));
         ptr::write(&raw mut (*l).events, Events::with_capacity(EVENTS));

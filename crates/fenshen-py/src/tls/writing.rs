@@ -12,7 +12,9 @@ use super::flow;
 use super::known::words;
 use super::protocol::{SslProtocol, State, guard, warn_of_lost};
 use super::reading::join;
+use crate::kinds;
 use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
+use crate::transports::stream;
 
 /// asyncio's `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
 const WARN_FROM: u32 = 5;
@@ -33,7 +35,11 @@ unsafe fn is_open(p: *mut SslProtocol) -> Res<bool> {
     Ok(false)
 }
 
-unsafe fn push(p: *mut SslProtocol, data: Obj) -> Res<()> {
+unsafe fn push(p: *mut SslProtocol, mut data: Obj) -> Res<()> {
+    if (*p).state != State::Wrapped && ffi::PyBytes_CheckExact(data.ptr()) == 0 {
+        // It waits for the handshake, and may change meanwhile.
+        data = Obj::new(ffi::PyBytes_FromObject(data.ptr()))?;
+    }
     let len = ffi::PyObject_Size(data.ptr());
     (*p).backlog.push_back(data);
     if len < 0 {
@@ -177,6 +183,9 @@ unsafe fn send_bytes(p: *mut SslProtocol, data: &Obj) -> Res<()> {
     let Some(transport) = Obj::from_opt(ptr_or_null(&(*p).transport)) else {
         return Ok(());
     };
+    if ffi::Py_TYPE(transport.ptr()) == kinds::socket_transport() {
+        return stream::write(transport.ptr().cast(), data.ptr());
+    }
     call_method(&words().write, &[transport.ptr(), data.ptr()]).map(drop)
 }
 

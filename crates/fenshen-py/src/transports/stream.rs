@@ -344,6 +344,11 @@ unsafe fn flush(this: *mut PyObject) -> Res<()> {
     if (*t).head.lost > 0 || (*t).head.channel.wants_write() || (*t).outgoing.is_empty() {
         return Ok(());
     }
+    // Where nobody is to be told of it, the kernel is enough.
+    let quiet = !(*t).head.flow.paused && !(*t).head.closing && !(*t).eof && (*t).empty_waiter.is_none();
+    if quiet && matches!((*t).outgoing.send((*t).head.channel.fd, By::Socket), Ok(true)) {
+        return Ok(());
+    }
     Head::in_context(this.cast(), || send(t))
 }
 
