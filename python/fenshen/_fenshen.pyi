@@ -502,6 +502,7 @@ class StreamWriter(asyncio.StreamWriter, metaclass=ABCMeta):
     _protocol: Any
     _reader: Any
     _transport: Any
+
 # -- Connections ------------------------------------------------------------------------------------------------------
 
 @final

@@ -17,7 +17,7 @@ use crate::object::{Obj, Raised, Res};
 /// How much is received at once: as much as asyncio's transports ask for.
 pub(crate) const MOST: usize = 256 * 1024;
 /// From this size on nothing is copied.
-const LARGE: usize = 64 * 1024;
+pub(crate) const LARGE: usize = 64 * 1024;
 
 // Of CPython's API, but not of PyO3's declarations.
 unsafe extern "C" {
