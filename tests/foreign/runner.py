@@ -17,7 +17,7 @@ from ..conformance.runner import Outcome, Run
 from . import fetching
 from .suites import Suite
 
-SECONDS = 30
+SECONDS = 60
 """How long one test may take."""
 WHOLE = 1500
 """How long a suite may take."""
