@@ -64,9 +64,9 @@ def run_once(
             name = name_of(suite.name, line["id"])
             nodes[name] = line["id"]
             _note(run, name, line)
-    if not any("done" in line for line in lines):
+    if not run.outcomes or not any("done" in line for line in lines):
         name = f"{suite.name} (outside any test)"
-        run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\nthe run was cut short")
+        run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\nthe run was cut short, or found no test")
     run.seconds = time.monotonic() - began
     return run, nodes
 
