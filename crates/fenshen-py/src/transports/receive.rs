@@ -18,7 +18,7 @@ use crate::object::{Obj, Res};
 /// How much is received at once: as much as asyncio's transports ask for.
 pub(crate) const MOST: usize = 256 * 1024;
 /// From this size on nothing is copied.
-pub(crate) const LARGE: usize = MOST;
+const LARGE: usize = MOST;
 
 /// What a read gave.
 pub(crate) enum Received {
