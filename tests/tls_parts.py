@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import shutil
+import socket
 import ssl
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from fenshen import _fenshen
 
 OUR_PROTOCOL: Any = _fenshen.SSLProtocol
 THEIR_PROTOCOL: Any = asyncio.sslproto.SSLProtocol  # type: ignore[attr-defined]
+
+since_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="from Python 3.11 on")
 
 _EXTENSIONS = """subjectAltName=DNS:{name},IP:127.0.0.1
 basicConstraints=CA:FALSE
@@ -152,6 +158,42 @@ class Reports:
 
     def _note(self, _loop: Any, context: dict[str, Any]) -> None:
         self.lines.append(f"{context['message']}: {type(context.get('exception')).__name__}")
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    make: Callable[[], Any], context: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[tuple[str, int]]:
+    """A server on a free port; its address."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(make, "127.0.0.1", 0, ssl=context or server_context(), **options)
+    try:
+        yield server.sockets[0].getsockname()
+    finally:
+        server.close()
+
+
+async def dial(address: tuple[str, int], make: Callable[[], Any] = Log, **options: Any) -> tuple[Any, Any]:
+    """A connection to a server of ours; its transport and protocol."""
+    options.setdefault("ssl", client_context())
+    options.setdefault("server_hostname", "localhost" if options["ssl"] else None)
+    return await asyncio.get_running_loop().create_connection(make, *address, **options)
+
+
+def in_thread(peer: Callable[[socket.socket], None]) -> tuple[threading.Thread, tuple[str, int]]:
+    """A peer that serves one connection with blocking calls."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with server:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(30)
+                peer(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread, server.getsockname()
 
 
 class Wire(asyncio.Transport):

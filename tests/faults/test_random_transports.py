@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenes import Noting, NotingBuffer, Notes, attempt, both, connected, tcp_pair, turns, unix_pair
+from scenes import Notes, Noting, NotingBuffer, attempt, both, connected, tcp_pair, turns, unix_pair
 
 # asyncio's own came to forget `pause_writing`, and to stumble over nothing, in 3.12; the former was mended in 3.12.8.
 WRITELINES = "write" if sys.version_info >= (3, 12) else "writelines"
@@ -32,7 +31,9 @@ class Program:
         self.buffered = choose([False, False, True])
         self.raising = choose(["", "", "", "", *CALLS, *BUFFER_CALLS])
         self.doing = {
-            choose(CALLS + BUFFER_CALLS): choose(["close", "abort", "pause_reading", "write", "write_eof", "True", "set"])
+            choose(CALLS + BUFFER_CALLS): choose(
+                ["close", "abort", "pause_reading", "write", "write_eof", "True", "set"]
+            )
             for _ in range(choose([0, 0, 1, 2]))
         }
         self.limits = choose([None, None, (0, None), (1, 0), (1000, 100), (100_000, None)])

@@ -40,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in args.suites or SUITES:
         for peer in args.peer or ("fenshen", "asyncio"):
             listed = expected.read(LIST.read_text()) if peer == "fenshen" else {}
-            run = run_suite(
-                SUITES[name], peer, tuple(listed), ["-k", args.only] if args.only else [], args.log
-            )
+            run = run_suite(SUITES[name], peer, tuple(listed), ["-k", args.only] if args.only else [], args.log)
             print(row(f"{name} on {peer}", [run], listed), flush=True)
             for each in run.outcomes.values():
                 if each.retried:

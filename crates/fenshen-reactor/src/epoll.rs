@@ -10,6 +10,7 @@ mod wait;
 pub use event::{Event, Events, Iter};
 pub use interest::Interest;
 
+use crate::fork::Owner;
 use rustix::event::epoll::{self, CreateFlags, EventData};
 use rustix::io::Errno;
 use std::io;
@@ -37,9 +38,13 @@ use std::time::Duration;
 /// assert_eq!((event.token, event.readable, event.writable), (7, true, false));
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// A forked child shares its parent's set. What it adds, modifies or removes there is let pass without a word: the
+/// child has no use for it, and its parent would lose the files that the child closes.
 #[derive(Debug)]
 pub struct Epoll {
     fd: OwnedFd,
+    owner: Owner,
 }
 
 impl Epoll {
@@ -49,7 +54,7 @@ impl Epoll {
     /// When the process or the system is out of descriptors or memory.
     pub fn new() -> io::Result<Self> {
         let fd = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { fd })
+        Ok(Self { fd, owner: Owner::this_process() })
     }
 
     /// Watches `fd`; its events will carry `token`.
@@ -58,6 +63,9 @@ impl Epoll {
     /// `EEXIST` when `fd` is watched already, `EPERM` when it is a regular file or a directory, `EBADF` when it is
     /// not open.
     pub fn add(&self, fd: RawFd, interest: Interest, token: u64) -> io::Result<()> {
+        if !self.owner.is_this_process() {
+            return Ok(());
+        }
         epoll::add(&self.fd, borrow(fd)?, EventData::new_u64(token), interest.flags())?;
         Ok(())
     }
@@ -67,6 +75,9 @@ impl Epoll {
     /// # Errors
     /// `ENOENT` when `fd` is not watched, `EBADF` when it is not open.
     pub fn modify(&self, fd: RawFd, interest: Interest, token: u64) -> io::Result<()> {
+        if !self.owner.is_this_process() {
+            return Ok(());
+        }
         epoll::modify(&self.fd, borrow(fd)?, EventData::new_u64(token), interest.flags())?;
         Ok(())
     }
@@ -76,6 +87,9 @@ impl Epoll {
     /// # Errors
     /// `ENOENT` when `fd` is not watched, `EBADF` when it is not open.
     pub fn remove(&self, fd: RawFd) -> io::Result<()> {
+        if !self.owner.is_this_process() {
+            return Ok(());
+        }
         epoll::delete(&self.fd, borrow(fd)?)?;
         Ok(())
     }

@@ -178,3 +178,26 @@ fn the_descriptor_is_closed_on_exec() {
     let flags = unsafe { libc::fcntl(epoll.as_raw_fd(), libc::F_GETFD) };
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
 }
+
+#[test]
+fn a_forked_child_takes_nothing_from_its_parents_set() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let epoll = Epoll::new().unwrap();
+    epoll.add(reader.as_raw_fd(), Interest::READABLE, 1).unwrap();
+    // SAFETY: the child makes no call but those of `epoll`, which only ask the kernel, and `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let modified = epoll.modify(reader.as_raw_fd(), Interest::NONE, 2).is_ok();
+        let removed = epoll.remove(reader.as_raw_fd()).is_ok();
+        let added = epoll.add(writer.as_raw_fd(), Interest::WRITABLE, 3).is_ok();
+        // SAFETY: it ends this process, and runs nothing else.
+        unsafe { libc::_exit(if modified && removed && added { 0 } else { 1 }) };
+    }
+    let mut status = -1;
+    // SAFETY: `status` is ours, and lives longer than the call.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0);
+    assert_eq!(ready(&epoll), []);
+    writer.write_all(b"x").unwrap();
+    assert_eq!(ready(&epoll), [(1, true, false)]);
+}

@@ -4,14 +4,19 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use super::ending::guard;
 use super::engine::{Engine, Got};
 use super::known::words;
-use super::protocol::{SslProtocol, State, call_soon, guard, tell_app};
+use super::protocol::{SslProtocol, State, call_soon, tell_app};
 use super::{flow, shutdown, writing};
 use crate::errors::{restore, take};
 use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
 use crate::streams;
 use crate::transports::receive::LARGE;
+
+/// What the loop's exception handler is told, in asyncio's words.
+const FAILED: &str =
+    if cfg!(Py_3_11) { "Fatal error on SSL protocol" } else { "application protocol failed to receive SSL data" };
 
 /// How reading came to its end.
 enum End {
@@ -31,7 +36,7 @@ pub(super) unsafe fn read(p: *mut SslProtocol) -> Res<()> {
     }
     match read_some(p) {
         Ok(()) => Ok(()),
-        Err(Raised) => guard(p, Err(Raised), "Fatal error on SSL protocol"),
+        Err(Raised) => guard(p, Err(Raised), FAILED),
     }
 }
 
