@@ -25,7 +25,13 @@ def test_everything_after_close(how: str) -> None:
                 if when == "later":
                     await until(lambda: protocol.lost)
                 notes.append(f"- {when}")
-                for name in ("is_closing", "get_write_buffer_size", "get_write_buffer_limits", "close", "can_write_eof"):
+                for name in (
+                    "is_closing",
+                    "get_write_buffer_size",
+                    "get_write_buffer_limits",
+                    "close",
+                    "can_write_eof",
+                ):
                     attempt(notes, name, getattr(transport, name))
                 if how == "the peer closes" and when == "at once":
                     continue
@@ -104,7 +110,15 @@ def test_a_loop_that_is_closed_with_open_transports(pending: bool) -> None:
 
 def test_a_transport_of_a_closed_loop() -> None:
     """Nothing crashes and nothing is left open, whatever is asked of it."""
-    for name in ("close", "abort", "pause_reading", "resume_reading", "write_eof", "is_closing", "get_write_buffer_size"):
+    for name in (
+        "close",
+        "abort",
+        "pause_reading",
+        "resume_reading",
+        "write_eof",
+        "is_closing",
+        "get_write_buffer_size",
+    ):
         with unix_pair() as (sock, _), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with open_loop(OURS) as loop:
@@ -227,7 +241,9 @@ def test_the_socket_is_closed_under_it() -> None:
 
 def test_a_thousand_connections_leave_nothing() -> None:
     async def scene(loop: Any, notes: Notes) -> None:
-        server = await loop.create_server(lambda: Noting([], data_received=lambda p: p.transport.close()), "127.0.0.1", 0)
+        server = await loop.create_server(
+            lambda: Noting([], data_received=lambda p: p.transport.close()), "127.0.0.1", 0
+        )
         address = server.sockets[0].getsockname()
         before = len(open_files())
         for _ in range(20):

@@ -32,7 +32,9 @@ class Program:
         self.buffered = choose([False, False, True])
         self.raising = choose(["", "", "", "", *CALLS, *BUFFER_CALLS])
         self.doing = {
-            choose(CALLS + BUFFER_CALLS): choose(["close", "abort", "pause_reading", "write", "write_eof", "True", "set"])
+            choose(CALLS + BUFFER_CALLS): choose(
+                ["close", "abort", "pause_reading", "write", "write_eof", "True", "set"]
+            )
             for _ in range(choose([0, 0, 1, 2]))
         }
         self.limits = choose([None, None, (0, None), (1, 0), (1000, 100), (100_000, None)])

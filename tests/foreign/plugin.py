@@ -24,7 +24,9 @@ if WORKER:
 def _speaks_of_the_peer(item: pytest.Item) -> bool:
     if JOB["suite"] == "uvloop":  # its tests of asyncio's own loop
         return "AIO_" not in item.nodeid and "BaseAIO" not in item.nodeid and "TestAIO" not in item.nodeid
-    if JOB["suite"] == "anyio":  # the same tests on each back end: the one with a loop factory, and that with eager tasks
+    if (
+        JOB["suite"] == "anyio"
+    ):  # the same tests on each back end: the one with a loop factory, and that with eager tasks
         backend = getattr(getattr(item, "callspec", None), "params", {}).get("anyio_backend")
         return backend is None or (not isinstance(backend, str) and "loop_factory" in backend[1])
     return True
