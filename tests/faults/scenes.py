@@ -230,10 +230,10 @@ async def connected(loop: Any, sock: socket.socket, protocol: asyncio.BaseProtoc
     return transport
 
 
-def attempt(notes: Notes, what: str, action: Callable[[], Any]) -> Any:
+def attempt(notes: Notes, what: str, action: Callable[..., Any], *arguments: Any) -> Any:
     """Note what an action returns or raises, and return it."""
     try:
-        value = action()
+        value = action(*arguments)
     except Exception as e:
         notes.append(f"{what} raised {told(e)}")
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, level, of, open_files, play, told, turns, until
+from scenes import Notes, Noting, both, level, of, open_files, play, told, turns, until
 from twins import ASYNCIO, OURS, Side
 
 

@@ -9,7 +9,7 @@ import tempfile
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, turns, until
+from scenes import Notes, Noting, both, turns, until
 
 KEYS = (
     "peername",
@@ -151,8 +151,8 @@ def test_datagrams(kind: str) -> None:
 def test_pipes() -> None:
     async def scene(loop: Any, notes: Notes) -> None:
         r, w = os.pipe()
-        reading, _ = await loop.connect_read_pipe(lambda: Noting([]), open(r, "rb", 0))
-        writing, _ = await loop.connect_write_pipe(lambda: Noting([]), open(w, "wb", 0))
+        reading, _ = await loop.connect_read_pipe(lambda: Noting([]), os.fdopen(r, "rb", 0))
+        writing, _ = await loop.connect_write_pipe(lambda: Noting([]), os.fdopen(w, "wb", 0))
         describe(notes, "reading", reading)
         describe(notes, "writing", writing)
         notes.append(f"{writing.get_write_buffer_limits()} {writing.get_write_buffer_size()} {writing.can_write_eof()}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenes import Noting, NotingBuffer, Notes, both, connected, of, play, tcp_pair, turns, unix_pair, until
+from scenes import Notes, Noting, NotingBuffer, both, connected, of, play, tcp_pair, turns, unix_pair, until
 from twins import ASYNCIO, OURS
 
 CALLS = ("connection_made", "data_received", "eof_received", "connection_lost")
@@ -277,7 +277,7 @@ def test_tls_data() -> None:
         server = await loop.create_server(factory, "127.0.0.1", 0, ssl=server_context())
         for _ in range(2):
             host, port = server.sockets[0].getsockname()
-            reader, writer = await asyncio.open_connection(
+            _reader, writer = await asyncio.open_connection(
                 host, port, ssl=client_context(), server_hostname="localhost"
             )
             writer.write(b"hello")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenes import Noting, NotingBuffer, Notes, attempt, both, connected, tcp_pair, turns, unix_pair
+from scenes import Notes, Noting, NotingBuffer, attempt, both, connected, tcp_pair, turns, unix_pair
 
 # asyncio's own came to forget `pause_writing`, and to stumble over nothing, in 3.12; the former was mended in 3.12.8.
 WRITELINES = "write" if sys.version_info >= (3, 12) else "writelines"

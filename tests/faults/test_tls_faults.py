@@ -9,7 +9,7 @@ import ssl
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, level, of, open_files, reset, told, turns, until
+from scenes import Notes, Noting, both, level, of, open_files, reset, told, turns, until
 from tls_scenes import client_context, server_context
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from foreign.putting_in import put_in
 
 JOB = json.loads(os.environ["FOREIGN"])
