@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,8 @@ def startup(workload: Workload, loop: str, seconds: float) -> Measured:
 def main() -> None:
     name, which, seconds, core, load_core, floor = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     workload = every()[which]
     generator = Generator(floor, int(load_core), float(seconds))
     try:

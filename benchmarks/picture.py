@@ -11,7 +11,7 @@ from .measure import FLOOR, Plan, Samples
 from .report import OURS, ByLoop, Spread, Taken, ratio, samples_of
 from .workloads import Workload
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 900, 290, 96, 92, 44
+WIDTH, LEFT, RIGHT, TOP, ROW = 980, 370, 96, 92, 44
 COLOURS = {
     "asyncio": ("#8a8f98", "#9aa0aa"),
     "uvloop": ("#3b7dd8", "#6aa5f2"),

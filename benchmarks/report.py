@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .loops import LOOPS
 from .measure import FLOOR, Plan, Sample, Samples
-from .workloads import BEST_PEER, Limit, Workload
+from .workloads import BEST_PEER, Limit, Target, Workload
 
 OURS = ("fenshen (installed)", "fenshen")
 
@@ -83,10 +83,12 @@ def verdict(workload: Workload, by_loop: ByLoop, loop: str) -> Verdict | None:
 
 def kept(limit: Limit, by_loop: ByLoop, loop: str) -> Verdict | None:
     """Whether a limit was kept; `None` where it was not measured."""
-    ours = [sample and sample.more[limit.what] for sample in by_loop.get(loop, [])]
-    theirs = (
-        [sample and sample.more[limit.what] for sample in by_loop.get(limit.of, [])] if limit.of else [1.0] * len(ours)
-    )
+
+    def of(name: str) -> list[float | None]:
+        return [sample and sample.more[limit.what] for sample in by_loop.get(name, [])]
+
+    ours = of(loop)
+    theirs = of(limit.of) if limit.of else [1.0] * len(ours)
     found = spread([a / b for a, b in zip(ours, theirs, strict=False) if a is not None and b])
     return Verdict(found, found.median <= limit.factor) if found else None
 
@@ -133,11 +135,15 @@ def ratio_text(found: Spread | None) -> str:
     return f"{found.median:.2f}x ({found.low:.2f}-{found.high:.2f})" if found else "-"
 
 
+def figures(found: Verdict) -> str:
+    """The ratio, and for a server that of the CPU."""
+    return ratio_text(found.ratio) + (f", by CPU {found.cpu.median:.2f}x" if found.cpu else "")
+
+
 def verdict_text(found: Verdict | None) -> str:
     if not found:
         return "-"
-    by_cpu = f", by CPU {found.cpu.median:.2f}x" if found.cpu else ""
-    return f"{ratio_text(found.ratio)}{by_cpu} {'hit' if found.hit else '**miss**'}"
+    return f"{figures(found)} {'hit' if found.hit else '**miss**'}"
 
 
 def summary(plan: Plan, samples: Samples) -> list[str]:
@@ -162,13 +168,11 @@ def slower(plan: Plan, samples: Samples) -> list[str]:
     """Where one of ours does less than asyncio."""
     lines = []
     for workload in plan.workloads:
-        by_loop = samples[workload.name]
-        found = {loop: ratio(by_loop.get(loop, []), by_loop.get("asyncio", [])) for loop in OURS}
-        lines += [
-            f"- {workload.title}: {loop}, {ratio_text(each)}"
-            for loop, each in found.items()
-            if each and each.median < 1
-        ]
+        against = workload._replace(target=Target(1, "asyncio"))
+        for loop in OURS:
+            found = verdict(against, samples[workload.name], loop)
+            if found and not found.hit:
+                lines.append(f"- {workload.title}: {loop}, {figures(found)}")
     return lines
 
 

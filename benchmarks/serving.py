@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -97,7 +96,10 @@ def crowd(generator: "subprocess.Popen[str]", workload: Workload) -> Measured:
 def conversation(generator: "subprocess.Popen[str]", workload: Workload) -> Measured:
     """Whatever the generator has to say; in a thread, while the loop serves."""
     with generator:
-        return crowd(generator, workload) if workload.kind == "crowd" else Measured(*line(generator))
+        if workload.kind == "crowd":
+            return crowd(generator, workload)
+        operations, seconds, cpu = line(generator)
+        return Measured(operations, seconds, cpu)
 
 
 async def serve_on_loop(workload: Workload, generator: Generator, folder: pathlib.Path) -> Measured:
@@ -130,16 +132,14 @@ def make_certificate(folder: pathlib.Path) -> None:
     """A certificate for TLS, signed by itself."""
     if shutil.which("openssl") is None:
         sys.exit("the program openssl was not found, which makes the certificate for TLS")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", folder / "key.pem"]
-    certificate = ["-x509", "-days", "30", "-subj", "/CN=localhost", "-out", folder / "certificate.pem"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(folder / "key.pem")]
+    certificate = ["-x509", "-days", "30", "-subj", "/CN=localhost", "-out", str(folder / "certificate.pem")]
     subprocess.run(["openssl", "req", *key, *certificate], check=True, capture_output=True)
 
 
 def serve(workload: Workload, name: str, generator: Generator) -> Measured:
     """One measurement of the loop of that name, or of the floor."""
     assert workload.load
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="fenshen-bench-") as name_of_folder:
         folder = pathlib.Path(name_of_folder)
         if workload.load.wire == "tls":

@@ -13,8 +13,10 @@ import pytest
 from commands import needs_native
 
 from benchmarks import report
-from benchmarks.measure import Sample
-from benchmarks.workloads import BEST_PEER, Limit, Target, Workload
+from benchmarks.measure import Plan, Sample, cores, floor_program
+from benchmarks.serving import Generator, serve
+from benchmarks.workloads import BEST_PEER, Limit, Target, Workload, every
+from benchmarks.workloads.connections import MEMORY
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not here, and the load is in Rust")
@@ -59,8 +61,20 @@ def test_servers_under_load(tmp_path: Path) -> None:
     all_did_something(samples)
     assert samples["echo_udp_10k_10"].keys() == {"fenshen (installed)", "floor"}
     text = (tmp_path / "latest.md").read_text()
-    assert "### Echo over TLS, streams" in text
+    assert "### Echo, TLS streams" in text
     assert "| 10 KiB, 10 connections | " in text
+
+
+@needs_native
+@needs_cargo
+def test_a_crowd() -> None:
+    one = every()["crowd_protocol"]
+    load = one.load._replace(idle=200, connections=5)
+    found = serve(one._replace(load=load), "fenshen", Generator(floor_program(), cores()[1], 0.02))
+    assert found.operations > 0
+    assert found.more["p99 alone, µs"] > 0
+    assert found.more["p99 among the idle, µs"] > 0
+    assert found.more[MEMORY] < 100_000  # what an earlier test has freed may serve
 
 
 def test_a_pattern_names_workloads() -> None:
@@ -110,3 +124,10 @@ def test_what_a_peer_does_not_have_is_a_dash() -> None:
     assert report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen") is None
     assert "| uvloop | - | | | | |" in report.details(workload(), by_loop)
     assert report.cell_text([None]) == "-"
+
+
+def test_what_is_slower_than_asyncio_is_said() -> None:
+    plan = Plan([workload()], ["asyncio", "fenshen"], 1, 1.0)
+    lines = report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(9, 8)}})
+    assert lines == ["- one: fenshen, 0.85x (0.80-0.90)"]
+    assert report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(10, 11)}}) == []

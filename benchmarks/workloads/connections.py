@@ -21,7 +21,7 @@ WORKLOADS = [
     *[
         Workload(
             f"crowd_{name}",
-            f"100 busy connections among 10,000 idle ones, {title}",
+            f"100 busy among 10,000 idle connections, {title}",
             1,
             None,
             kind="crowd",

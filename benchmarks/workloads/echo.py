@@ -168,14 +168,14 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("protocol", "TCP, Protocol", protocol, "tcp", 0.9),
-    Kind("buffered", "TCP, BufferedProtocol", buffered, "tcp", None),
-    Kind("streams", "TCP, streams", streams, "tcp", 0.6),
-    Kind("sock", "TCP, sock_recv and sock_sendall", sock, "tcp", 0.55),
-    Kind("tls", "TLS, Protocol", tls, "tls", 0.6),
-    Kind("tls_streams", "TLS, streams", tls_streams, "tls", None),
-    Kind("unix", "Unix socket, Protocol", unix, "unix", 0.85),
-    Kind("udp", "UDP, DatagramProtocol", udp, "udp", 0.85),
+    Kind("protocol", "TCP Protocol", protocol, "tcp", 0.9),
+    Kind("buffered", "TCP BufferedProtocol", buffered, "tcp", None),
+    Kind("streams", "TCP streams", streams, "tcp", 0.6),
+    Kind("sock", "TCP sock_recv/sendall", sock, "tcp", 0.55),
+    Kind("tls", "TLS Protocol", tls, "tls", 0.6),
+    Kind("tls_streams", "TLS streams", tls_streams, "tls", None),
+    Kind("unix", "Unix socket Protocol", unix, "unix", 0.85),
+    Kind("udp", "UDP DatagramProtocol", udp, "udp", 0.85),
 )
 
 
@@ -184,14 +184,14 @@ def workload(kind: Kind, size: int, connections: int) -> Workload:
     row = f"{size} KiB, {connections} connections"
     return Workload(
         f"echo_{kind.name}_{size}k_{connections}",
-        f"echo over {kind.title}: {row}",
+        f"echo, {kind.title}: {row}",
         1,
         goal,
         kind="echo",
         unit="messages",
         serve=kind.serve,
         load=Load("load", kind.wire, connections, size * 1024),
-        cell=Cell(f"Echo over {kind.title}", row),
+        cell=Cell(f"Echo, {kind.title}", row),
         rounds=1000 if goal else 2,
     )
 

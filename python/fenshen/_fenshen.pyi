@@ -11,6 +11,7 @@ from asyncio.exceptions import BrokenBarrierError as BrokenBarrierError
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from socket import socket
+from ssl import SSLContext
 from typing import Any, Literal, TypeVar, final, overload
 
 from typing_extensions import Buffer, Self, TypeVarTuple, Unpack, disjoint_base
@@ -26,6 +27,7 @@ __all__ = [
     "BoundedSemaphore",
     "BrokenBarrierError",
     "Condition",
+    "DatagramTransport",
     "Event",
     "Future",
     "Handle",
@@ -35,6 +37,8 @@ __all__ = [
     "PriorityQueue",
     "Queue",
     "QueueShutDown",
+    "ReadPipeTransport",
+    "SSLProtocol",
     "Semaphore",
     "SocketTransport",
     "StreamReader",
@@ -42,6 +46,7 @@ __all__ = [
     "StreamWriter",
     "Task",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "collecting",
     "gather",
@@ -318,6 +323,126 @@ class SocketTransport(asyncio.transports._FlowControlMixin):
     def _server(self) -> Any: ...
 
 @final
+class ReadPipeTransport(asyncio.ReadTransport):
+    """The transport of the reading end of a pipe (asyncio.ReadTransport).
+
+    Made by loop.connect_read_pipe(). pipe: a file object that wraps a pipe, a socket or a character device, and
+    is closed with the transport; ValueError for any other.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _paused(self) -> bool: ...
+    _pipe: Any
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _fileno(self) -> int: ...
+
+@final
+class WritePipeTransport(asyncio.transports._FlowControlMixin):
+    """The transport of the writing end of a pipe (asyncio.WriteTransport).
+
+    Made by loop.connect_write_pipe(). pipe: a file object that wraps a pipe, a socket or a character device, and
+    is closed with the transport; ValueError for any other.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def write(self, data: Buffer, /) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def get_write_buffer_limits(self, /) -> tuple[int, int]: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _high_water(self) -> int: ...
+    @property
+    def _low_water(self) -> int: ...
+    _pipe: Any
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _fileno(self) -> int: ...
+
+@final
+class DatagramTransport(asyncio.transports._FlowControlMixin, asyncio.DatagramTransport):
+    """The transport of a datagram socket (asyncio.DatagramTransport).
+
+    Made by loop.create_datagram_endpoint(). address: the only one that is sent to, if there is one.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        sock: Any,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def sendto(self, data: Buffer, addr: Any = None) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def get_write_buffer_limits(self, /) -> tuple[int, int]: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _paused(self) -> bool: ...
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _high_water(self) -> int: ...
+    @property
+    def _low_water(self) -> int: ...
+    @property
+    def _sock_fd(self) -> int: ...
+    @property
+    def _start_tls_compatible(self) -> bool: ...
+    @property
+    def _sendfile_compatible(self) -> Any: ...
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _sock(self) -> Any: ...
+    @property
+    def _address(self) -> Any: ...
+
+@final
 class Acceptor:
     """Takes what connects to a listening socket: up to `backlog` connections a turn.
 
@@ -500,6 +625,37 @@ class StreamWriter(asyncio.StreamWriter, metaclass=ABCMeta):
     _protocol: Any
     _reader: Any
     _transport: Any
+
+# -- Connections ------------------------------------------------------------------------------------------------------
+
+@final
+class SSLProtocol(asyncio.BufferedProtocol):
+    """A TLS connection, as asyncio.sslproto's: a protocol to the transport below it, a transport to the one above.
+
+    Time limits are in seconds; None is asyncio's default. Raises ValueError if one is not positive.
+    """
+
+    max_size: int
+    def __new__(
+        cls,
+        loop: _Loop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext | None,
+        waiter: asyncio.Future[Any] | None,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Self: ...
+    def connection_made(self, transport: asyncio.BaseTransport, /) -> None: ...
+    def connection_lost(self, exc: BaseException | None, /) -> None: ...
+    def get_buffer(self, n: int, /) -> memoryview: ...
+    def buffer_updated(self, nbytes: int, /) -> None: ...
+    def data_received(self, data: Buffer, /) -> None: ...
+    def eof_received(self, /) -> bool: ...
+    def pause_writing(self, /) -> None: ...
+    def resume_writing(self, /) -> None: ...
 
 # -- Functions --------------------------------------------------------------------------------------------------------
 

@@ -72,6 +72,29 @@ def warn_lost_write() -> None:
     logger.warning("socket.send() raised exception.")
 
 
+# -- Pipes ------------------------------------------------------------------------------------------------------------
+
+
+def warn_lost_pipe_write() -> None:
+    """Log that a program goes on writing to a pipe that is lost."""
+    logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
+
+
+def closed_by_peer(transport: Any) -> None:
+    """Debug mode: log that the other end of a pipe is closed."""
+    logger.info("%r was closed by peer", transport)
+
+
+def pauses_reading(transport: Any) -> None:
+    """Debug mode: log that a pipe is not read for a while."""
+    logger.debug("%r pauses reading", transport)
+
+
+def resumes_reading(transport: Any) -> None:
+    """Debug mode: log that it is read again."""
+    logger.debug("%r resumes reading", transport)
+
+
 # -- Accepting --------------------------------------------------------------------------------------------------------
 
 

@@ -12,13 +12,15 @@ import sys
 import threading
 import warnings
 import weakref
-from asyncio import base_events, events, sslproto, unix_events
+from asyncio import base_events, events, unix_events
 from asyncio.log import logger
 from typing import Any
 
 from fenshen import blocked
-from fenshen._fenshen import Acceptor, LoopCore, SocketTransport
+from fenshen._fenshen import LoopCore
 from fenshen._options import current
+from fenshen.connections import Connections
+from fenshen.pipes import Pipes
 from fenshen.subprocesses import Subprocesses
 from fenshen.tls import TLS
 
@@ -48,7 +50,7 @@ class _Selector:
         return self.get_map()[fd]
 
 
-class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
+class EventLoop(LoopCore, TLS, Connections, Pipes, Subprocesses, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
     Raises OSError when the process is out of file descriptors.
@@ -69,7 +71,7 @@ class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
         self._coroutine_origin_tracking_enabled = False
         self._coroutine_origin_tracking_saved_depth = None
         self._signal_handlers: dict[int, Any] = {}
-        self._acceptors: dict[int, Acceptor] = {}
+        self._acceptors: dict[int, Any] = {}
         self._transports = weakref.WeakValueDictionary()  # of transports that are asyncio's own
         self._unix_server_sockets: dict[Any, Any] = {}
         self._ssock = self._csock = None
@@ -195,70 +197,6 @@ class EventLoop(LoopCore, Subprocesses, TLS, asyncio.SelectorEventLoop):
             return
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
-
-    # -- Connections --------------------------------------------------------------------------------------------------
-
-    def _make_socket_transport(
-        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None, **_: Any
-    ) -> SocketTransport:
-        self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
-
-    def _make_ssl_transport(
-        self,
-        rawsock: Any,
-        protocol: Any,
-        sslcontext: Any,
-        waiter: Any = None,
-        *,
-        extra: Any = None,
-        server: Any = None,
-        **options: Any,
-    ) -> Any:
-        self._ensure_fd_no_transport(rawsock)
-        side = options.pop("server_side", False), options.pop("server_hostname", None)
-        known = {k: v for k, v in options.items() if k in ("ssl_handshake_timeout", "ssl_shutdown_timeout")}
-        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, *side, **known)
-        SocketTransport(self, rawsock, tls, None, extra, server)
-        return tls._app_transport
-
-    def _start_serving(
-        self,
-        protocol_factory: Any,
-        sock: Any,
-        sslcontext: Any = None,
-        server: Any = None,
-        backlog: int = 100,
-        *timeouts: Any,
-        **options: Any,
-    ) -> None:
-        def accepted(conn: Any, address: Any) -> None:
-            extra = {"peername": address}
-            accept = self._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts, **options)
-            self.create_task(accept)
-
-        elsewhere = accepted if sslcontext else None
-        self._ensure_fd_no_transport(sock)
-        self._acceptors[sock.fileno()] = Acceptor(self, sock, protocol_factory, server, backlog, elsewhere)
-
-    def _stop_serving(self, sock: Any) -> None:
-        acceptor = self._acceptors.pop(sock.fileno(), None)
-        if acceptor is not None:
-            acceptor.close()
-        super()._stop_serving(sock)
-
-    async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> Any:
-        resume = transp.is_reading()
-        transp.pause_reading()
-        await transp._make_empty_waiter()
-        transp._lend(True)
-        try:
-            return await self.sock_sendfile(transp._sock, file, offset, count, fallback=False)
-        finally:
-            transp._reset_empty_waiter()
-            transp._lend(False)
-            if resume:
-                transp.resume_reading()
 
 
 def _stalled(loop: EventLoop) -> float | None:

@@ -39,6 +39,7 @@ class TLS:
         server: Any = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
+        **_: Any,
     ) -> Any:
         loop: Any = self
         loop._ensure_fd_no_transport(rawsock)
@@ -97,8 +98,8 @@ class TLS:
             """Have a connection speak TLS from now on; return the transport that `protocol` is to use.
 
             The time limits are in seconds: 60 for the handshake and 30 for the shutdown, unless given. Raises TypeError
-            if `sslcontext` is no `ssl.SSLContext` or the transport can't be upgraded, ValueError for a limit that is not
-            positive, and what the handshake fails with (`ssl.SSLError`, ConnectionError).
+            if `sslcontext` is no `ssl.SSLContext` or the transport can't be upgraded, ValueError for a limit that is
+            not positive, and what the handshake fails with (`ssl.SSLError`, ConnectionError).
             """
             limits = _limits(ssl_handshake_timeout, ssl_shutdown_timeout)
             return await self._start_tls(transport, protocol, sslcontext, server_side, server_hostname, limits)

@@ -15,6 +15,9 @@ from .needs import libraries
 from .servers import logs, mariadb, postgres, redis
 from .ways import Exchange
 
+# Tests for those that run them in a process of their own.
+collect_ignore = ["suites"]
+
 __all__ = ["mariadb", "postgres", "redis"]
 
 # Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.

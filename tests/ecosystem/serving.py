@@ -61,7 +61,7 @@ class Server:
 
     def port(self) -> int:
         """The port that it says it listens on."""
-        return int(self.wait_for(r"(?:running on|Listening at:) (?:https?|unix)://[^ ]*:(\d+)").group(1))
+        return int(self.wait_for(r"(?:[Rr]unning on|Listening at:) (?:https?|unix)://[^ ]*:(\d+)").group(1))
 
     def events(self) -> list[str]:
         """What the application has written to `events.txt`."""

@@ -52,7 +52,7 @@ pub(crate) fn accept(address: &str, server: &ServerCpu, at_once: usize, length: 
         io::Result::Ok(client)
     };
     let mut clients = (0..at_once).map(&mut open).collect::<io::Result<Vec<_>>>()?;
-    let (mut count, mut events) = (Count::new(server, length), Events::with_capacity(256));
+    let (mut count, mut events) = (Count::new(server, at_once, length), Events::with_capacity(256));
     let measured = loop {
         if let Some(measured) = count.finished()? {
             break measured;

@@ -39,7 +39,7 @@ pub(crate) fn crowd(
 
 fn measure(load: &mut Load, server: &ServerCpu, length: Duration) -> io::Result<()> {
     let mut away = Vec::with_capacity(1 << 20);
-    let measured = load.run(Count::new(server, length), |time| away.push(time))?;
+    let measured = load.run(Count::new(server, load.connections(), length), |time| away.push(time))?;
     away.sort_unstable();
     let percentile = |share: usize| away.get(away.len() * share / 100).copied().unwrap_or_default().as_secs_f64() * 1e6;
     let (took, cpu) = (measured.took.as_secs_f64(), measured.cpu.as_secs_f64());

@@ -78,7 +78,7 @@ pub(crate) fn load(address: &str, server: &ServerCpu, sockets: usize, size: usiz
         client.send(&mut message)?;
         clients.push(client);
     }
-    let (mut count, mut events) = (Count::new(server, length), Events::with_capacity(256));
+    let (mut count, mut events) = (Count::new(server, sockets, length), Events::with_capacity(256));
     let (mut lost, mut looked) = (0, Instant::now());
     let measured = loop {
         if let Some(measured) = count.finished()? {

@@ -26,9 +26,11 @@ impl Measured {
     }
 }
 
-/// Counts from the end of the warm-up, a tenth, until the time is over.
+/// Counts from the end of the warm-up until the time is over. The warm-up lasts a tenth, and until every connection has
+/// had about two messages back, so that the memory that they need is there; what is measured, at least one each.
 pub(crate) struct Count<'a> {
     server: &'a ServerCpu,
+    connections: u64,
     length: Duration,
     start: Instant,
     cpu: Duration,
@@ -37,8 +39,16 @@ pub(crate) struct Count<'a> {
 }
 
 impl<'a> Count<'a> {
-    pub(crate) fn new(server: &'a ServerCpu, length: Duration) -> Self {
-        Self { server, length, start: Instant::now(), cpu: Duration::ZERO, warm: false, messages: 0 }
+    pub(crate) fn new(server: &'a ServerCpu, connections: usize, length: Duration) -> Self {
+        Self {
+            server,
+            connections: connections as u64,
+            length,
+            start: Instant::now(),
+            cpu: Duration::ZERO,
+            warm: false,
+            messages: 0,
+        }
     }
 
     pub(crate) fn is_warm(&self) -> bool {
@@ -48,10 +58,10 @@ impl<'a> Count<'a> {
     /// To be asked now and then; the measurement when it is over.
     pub(crate) fn finished(&mut self) -> io::Result<Option<Measured>> {
         let took = self.start.elapsed();
-        if !self.warm && took > self.length / 10 {
+        if !self.warm && took > self.length / 10 && self.messages >= 2 * self.connections {
             (self.warm, self.messages, self.cpu) = (true, 0, self.server.used()?);
             self.start = Instant::now();
-        } else if self.warm && took > self.length {
+        } else if self.warm && took > self.length && self.messages >= self.connections {
             return Ok(Some(Measured { messages: self.messages, took, cpu: self.server.used()? - self.cpu }));
         }
         Ok(None)
@@ -100,6 +110,10 @@ impl Load {
         }
         let message = (0..size).map(|index| (index % 251) as u8).collect();
         Ok(Self { epoll, clients, message, plain: vec![0; READ], raw: vec![0; READ] })
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.clients.len()
     }
 
     /// Keeps a message on its way on every connection for as long. `late` is told how long each message was away.
@@ -181,6 +195,6 @@ pub(crate) fn load(
     length: Duration,
 ) -> io::Result<()> {
     let mut load = Load::connect(wire, address, connections, size)?;
-    load.run(Count::new(server, length), |_| ())?.print();
+    load.run(Count::new(server, connections, length), |_| ())?.print();
     Ok(())
 }

@@ -7,7 +7,7 @@
 //! floor crowd ADDRESS PID IDLE BUSY SIZE SECONDS                           see `crowd.rs`
 //! ```
 //! The load keeps one message on its way on each connection. PID is the server's process. What is measured begins after
-//! a tenth of SECONDS has passed.
+//! a tenth of SECONDS has passed, and later where the connections have not warmed up by then.
 
 mod accept;
 mod crowd;

@@ -67,6 +67,12 @@ kinds! {
     socket_transport, SOCKET_TRANSPORT;
     /// `Acceptor`.
     acceptor, ACCEPTOR;
+    /// `ReadPipeTransport`.
+    read_pipe_transport, READ_PIPE_TRANSPORT;
+    /// `WritePipeTransport`.
+    write_pipe_transport, WRITE_PIPE_TRANSPORT;
+    /// `DatagramTransport`.
+    datagram_transport, DATAGRAM_TRANSPORT;
     /// The protocol of a TLS connection.
     ssl_protocol, SSL_PROTOCOL;
     /// Its transport.
@@ -150,5 +156,8 @@ unsafe fn init_primitives() -> Res<()> {
     crate::sockets::init()?;
     SOCKET_TRANSPORT.store(crate::transports::stream_type::build()?, Ordering::Relaxed);
     ACCEPTOR.store(crate::transports::acceptor::build()?, Ordering::Relaxed);
+    READ_PIPE_TRANSPORT.store(crate::transports::pipe_read::build()?, Ordering::Relaxed);
+    WRITE_PIPE_TRANSPORT.store(crate::transports::pipe_write::build()?, Ordering::Relaxed);
+    DATAGRAM_TRANSPORT.store(crate::transports::datagram_type::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -127,6 +127,9 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("StreamWriter", kinds::stream_writer()),
             ("SocketTransport", kinds::socket_transport()),
             ("Acceptor", kinds::acceptor()),
+            ("ReadPipeTransport", kinds::read_pipe_transport()),
+            ("WritePipeTransport", kinds::write_pipe_transport()),
+            ("DatagramTransport", kinds::datagram_transport()),
             ("SSLProtocol", kinds::ssl_protocol()),
         ];
         for (name, ty) in types {

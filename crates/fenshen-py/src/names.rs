@@ -81,6 +81,12 @@ names! {
     buffer_updated = c"buffer_updated",
     attach = c"_attach",
     detach = c"_detach",
+    datagram_received = c"datagram_received",
+    errno = c"errno",
+    error_received = c"error_received",
+    fileno = c"fileno",
+    pipe = c"pipe",
+    sendto = c"sendto",
 }
 
 /// What we need of asyncio, found once.
@@ -143,6 +149,8 @@ pub(crate) struct Asyncio {
     pub(crate) heappop: Obj,
     /// The bases of our transports.
     pub(crate) flow_control_mixin: Obj,
+    pub(crate) read_transport: Obj,
+    pub(crate) datagram_transport: Obj,
     pub(crate) buffered_protocol: Obj,
 }
 
@@ -274,6 +282,8 @@ pub(crate) unsafe fn init() -> Res<()> {
         heappush: get(&heapq, c"heappush")?,
         heappop: get(&heapq, c"heappop")?,
         flow_control_mixin: get(&import(c"asyncio.transports")?, c"_FlowControlMixin")?,
+        read_transport: get(&import(c"asyncio.transports")?, c"ReadTransport")?,
+        datagram_transport: get(&import(c"asyncio.transports")?, c"DatagramTransport")?,
         buffered_protocol: get(&import(c"asyncio.protocols")?, c"BufferedProtocol")?,
     };
     (*ASYNCIO.0.get()).write(found);

@@ -149,7 +149,12 @@ impl TypeBuilder {
     }
 
     /// Makes the type, derived from `base` where one is given. What the interpreter keeps pointers to lives for ever.
-    pub(crate) unsafe fn build(mut self, base: Option<*mut PyTypeObject>) -> Res<*mut PyTypeObject> {
+    pub(crate) unsafe fn build(self, base: Option<*mut PyTypeObject>) -> Res<*mut PyTypeObject> {
+        self.build_on(base.as_slice())
+    }
+
+    /// The same, derived from any number of types.
+    pub(crate) unsafe fn build_on(mut self, bases: &[*mut PyTypeObject]) -> Res<*mut PyTypeObject> {
         if !self.methods.is_empty() {
             self.methods.push(std::mem::zeroed());
             let table = self.methods.leak().as_mut_ptr().cast();
@@ -173,11 +178,12 @@ impl TypeBuilder {
             flags: self.flags as c_uint,
             slots: self.slots.leak().as_mut_ptr(),
         };
-        let bases = match base {
-            Some(base) => Some(Obj::new(ffi::PyTuple_Pack(1, base.cast::<PyObject>()))?),
-            None => None,
-        };
-        let made = ffi::PyType_FromSpecWithBases(&mut spec, crate::object::ptr_or_null(&bases));
+        let tuple = Obj::new(ffi::PyTuple_New(bases.len() as ffi::Py_ssize_t))?;
+        for (i, &base) in bases.iter().enumerate() {
+            ffi::PyTuple_SetItem(tuple.ptr(), i as ffi::Py_ssize_t, Obj::from(base.cast()).into_ptr());
+        }
+        let tuple = if bases.is_empty() { None } else { Some(tuple) };
+        let made = ffi::PyType_FromSpecWithBases(&mut spec, crate::object::ptr_or_null(&tuple));
         Obj::new(made).map(|t| t.into_ptr().cast())
     }
 }

@@ -91,6 +91,11 @@ impl Channel {
         self.wanted.contains(Interest::WRITABLE)
     }
 
+    /// Whether its object is to be flushed at the end of this turn.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing
+    }
+
     fn token(place: u32, generation: u32) -> u64 {
         CHANNEL_BIT | u64::from(generation) << 32 | u64::from(place)
     }
@@ -271,7 +276,9 @@ impl Loop {
             return Ok(None);
         }
         let (owner, token) = (*l).channels.token(place);
-        if let Some(kernel) = (*l).kernel.as_ref() {
+        if !(*l).owner.is_this_process() {
+            // In a forked child, which shares the kernel's set with its parent: there the file is watched as before.
+        } else if let Some(kernel) = (*l).kernel.as_ref() {
             if interest.is_empty() {
                 // An error means that the kernel has forgotten the file already.
                 let _ = kernel.epoll.remove(fd);
@@ -343,6 +350,12 @@ impl Loop {
     pub(super) unsafe fn run_lost(owner: &Obj) -> Res<()> {
         let channel = channel_of(owner.ptr());
         ((*channel).ops.lost)(owner.ptr())
+    }
+
+    /// How long the ring is, by which an object knows whether what it called has put something there.
+    #[inline(always)]
+    pub(crate) unsafe fn ready_len(l: *mut Loop) -> usize {
+        (*l).ready.len()
     }
 
     /// Has the object's `flush` called at the end of this turn.

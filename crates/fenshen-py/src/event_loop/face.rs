@@ -202,6 +202,7 @@ unsafe fn remove(l: *mut Loop, file: *mut PyObject, way: Way) -> Res<Obj> {
         return Ok(boolean(false));
     }
     let fd = descriptor(file)?;
+    Loop::check_owner(l)?;
     let Some(kernel) = (*l).kernel.as_ref() else {
         return Ok(boolean(false));
     };

@@ -209,6 +209,11 @@ impl Loop {
         (*l).pulse.set_slow(seconds);
     }
 
+    /// Whether it is closed.
+    pub(crate) unsafe fn is_closed(l: *mut Loop) -> bool {
+        (*l).closed
+    }
+
     /// Raises if the loop is closed.
     #[inline(always)]
     pub(crate) unsafe fn check_closed(l: *mut Loop) -> Res<()> {

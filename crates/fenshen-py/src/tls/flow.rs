@@ -3,9 +3,10 @@
 
 use pyo3::ffi::{self, PyObject};
 
+use super::ending::report_raised;
 use super::engine::Engine;
 use super::known::words;
-use super::protocol::{SslProtocol, report_raised, tell_app};
+use super::protocol::{SslProtocol, tell_app};
 use crate::args::{Args, Signature};
 use crate::errors::raise;
 use crate::object::{Obj, Raised, Res, call_method, none, not_none, ptr_or_null, repr};

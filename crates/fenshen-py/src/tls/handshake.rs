@@ -2,9 +2,10 @@
 
 use pyo3::ffi::{self, PyObject};
 
+use super::ending::fatal;
 use super::engine::Engine;
 use super::known::{debug_log, debugs, ssl, words};
-use super::protocol::{SslProtocol, State, Told, call_later, cancel, fatal, shown, tell_app, wake_waiter};
+use super::protocol::{SslProtocol, State, Told, call_later, cancel, shown, tell_app, wake_waiter};
 use super::{reading, transport, writing};
 use crate::errors::{self, make, take};
 use crate::object::{Obj, Raised, Res, call_method, clear, done, none, ptr_or_null, set};

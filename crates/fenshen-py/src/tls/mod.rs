@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `protocol.rs` | what a connection is, from `connection_made` to `connection_lost` |
 //! | `handshake.rs`, `shutdown.rs` | how its session begins and ends |
+//! | `ending.rs` | how it ends otherwise, and who is told |
 //! | `reading.rs`, `writing.rs` | what is in between |
 //! | `flow.rs` | when either side is told to wait |
 //! | `engine.rs` | the `SSLObject` and its two `MemoryBIO`s |
@@ -13,6 +14,7 @@
 //!
 //! Whatever a context is set to do in Python it does here: nothing of TLS itself is done again.
 
+mod ending;
 mod engine;
 mod flow;
 mod handshake;

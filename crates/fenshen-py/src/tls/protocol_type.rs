@@ -7,9 +7,10 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::ending::{abort, fatal};
 use super::engine::Engine;
 use super::known::known;
-use super::protocol::{self, SslProtocol, State, fatal};
+use super::protocol::{self, SslProtocol, State};
 use super::{handshake, reading, shutdown};
 use crate::args::Signature;
 use crate::errors::entry;
@@ -60,7 +61,7 @@ no_args!(resume, |p: SslProtocol| {
 });
 no_args!(start_shutdown, |p: SslProtocol| shutdown::start(p).map(|()| none()));
 one_arg!(set_app_protocol, |p: SslProtocol, value| protocol::set_app_protocol(p, value).map(|()| none()));
-one_arg!(private_abort, |p: SslProtocol, exc| protocol::abort(p, not_none(exc)).map(|()| none()));
+one_arg!(private_abort, |p: SslProtocol, exc| abort(p, not_none(exc)).map(|()| none()));
 
 const FATAL: Signature<2> = Signature { func: "_fatal_error", names: [c"exc", c"message"], positional: 2, required: 1 };
 const EXTRA: Signature<2> =

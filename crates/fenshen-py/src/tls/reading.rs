@@ -4,12 +4,18 @@ use std::ptr;
 
 use pyo3::ffi;
 
+use super::ending::guard;
 use super::engine::{Engine, Got};
 use super::known::words;
-use super::protocol::{SslProtocol, State, call_soon, guard, tell_app};
+use super::protocol::{SslProtocol, State, call_soon, tell_app};
 use super::{flow, shutdown, writing};
 use crate::errors::{restore, take};
-use crate::object::{Obj, Raised, Res, ptr_or_null};
+use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
+use crate::streams;
+
+/// What the loop's exception handler is told, in asyncio's words.
+const FAILED: &str =
+    if cfg!(Py_3_11) { "Fatal error on SSL protocol" } else { "application protocol failed to receive SSL data" };
 
 /// How reading came to its end.
 enum End {
@@ -29,7 +35,7 @@ pub(super) unsafe fn read(p: *mut SslProtocol) -> Res<()> {
     }
     match read_some(p) {
         Ok(()) => Ok(()),
-        Err(Raised) => guard(p, Err(Raised), "Fatal error on SSL protocol"),
+        Err(Raised) => guard(p, Err(Raised), FAILED),
     }
 }
 
@@ -89,18 +95,24 @@ unsafe fn read_copied(p: *mut SslProtocol) -> Res<()> {
     finish(p, end)
 }
 
-/// `data_received(data)`.
+/// `data_received(data)`; a native protocol is given the bytes as they are.
 #[inline]
 unsafe fn deliver(p: *mut SslProtocol, data: &Obj) -> Res<()> {
-    let inner = Obj::from_opt(ptr_or_null(&(*p).app_protocol));
-    match inner {
+    let Some(app) = Obj::from_opt(ptr_or_null(&(*p).app_protocol)) else {
+        return Ok(());
+    };
+    if ffi::PyBytes_CheckExact(data.ptr()) != 0 {
+        let (start, len) = (ffi::PyBytes_AsString(data.ptr()), ffi::PyBytes_Size(data.ptr()) as usize);
+        let bytes = std::slice::from_raw_parts(start.cast(), len);
         // TLS in TLS.
-        Some(inner) if super::is_protocol(inner.ptr()) && ffi::PyBytes_CheckExact(data.ptr()) != 0 => {
-            let (start, len) = (ffi::PyBytes_AsString(data.ptr()), ffi::PyBytes_Size(data.ptr()));
-            super::feed(inner.ptr(), std::slice::from_raw_parts(start.cast(), len as usize))
+        if super::is_protocol(app.ptr()) {
+            return super::feed(app.ptr(), bytes);
         }
-        _ => tell_app(p, &words().data_received, data.ptr()).map(drop),
+        if streams::protocol::is_native(app.ptr()) {
+            return streams::protocol::feed(app.ptr().cast(), bytes);
+        }
     }
+    call_method(&words().data_received, &[app.ptr(), data.ptr()]).map(drop)
 }
 
 /// `b"".join(...)`.
@@ -191,7 +203,7 @@ pub(super) unsafe fn resume_reading(p: *mut SslProtocol) -> Res<()> {
 pub(super) unsafe fn get_buffer(p: *mut SslProtocol, hint: isize) -> Res<Obj> {
     const MOST: isize = 256 * 1024;
     const USUAL: isize = 64 * 1024;
-    let wanted = if hint <= 0 { USUAL } else { hint.min(MOST) };
+    let wanted = hint.clamp(USUAL, MOST);
     let there = match &(*p).buffer {
         Some(view) => ffi::PyObject_Size(view.ptr()),
         None => 0,

@@ -2,9 +2,10 @@
 
 use pyo3::ffi;
 
+use super::ending::{abort, fatal, force_close};
 use super::engine::Engine;
 use super::known::{known, ssl, warn_log, words};
-use super::protocol::{SslProtocol, State, Told, abort, call_later, call_soon, cancel, fatal, force_close, tell_app};
+use super::protocol::{SslProtocol, State, Told, call_later, call_soon, cancel, tell_app};
 use super::{reading, transport, writing};
 use crate::errors::{ends_loop, make, restore, take};
 use crate::object::{Obj, Raised, Res, ptr_or_null, set};

@@ -6,10 +6,11 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::ending::abort;
 use super::engine::Engine;
 use super::flow::{self, Limits, RECEIVING, SENDING};
 use super::known::{known, words};
-use super::protocol::{SslProtocol, State, abort, extra_info, set_app_protocol};
+use super::protocol::{SslProtocol, State, extra_info, set_app_protocol};
 use super::{shutdown, writing};
 use crate::args::Signature;
 use crate::errors::{raise, restore, runtime_error, take, type_error};

@@ -7,13 +7,18 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject};
 
+use super::ending::guard;
 use super::engine::Engine;
 use super::flow;
-use super::known::words;
-use super::protocol::{SslProtocol, State, guard, warn_of_lost};
+use super::known::{warn_log, words};
+use super::protocol::{SslProtocol, State};
 use super::reading::join;
+use crate::kinds;
 use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
+use crate::transports::stream;
 
+/// What the loop's exception handler is told, in asyncio's words.
+const FAILED: &str = if cfg!(Py_3_11) { "Fatal error on SSL protocol" } else { "Fatal error on SSL transport" };
 /// asyncio's `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
 const WARN_FROM: u32 = 5;
 /// Chunks are joined up to this size, which fits in one record.
@@ -27,13 +32,17 @@ unsafe fn is_open(p: *mut SslProtocol) -> Res<bool> {
         return Ok(true);
     }
     if (*p).lost >= WARN_FROM {
-        warn_of_lost()?;
+        warn_log("SSL connection is closed")?;
     }
     (*p).lost += 1;
     Ok(false)
 }
 
-unsafe fn push(p: *mut SslProtocol, data: Obj) -> Res<()> {
+unsafe fn push(p: *mut SslProtocol, mut data: Obj) -> Res<()> {
+    if (*p).state != State::Wrapped && ffi::PyBytes_CheckExact(data.ptr()) == 0 {
+        // It waits for the handshake, and may change meanwhile.
+        data = Obj::new(ffi::PyBytes_FromObject(data.ptr()))?;
+    }
     let len = ffi::PyObject_Size(data.ptr());
     (*p).backlog.push_back(data);
     if len < 0 {
@@ -53,7 +62,7 @@ unsafe fn pushed(p: *mut SslProtocol, may_wait: bool) -> Res<()> {
     }
     match write_backlog(p) {
         Ok(()) => Ok(()),
-        Err(Raised) => guard(p, Err(Raised), "Fatal error on SSL protocol"),
+        Err(Raised) => guard(p, Err(Raised), FAILED),
     }
 }
 
@@ -177,6 +186,9 @@ unsafe fn send_bytes(p: *mut SslProtocol, data: &Obj) -> Res<()> {
     let Some(transport) = Obj::from_opt(ptr_or_null(&(*p).transport)) else {
         return Ok(());
     };
+    if ffi::Py_TYPE(transport.ptr()) == kinds::socket_transport() {
+        return stream::write(transport.ptr().cast(), data.ptr());
+    }
     call_method(&words().write, &[transport.ptr(), data.ptr()]).map(drop)
 }
 
@@ -188,6 +200,6 @@ pub(super) unsafe fn append(p: *mut SslProtocol, data: *mut PyObject) -> Res<()>
 /// How many bytes wait to be sent, encrypted or not.
 pub(super) unsafe fn buffer_size(p: *mut SslProtocol) -> Res<usize> {
     let outcome = settle(p);
-    guard(p, outcome, "Fatal error on SSL protocol")?;
+    guard(p, outcome, FAILED)?;
     Ok(Engine::outgoing_size(ptr::addr_of_mut!((*p).engine))? + (*p).backlog_size)
 }

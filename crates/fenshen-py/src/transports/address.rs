@@ -44,6 +44,11 @@ impl Address {
         family(&self.0)
     }
 
+    /// Whether it says nothing but its family.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.0.len() <= 2
+    }
+
     /// As Python's sockets show it.
     pub(crate) unsafe fn to_python(&self) -> Res<Obj> {
         to_python(&self.0)

@@ -8,9 +8,10 @@ use pyo3::ffi::{self, PyObject};
 use super::{Head, ending};
 use crate::args::{Args, Signature};
 use crate::errors::wall;
+use crate::event_loop::Loop;
 use crate::methods::{getter, no_args};
 use crate::names::{asyncio, transport_support};
-use crate::object::{Obj, Raised, Res, boolean, none, ptr_or_null};
+use crate::object::{Obj, Raised, Res, boolean, none, ptr_or_null, text};
 use crate::types::TypeBuilder;
 
 const EXTRA_INFO: Signature<2> =
@@ -92,6 +93,25 @@ pub(crate) unsafe fn set_extra(t: *mut Head, given: *mut PyObject) {
         let old = std::mem::replace(&mut (*t).extra, Obj::from(given).into_ptr());
         ffi::Py_XDECREF(old);
     }
+}
+
+/// `repr()` of a socket's transport, with so much to send.
+pub(crate) unsafe fn socket_repr(t: *mut Head, name: &str, size: usize) -> Res<Obj> {
+    let mut shown = format!("<{name}");
+    if (*t).channel.fd < 0 {
+        shown += " closed";
+    } else if (*t).closing {
+        shown += " closing";
+    }
+    shown += &format!(" fd={}", (*t).number);
+    let l = Head::event_loop(t);
+    if !l.is_null() && Loop::check_closed(l).is_ok() {
+        let polls = |polls| if polls { "polling" } else { "idle" };
+        let (read, write) = (polls((*t).channel.wants_read()), polls((*t).channel.wants_write()));
+        shown += &format!(" read={read} write=<{write}, bufsize={size}>");
+    }
+    ffi::PyErr_Clear();
+    text(&(shown + ">"))
 }
 
 /// The socket, in asyncio's wrapper that does not let it be closed.

@@ -3,6 +3,8 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `SocketTransport` | `stream.rs` | `stream_type.rs` |
+//! | `ReadPipeTransport`, `WritePipeTransport` | `pipe.rs`, `pipe_read.rs`, `pipe_write.rs` | `pipe_read.rs`, `pipe_write.rs` |
+//! | `DatagramTransport` | `datagram.rs`, `peers.rs` | `datagram_type.rs` |
 //! | `Acceptor` | `acceptor.rs` | `acceptor.rs` |
 //!
 //! The types derive from asyncio's abstract ones, and what is theirs alone begins where those end.
@@ -13,14 +15,21 @@
 
 pub(crate) mod acceptor;
 pub(crate) mod address;
+pub(crate) mod datagram;
+pub(crate) mod datagram_type;
 pub(crate) mod ending;
 pub(crate) mod face;
 pub(crate) mod flow;
 pub(crate) mod outgoing;
+mod peers;
+mod pipe;
+pub(crate) mod pipe_read;
+pub(crate) mod pipe_write;
 pub(crate) mod protocol;
 pub(crate) mod receive;
 pub(crate) mod stream;
 pub(crate) mod stream_type;
+mod waiter;
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -7,7 +7,7 @@ use crate::errors::{runtime_error, type_error};
 use crate::event_loop::Loop;
 use crate::names::{asyncio, names};
 use crate::object::{Obj, Res, attr, call_method, done, utf8};
-use crate::streams;
+use crate::{streams, tls};
 
 /// How a protocol takes data.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +22,9 @@ pub(crate) enum Manner {
 impl Manner {
     /// Of this protocol.
     pub(crate) unsafe fn of(protocol: *mut PyObject) -> Res<Manner> {
+        if tls::is_protocol(protocol) {
+            return Ok(Manner::Plain);
+        }
         let buffered = ffi::PyObject_IsInstance(protocol, asyncio().buffered_protocol.ptr());
         done(buffered)?;
         Ok(if buffered != 0 { Manner::Buffered } else { Manner::Plain })
@@ -46,6 +49,11 @@ pub(crate) unsafe fn lender(protocol: &Obj) -> Res<Option<Obj>> {
 /// Hands over the first `n` bytes of the loop's buffer: as they are to a native protocol, else as an object.
 #[inline]
 pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: usize) -> Res<()> {
+    if tls::is_protocol(protocol.ptr()) {
+        let told = tls::feed(protocol.ptr(), inflow.filled(n));
+        inflow.give_back(l);
+        return told;
+    }
     if streams::protocol::is_native(protocol.ptr()) {
         let told = streams::protocol::feed(protocol.ptr().cast(), inflow.filled(n));
         inflow.give_back(l);
@@ -58,6 +66,9 @@ pub(crate) unsafe fn deliver(protocol: &Obj, l: *mut Loop, inflow: Inflow, n: us
 pub(crate) unsafe fn eof_received(protocol: &Obj) -> Res<bool> {
     if streams::protocol::is_native(protocol.ptr()) {
         return streams::protocol::feed_eof(protocol.ptr().cast());
+    }
+    if tls::is_protocol(protocol.ptr()) {
+        return tls::feed_eof(protocol.ptr());
     }
     let answer = call_method(&names().eof_received, &[protocol.ptr()])?;
     let keep = ffi::PyObject_IsTrue(answer.ptr());

@@ -11,11 +11,11 @@ use super::address::Address;
 use super::outgoing::{By, Outgoing};
 use super::protocol::{self, Lent, Manner};
 use super::receive::{self, Inflow, MOST, Received};
-use super::{Head, ending, flow};
+use super::{Head, ending, flow, waiter};
 use crate::errors::{runtime_error, type_error};
 use crate::event_loop::channels::{Ops, Ready};
 use crate::event_loop::{Loop, os_error};
-use crate::future::{self, Future, State};
+use crate::future;
 use crate::names::{names, transport_support};
 use crate::object::{Obj, Raised, Res, call_method, clear, none, ptr_or_null, set};
 use crate::streams::{self, reader::Reader};
@@ -127,14 +127,7 @@ unsafe fn begin(t: *mut Stream) -> Res<()> {
     if Head::is_reading(t.cast()) {
         watch_read(t, true)?;
     }
-    let Some(waiter) = (*t).waiter.take() else {
-        return Ok(());
-    };
-    if future::is_exact(waiter.ptr()) {
-        let f: *mut Future = waiter.ptr().cast();
-        return if (*f).state == State::Pending { future::set_result(f, none()) } else { Ok(()) };
-    }
-    transport_support(c"set_result_unless_cancelled", &[waiter.ptr()]).map(drop)
+    waiter::wake(&mut (*t).waiter)
 }
 
 unsafe fn watch_read(t: *mut Stream, wanted: bool) -> Res<()> {

@@ -9,11 +9,10 @@ use super::stream::{self, Start, Stream};
 use super::{Head, ending, face, flow};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, type_error, wall};
-use crate::event_loop::Loop;
 use crate::kinds;
 use crate::methods::{fast, getter, no_args, one_arg};
 use crate::names::{asyncio, transport_support};
-use crate::object::{Obj, Res, boolean, done, none, not_none, ptr_or_null, text};
+use crate::object::{Obj, Res, boolean, done, none, not_none, ptr_or_null};
 use crate::types::{TypeBuilder, free};
 
 const NEW: Signature<6> = Signature {
@@ -109,25 +108,7 @@ getter!(get_eof, |t: Stream| Ok(boolean((*t).eof)));
 getter!(get_server, |t: Stream| Ok(Obj::from_opt(ptr_or_null(&(*t).server)).unwrap_or_else(|| none())));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
-    entry(|| {
-        let t: *mut Stream = this.cast();
-        let mut shown = String::from("<SocketTransport");
-        if (*t).head.channel.fd < 0 {
-            shown += " closed";
-        } else if (*t).head.closing {
-            shown += " closing";
-        }
-        shown += &format!(" fd={}", (*t).head.number);
-        let l = Head::event_loop(t.cast());
-        if !l.is_null() && Loop::check_closed(l).is_ok() {
-            let polls = |polls| if polls { "polling" } else { "idle" };
-            let channel = &(*t).head.channel;
-            let (read, write) = (polls(channel.wants_read()), polls(channel.wants_write()));
-            shown += &format!(" read={read} write=<{write}, bufsize={}>", (*t).outgoing.size());
-        }
-        ffi::PyErr_Clear();
-        text(&(shown + ">"))
-    })
+    entry(|| face::socket_repr(this.cast(), "SocketTransport", (*this.cast::<Stream>()).outgoing.size()))
 }
 
 unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
