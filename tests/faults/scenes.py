@@ -22,14 +22,18 @@ from twins import ASYNCIO, OURS, Side, even, logged
 Notes = list[str]
 Scene = Callable[[Any, Notes], Awaitable[Any]]
 SECONDS = 60
-PRIVATE = re.compile(r"_Selector(?=(Socket|Datagram)Transport)|_Unix(?=(Read|Write)PipeTransport)|_(?=SSLProtocolTransport)")
+PRIVATE = re.compile(
+    r"_Selector(?=(Socket|Datagram)Transport)|_Unix(?=(Read|Write)PipeTransport)|_(?=SSLProtocolTransport)"
+)
 
 
 def level(text: str) -> str:
     """Text without what differs from run to run, or names a private type."""
     text = re.sub(r"\b(fd=|[Ff]ile descriptor )\d+", r"\1N", even(text))
     text = PRIVATE.sub("", text)
-    text = re.sub(r"(Exception in callback [\w.<>]+)\(.*\)", r"\1()", text)  # what it was called with depends on the version
+    text = re.sub(
+        r"(Exception in callback [\w.<>]+)\(.*\)", r"\1()", text
+    )  # what it was called with depends on the version
     text = re.sub(r"(\('(?:127\.0\.0\.\d|::1)', )\d+", r"\1PORT", text)
     text = re.sub(r"/tmp/[\w./-]+", "/tmp/PATH", text)
     return re.sub(r"\bsslproto\.c:\d+|_ssl\.c:\d+", "_ssl.c", text)
@@ -226,10 +230,10 @@ async def connected(loop: Any, sock: socket.socket, protocol: asyncio.BaseProtoc
     return transport
 
 
-def attempt(notes: Notes, what: str, action: Callable[[], Any]) -> Any:
+def attempt(notes: Notes, what: str, action: Callable[..., Any], *arguments: Any) -> Any:
     """Note what an action returns or raises, and return it."""
     try:
-        value = action()
+        value = action(*arguments)
     except Exception as e:
         notes.append(f"{what} raised {told(e)}")
         return None

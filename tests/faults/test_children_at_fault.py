@@ -14,7 +14,9 @@ from scenes import Notes, both, of, open_files, play, told, turns, until
 from twins import OURS, resident
 
 SIZE = (1 << 30) if os.environ.get("FENSHEN_SOAK") == "1" else (64 << 20)
-DEAF = "import signal,sys,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+DEAF = (
+    "import signal,sys,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+)
 
 
 async def deaf() -> Any:
@@ -78,7 +80,9 @@ def test_one_that_is_left_running_when_the_loop_closes() -> None:
     assert not of(notes, "handler")
 
 
-@pytest.mark.parametrize("command", [["/no/such/program"], ["/"], ["/etc/passwd"], ["nul\0within"], ["x" * 5000]], ids=ascii)
+@pytest.mark.parametrize(
+    "command", [["/no/such/program"], ["/"], ["/etc/passwd"], ["nul\0within"], ["x" * 5000]], ids=ascii
+)
 def test_a_program_that_does_not_start(command: list[str]) -> None:
     async def scene(loop: Any, notes: Notes) -> None:
         before = open_files()
@@ -102,7 +106,13 @@ def test_shell_words_without_sense() -> None:
                 await loop.subprocess_shell(asyncio.SubprocessProtocol, command)
             except (ValueError, TypeError) as e:
                 notes.append(told(e))
-        for options in ({"shell": False}, {"bufsize": 1}, {"universal_newlines": True}, {"text": True}, {"encoding": "x"}):
+        for options in (
+            {"shell": False},
+            {"bufsize": 1},
+            {"universal_newlines": True},
+            {"text": True},
+            {"encoding": "x"},
+        ):
             try:
                 await loop.subprocess_shell(asyncio.SubprocessProtocol, "true", **options)
             except (ValueError, TypeError) as e:
@@ -153,7 +163,9 @@ def test_a_great_deal_through_cat() -> None:
 
 def test_a_child_that_closes_its_input_early() -> None:
     async def scene(loop: Any, notes: Notes) -> None:
-        process = await asyncio.create_subprocess_exec("sh", "-c", "exec <&-; echo closed; sleep 0.2", stdin=-1, stdout=-1)
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", "exec <&-; echo closed; sleep 0.2", stdin=-1, stdout=-1
+        )
         await process.stdout.readline()
         with_error = None
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, level, of, open_files, play, told, turns, until
+from scenes import Notes, Noting, both, level, of, open_files, play, told, turns, until
 from twins import ASYNCIO, OURS, Side
 
 
@@ -158,7 +158,10 @@ def test_a_cancelled_connect_leaves_nothing() -> None:
         with full_backlog() as address:
             before = open_files()
             for options in ({}, {"happy_eyeballs_delay": 0.1}):
-                connecting = [loop.create_task(loop.create_connection(lambda: Noting(notes), *address, **options)) for _ in range(5)]
+                connecting = [
+                    loop.create_task(loop.create_connection(lambda: Noting(notes), *address, **options))
+                    for _ in range(5)
+                ]
                 await asyncio.sleep(0.05)
                 notes.append(f"waiting {[each.done() for each in connecting]}")
                 for each in connecting:
@@ -298,7 +301,9 @@ def test_no_descriptors_left_while_accepting(side: Side) -> None:
     notes = play(side, scene)
     reports = of(notes, "handler: ")
     assert len(reports) == 1 or side is ASYNCIO, notes  # asyncio may tell it once for each place in its backlog
-    assert reports[0].startswith("handler: socket.accept() out of system resource: OSError([Errno 24] Too many open files)")
+    assert reports[0].startswith(
+        "handler: socket.accept() out of system resource: OSError([Errno 24] Too many open files)"
+    )
     assert [note for note in notes if note not in reports] == ["accepted 0", "waited True"]
 
 

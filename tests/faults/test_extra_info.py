@@ -9,9 +9,21 @@ import tempfile
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, turns, until
+from scenes import Notes, Noting, both, turns, until
 
-KEYS = ("peername", "sockname", "socket", "pipe", "subprocess", "addr", "sslcontext", "peercert", "cipher", "ssl_object", "none")
+KEYS = (
+    "peername",
+    "sockname",
+    "socket",
+    "pipe",
+    "subprocess",
+    "addr",
+    "sslcontext",
+    "peercert",
+    "cipher",
+    "ssl_object",
+    "none",
+)
 BASES = {
     "transport": asyncio.Transport,
     "readable": asyncio.ReadTransport,
@@ -32,7 +44,9 @@ def describe(notes: Notes, name: str, transport: Any) -> None:
     sock = transport.get_extra_info("socket")
     if sock is not None:
         notes.append(f"{name}: {sock.family!r} {sock.type!r} {sock.proto} {sock.gettimeout()}")
-        notes.append(f"{name}: {sock.fileno() >= 0} {isinstance(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), int)}")
+        notes.append(
+            f"{name}: {sock.fileno() >= 0} {isinstance(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), int)}"
+        )
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -73,7 +87,9 @@ def test_tcp(family: socket.AddressFamily) -> None:
 
 def describe_closed(notes: Notes, transport: Any) -> None:
     """The names are kept after the end."""
-    notes.append(f"closed: {[type(transport.get_extra_info(key)).__name__ for key in ('peername', 'sockname', 'socket')]}")
+    notes.append(
+        f"closed: {[type(transport.get_extra_info(key)).__name__ for key in ('peername', 'sockname', 'socket')]}"
+    )
 
 
 def test_unix() -> None:
@@ -135,8 +151,8 @@ def test_datagrams(kind: str) -> None:
 def test_pipes() -> None:
     async def scene(loop: Any, notes: Notes) -> None:
         r, w = os.pipe()
-        reading, _ = await loop.connect_read_pipe(lambda: Noting([]), open(r, "rb", 0))
-        writing, _ = await loop.connect_write_pipe(lambda: Noting([]), open(w, "wb", 0))
+        reading, _ = await loop.connect_read_pipe(lambda: Noting([]), os.fdopen(r, "rb", 0))
+        writing, _ = await loop.connect_write_pipe(lambda: Noting([]), os.fdopen(w, "wb", 0))
         describe(notes, "reading", reading)
         describe(notes, "writing", writing)
         notes.append(f"{writing.get_write_buffer_limits()} {writing.get_write_buffer_size()} {writing.can_write_eof()}")

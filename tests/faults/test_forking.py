@@ -94,7 +94,9 @@ print(await waited(forked(lambda: fenshen.run(of_its_own()))))
     assert "0" in lines
 
 
-@pytest.mark.parametrize("what", ["writer.close()", "writer.transport.abort()", "server.close()", "loop.close()", "del writer, reader"])
+@pytest.mark.parametrize(
+    "what", ["writer.close()", "writer.transport.abort()", "server.close()", "loop.close()", "del writer, reader"]
+)
 def test_what_the_child_ends_the_parent_keeps(what: str) -> None:
     """Descriptors are shared, and so is what epoll watches: a child that lets go of its copies takes nothing away."""
     child = f"""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenes import Noting, NotingBuffer, Notes, both, connected, of, play, tcp_pair, turns, unix_pair, until
+from scenes import Notes, Noting, NotingBuffer, both, connected, of, play, tcp_pair, turns, unix_pair, until
 from twins import ASYNCIO, OURS
 
 CALLS = ("connection_made", "data_received", "eof_received", "connection_lost")
@@ -140,7 +140,9 @@ def bad_factories(notes: Notes) -> dict[str, Callable[[], Any]]:
 def test_a_factory_that_fails(what: str) -> None:
     async def scene(loop: Any, notes: Notes) -> None:
         factories = [bad_factories(notes)[what]]
-        server = await loop.create_server(lambda: (factories.pop() if factories else lambda: Noting(notes))(), "127.0.0.1", 0)
+        server = await loop.create_server(
+            lambda: (factories.pop() if factories else lambda: Noting(notes))(), "127.0.0.1", 0
+        )
         for _ in range(2):
             with socket.create_connection(server.sockets[0].getsockname()) as peer:
                 peer.setblocking(False)
@@ -171,7 +173,9 @@ def test_a_clients_factory_that_fails(what: str) -> None:
 
     for side in (ASYNCIO, OURS):
         notes = play(side, scene)
-        assert notes[0].startswith("raised ValueError from the factory" if what == "raises" else "raised AttributeError")
+        assert notes[0].startswith(
+            "raised ValueError from the factory" if what == "raises" else "raised AttributeError"
+        )
         assert not of(notes, "left open")
 
 
@@ -273,7 +277,9 @@ def test_tls_data() -> None:
         server = await loop.create_server(factory, "127.0.0.1", 0, ssl=server_context())
         for _ in range(2):
             host, port = server.sockets[0].getsockname()
-            reader, writer = await asyncio.open_connection(host, port, ssl=client_context(), server_hostname="localhost")
+            _reader, writer = await asyncio.open_connection(
+                host, port, ssl=client_context(), server_hostname="localhost"
+            )
             writer.write(b"hello")
             await turns(loop)
             writer.close()

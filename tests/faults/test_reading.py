@@ -1,4 +1,4 @@
-"""Reading: protocols that change in mid-stream, pausing from within, closing from within, and half-closed connections."""
+"""Reading: protocols that change in mid-stream, pausing and closing from within, and half-closed connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from scenes import Noting, NotingBuffer, Notes, attempt, both, connected, of, reset, tcp_pair, turns, unix_pair, until
+from scenes import Notes, Noting, NotingBuffer, attempt, both, connected, of, reset, tcp_pair, turns, unix_pair, until
 
 KINDS = {"plain": Noting, "buffered": NotingBuffer}
 

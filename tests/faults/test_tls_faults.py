@@ -9,7 +9,7 @@ import ssl
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, both, level, of, open_files, reset, told, turns, until
+from scenes import Notes, Noting, both, level, of, open_files, reset, told, turns, until
 from tls_scenes import client_context, server_context
 
 
@@ -40,7 +40,11 @@ async def tried(notes: Notes, connecting: Any) -> Any:
     return transport
 
 
-CERTIFICATES = {"of another name": ("elsewhere", "elsewhere"), "of long ago": ("expired", "expired"), "unknown": ("localhost", None)}
+CERTIFICATES = {
+    "of another name": ("elsewhere", "elsewhere"),
+    "of long ago": ("expired", "expired"),
+    "unknown": ("localhost", None),
+}
 
 
 @pytest.mark.parametrize("what", CERTIFICATES)
@@ -71,7 +75,9 @@ def test_a_bad_certificate(what: str) -> None:
     assert "connected" in notes
 
 
-@pytest.mark.parametrize("text", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"\0" * 5000, b"\x16\x03\x01\x02\0" + b"x" * 600])
+@pytest.mark.parametrize(
+    "text", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"\0" * 5000, b"\x16\x03\x01\x02\0" + b"x" * 600]
+)
 def test_something_else_is_sent_to_a_tls_port(text: bytes) -> None:
     async def scene(loop: Any, notes: Notes) -> None:
         server, address = await serve(loop, notes, [])
@@ -86,7 +92,8 @@ def test_something_else_is_sent_to_a_tls_port(text: bytes) -> None:
             notes.append("the peer's end")
         context = client_context()
         transport = await tried(
-            notes, loop.create_connection(lambda: Noting(notes, "c"), *address, ssl=context, server_hostname="localhost")
+            notes,
+            loop.create_connection(lambda: Noting(notes, "c"), *address, ssl=context, server_hostname="localhost"),
         )
         transport.close()
         await turns(loop, 30)
@@ -110,7 +117,10 @@ def test_a_client_speaks_to_a_plain_server() -> None:
             await tried(
                 notes,
                 loop.create_connection(
-                    lambda: Noting(notes), *server.sockets[0].getsockname(), ssl=client_context(), server_hostname="localhost"
+                    lambda: Noting(notes),
+                    *server.sockets[0].getsockname(),
+                    ssl=client_context(),
+                    server_hostname="localhost",
                 ),
             )
             await turns(loop)
@@ -141,7 +151,10 @@ def test_a_handshake_that_never_comes() -> None:
         await end(server)
 
     notes = both(scene, apart=True)
-    assert "raised ConnectionAbortedError(SSL handshake is taking longer than 0.2 seconds: aborting the connection)" in notes
+    assert (
+        "raised ConnectionAbortedError(SSL handshake is taking longer than 0.2 seconds: aborting the connection)"
+        in notes
+    )
 
 
 class Wire:
@@ -231,12 +244,26 @@ def test_what_a_tls_transport_is_asked() -> None:
         protocols: list[Noting] = []
         server, address = await serve(loop, notes, protocols)
         client = Noting(notes, "c")
-        transport, _ = await loop.create_connection(lambda: client, *address, ssl=client_context(), server_hostname="localhost")
+        transport, _ = await loop.create_connection(
+            lambda: client, *address, ssl=client_context(), server_hostname="localhost"
+        )
         await until(lambda: protocols and protocols[0].transport)
-        for key in ("cipher", "compression", "peercert", "ssl_object", "sslcontext", "socket", "peername", "sockname", "none"):
+        for key in (
+            "cipher",
+            "compression",
+            "peercert",
+            "ssl_object",
+            "sslcontext",
+            "socket",
+            "peername",
+            "sockname",
+            "none",
+        ):
             value = transport.get_extra_info(key)
             notes.append(f"{key} {type(value).__name__} {value if key == 'cipher' else ''}")
-        notes.append(f"eof {transport.can_write_eof()} closing {transport.is_closing()} {transport.get_write_buffer_limits()}")
+        notes.append(
+            f"eof {transport.can_write_eof()} closing {transport.is_closing()} {transport.get_write_buffer_limits()}"
+        )
         for bad in ("text", 5, None):
             try:
                 transport.write(bad)

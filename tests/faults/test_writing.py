@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 import pytest
-from scenes import Noting, Notes, attempt, both, connected, of, play, reset, tcp_pair, turns, unix_pair, until
+from scenes import Notes, Noting, attempt, both, connected, of, play, reset, tcp_pair, turns, unix_pair, until
 from twins import OURS, Side, on_both, open_loop
 
 
@@ -135,9 +135,9 @@ def test_write_eof() -> None:
                 transport.write(b"x" * size)
                 attempt(notes, "write_eof", transport.write_eof)
                 attempt(notes, "write_eof", transport.write_eof)
-                attempt(notes, "write", lambda: transport.write(b"more"))
-                attempt(notes, "write", lambda: transport.write(b""))
-                attempt(notes, "writelines", lambda: transport.writelines([b"more"]))
+                attempt(notes, "write", transport.write, b"more")
+                attempt(notes, "write", transport.write, b"")
+                attempt(notes, "writelines", transport.writelines, [b"more"])
                 got = await read_all(loop, peer, size + 10)
                 notes.append(f"{len(got)}")
                 peer.send(b"still")
@@ -164,7 +164,7 @@ def test_a_reset_while_writing(size: int) -> None:
             reset(peer)
             await until(lambda: protocol.lost)
             for _ in range(7):
-                attempt(notes, "write", lambda: transport.write(b"more"))
+                attempt(notes, "write", transport.write, b"more")
             await turns(loop)
             notes.append(f"buffered {transport.get_write_buffer_size()}")
 
@@ -180,9 +180,9 @@ def test_a_peer_that_is_gone() -> None:
                 protocol = Noting(notes, eof_received=lambda p: True)
                 transport = await connected(loop, sock, protocol)
                 peer.close()
-                attempt(notes, "write", lambda: transport.write(b"x" * size))
-                await until(lambda: protocol.lost)
-                attempt(notes, "write", lambda: transport.write(b"x"))
+                attempt(notes, "write", transport.write, b"x" * size)
+                await until(lambda protocol=protocol: protocol.lost)
+                attempt(notes, "write", transport.write, b"x")
                 attempt(notes, "close", transport.close)
 
     assert any("p.connection_lost BrokenPipeError" in note for note in both(scene))

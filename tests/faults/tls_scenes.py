@@ -58,7 +58,9 @@ def folder() -> Path:
 
 
 def _openssl(where: Path, line: str) -> None:
-    done = subprocess.run(["openssl", *line.split()], cwd=where, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["openssl", *line.split()], cwd=where, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

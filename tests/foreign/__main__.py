@@ -34,7 +34,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a row for each suite and peer; 1 if ours did not do as expected, 0 otherwise."""
     args = arguments(argv)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and the tests' children too
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored in a shell's background, and the tests' children too
     wrong: list[str] = []
     print(f"Python {sys.version.split()[0]}\n{HEADER}", flush=True)
     for name in args.suites or SUITES:
