@@ -7,14 +7,14 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance ecosystem soak loom tsan bench bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem foreign soak loom tsan bench bench-publish clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
 	@echo
-	@echo 'PY=/path/to/python3.13 chooses the interpreter (3.10 to 3.14); ARGS="..." goes to the demo or the benchmarks.'
+	@echo 'PY=/path/to/python3.13 chooses the interpreter (3.10 to 3.14); ARGS="..." goes to the demo, the benchmarks or the foreign suites.'
 
 demo: ## one asyncio program by python and by fenshen run, side by side
 	@venv=$(ENV) && $$venv/bin/python examples/demo.py $(ARGS)
@@ -36,6 +36,9 @@ conformance: ## CPython's own asyncio suites on our loop
 
 ecosystem: ## the libraries and servers that people run on a loop, on ours
 	@scripts/check ecosystem
+
+foreign: ## uvloop's, aiohttp's and anyio's own suites on our loop and on asyncio's; ARGS="uvloop" chooses
+	@venv=$(ENV) && $$venv/bin/python -m tests.foreign $(ARGS)
 
 soak: ## the long runs at their full length
 	@FENSHEN_SOAK=1 scripts/check unit

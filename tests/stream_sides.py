@@ -81,7 +81,8 @@ async def result(awaitable: Any) -> str:
     try:
         return f"returned {plain(await awaitable)}"
     except BaseException as e:
-        return even(f"raised {type(e).__name__}({e}) partial={getattr(e, 'partial', None)!r}")
+        details = [getattr(e, name, None) for name in ("partial", "expected", "consumed", "__context__", "__cause__")]
+        return even(f"raised {type(e).__name__}({e}) {details}")
 
 
 def said(action: Callable[[], Any]) -> str:

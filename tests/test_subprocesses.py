@@ -1,108 +1,24 @@
-"""Child processes: events, statuses and signals as asyncio has them, from any thread, and none lost or left behind."""
+"""Child processes: events, signals and ends as asyncio has them, and nothing left behind."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import os
 import signal
 import subprocess
-import sys
-import threading
-import time
-import warnings
 from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fenshen
 import pytest
+from child_processes import Log, Main, alone, until, until_zombie
 from commands import PYTHON, run
 from fenshen import subprocesses
 from sockets import OURS, Loop, both
-from test_leaks import descriptors
 from twins import logged, plain
-
-Main = Callable[[Loop], Awaitable[Any]]
-with_watchers = pytest.mark.skipif(sys.version_info >= (3, 14), reason="up to Python 3.13 there are child watchers")
-
-
-@contextlib.contextmanager
-def no_children() -> Iterator[None]:
-    """Nothing of this test may be left of its children: no zombie, no process, no descriptor."""
-    gc.collect()
-    files = descriptors()
-    yield
-    gc.collect()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
-    assert descriptors() == files
-
-
-def alone(main: Main) -> Any:
-    """Run on a loop of ours, after which nothing may be left."""
-    with no_children():
-        return OURS(main)
-
-
-class Log(asyncio.SubprocessProtocol):
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-        self.over = asyncio.get_running_loop().create_future()
-        self.transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.events.append("made")
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.events.append((fd, data))
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self.events.append((fd, "lost", type(exc)))
-
-    def process_exited(self) -> None:
-        self.events.append(("exited", self.transport.get_returncode()))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.events.append(("over", exc))
-        self.over.set_result(None)
-
-    def of(self, fd: int) -> list[Any]:
-        """What came by one descriptor, its data in one piece."""
-        mine = [event for event in self.events if event[0] == fd]
-        data = b"".join(event[1] for event in mine if len(event) == 2)
-        return [data, *(event for event in mine if len(event) == 3)]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.001)
-
-
-def until_zombie(pid: int) -> None:
-    """Wait until a child has ended, without taking its status."""
-    with contextlib.suppress(ChildProcessError):  # a thread of asyncio's may have taken it
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-def before_watching(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Any]) -> None:
-    """Have something happen to a child between its start and its being watched."""
-    opens = os.pidfd_open
-
-    def pidfd_open(pid: int, flags: int = 0) -> int:
-        act(pid)
-        return opens(pid, flags)
-
-    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
-
 
 # -- As asyncio has it ------------------------------------------------------------------------------------------------
 
@@ -285,121 +201,6 @@ def test_where_pidfd_send_signal_is_refused(monkeypatch: pytest.MonkeyPatch, num
     alone(main)
 
 
-# -- Statuses are taken once, and never lost --------------------------------------------------------------------------
-
-
-def test_a_child_that_ends_before_it_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(loop: Loop) -> None:
-        for status in range(5):
-            process = await asyncio.create_subprocess_shell(f"echo x; exit {status}", stdout=PIPE)
-            assert await process.communicate() == (b"x\n", None)
-            assert process.returncode == status
-
-    before_watching(monkeypatch, until_zombie)
-    alone(main)
-
-
-WARNING = "child process pid PID exit status already read:  will report returncode 255"
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-def test_a_status_that_the_program_has_taken(monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
-    taken: list[tuple[int, int]] = []
-
-    async def main(loop: Loop) -> None:
-        process = await asyncio.create_subprocess_shell("read x; exit 3", stdin=subprocess.DEVNULL if before else PIPE)
-        if process.stdin is not None:
-            process.stdin.write(b"\n")
-            taken.append(os.waitpid(-1, 0))
-        assert await process.wait() == 255
-        assert taken == [(process.pid, 3 << 8)]
-
-    if before:
-        before_watching(monkeypatch, lambda pid: taken.append(os.waitpid(-1, 0)))
-    with logged() as lines:
-        alone(main)
-    assert lines == [WARNING.replace("PID", str(taken[0][0]))]
-
-
-def test_where_the_program_ignores_sigchld() -> None:
-    async def main(loop: Loop) -> None:
-        for program in ("true", "cat"):
-            process = await asyncio.create_subprocess_exec(program, stdin=PIPE, stdout=PIPE)
-            assert await process.communicate(b"") == (b"", None)
-            assert process.returncode == 255
-
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    try:
-        with logged() as lines:
-            alone(main)
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-    assert len(lines) == 2
-
-
-@pytest.mark.parametrize("ask", ["poll", "wait"])
-def test_a_status_that_was_asked_of_the_popen_object(ask: str) -> None:
-    async def main(loop: Loop) -> None:
-        process = await asyncio.create_subprocess_shell("exit 3")
-        popen = process._transport.get_extra_info("subprocess")
-        until_zombie(process.pid)
-        assert getattr(popen, ask)() == 3
-        assert await process.wait() == 3
-
-    with logged() as lines:
-        alone(main)
-    assert lines == []
-
-
-def test_many_loops_in_many_threads() -> None:
-    found: dict[int, list[int]] = {}
-    threads: set[str] = set()
-
-    async def child(number: int) -> int:
-        process = await asyncio.create_subprocess_shell(f"cat; exit {number}", stdin=PIPE, stdout=PIPE)
-        sent = str(number).encode() * 1000
-        threads.update(thread.name for thread in threading.enumerate())
-        assert await process.communicate(sent) == (sent, None)
-        assert process.returncode is not None
-        return process.returncode
-
-    def work(place: int) -> None:
-        async def main(loop: Loop) -> list[int]:
-            return await asyncio.gather(*[child(place * 10 + i) for i in range(10)])
-
-        found[place] = OURS(main)
-
-    with no_children():
-        workers = [threading.Thread(target=work, args=(place,)) for place in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(60)
-    assert found == {place: [place * 10 + i for i in range(10)] for place in range(4)}
-    assert not any("waitpid" in name for name in threads)
-
-
-def test_a_loop_that_closes_before_its_child_ends() -> None:
-    with no_children(), logged() as lines, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        loop = fenshen.new_event_loop()
-        process = loop.run_until_complete(asyncio.wait_for(_start(loop, "sleep", "100"), 20))
-        pid = process.get_pid()
-        loop.close()
-        popen = process.get_extra_info("subprocess")
-        assert popen.poll() is None
-        del process, loop
-        gc.collect()
-        assert popen.wait(20) == -9
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-    assert lines == []
-
-
-async def _start(loop: Loop, *command: str) -> Any:
-    return (await loop.subprocess_exec(Log, *command, stdin=None, stdout=None, stderr=None))[0]
-
-
 # -- Cancelling, closing, failing -------------------------------------------------------------------------------------
 
 
@@ -479,126 +280,6 @@ def test_a_protocol_that_fails() -> None:
         return sorted(messages)
 
     assert alone(main) == ["IndexError", "KeyError"]
-
-
-# -- Where the kernel refuses a descriptor ----------------------------------------------------------------------------
-
-
-def refuse_pidfd(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "pidfd_open", refuse)
-
-
-@pytest.mark.parametrize("how", ["refused", "absent"])
-def test_without_pidfd(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    async def main(loop: Loop) -> None:
-        processes = [await asyncio.create_subprocess_shell(f"cat; exit {i}", stdin=PIPE, stdout=PIPE) for i in range(5)]
-        assert sum("waitpid" in thread.name for thread in threading.enumerate()) == 5
-        for i, process in enumerate(processes):
-            assert await process.communicate(b"x") == (b"x", None)
-            assert process.returncode == i
-        process = await asyncio.create_subprocess_exec("sleep", "100")
-        process.terminate()
-        assert await process.wait() == -15
-
-    if how == "refused":
-        refuse_pidfd(monkeypatch, errno.ENOSYS)
-    else:
-        monkeypatch.setattr(subprocesses, "_HAS_PIDFD", False)
-    alone(main)
-
-
-def test_without_pidfd_a_loop_that_closes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_pidfd(monkeypatch, errno.EPERM)
-    with no_children(), logged() as lines, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        loop = fenshen.new_event_loop()
-        transport = loop.run_until_complete(asyncio.wait_for(_start(loop, "sleep", "100"), 20))
-        loop.close()
-        transport.kill()
-        until(lambda: transport.get_extra_info("subprocess").returncode == -9)
-        until(lambda: len(lines) == 1)
-        transport._closed = True
-    assert f"that handles pid {transport.get_pid()} is closed" in lines[0]
-
-
-# -- Child watchers ---------------------------------------------------------------------------------------------------
-
-
-@with_watchers
-def test_no_child_watcher_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(type(asyncio.get_event_loop_policy()), "get_child_watcher", refuse)
-
-    async def main(loop: Loop) -> None:
-        process = await asyncio.create_subprocess_shell("exit 4")
-        assert await process.wait() == 4
-
-    alone(main)
-
-
-@with_watchers
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_watcher_that_the_program_has_written_is_asked() -> None:
-    asked: list[int] = []
-
-    class Watcher(asyncio.AbstractChildWatcher):
-        def add_child_handler(self, pid: int, callback: Any, *args: Any) -> None:
-            asked.append(pid)
-            asyncio.get_running_loop().call_later(0.01, self.look, pid, callback, args)
-
-        def look(self, pid: int, callback: Any, args: Any) -> None:
-            _, status = os.waitpid(pid, 0)
-            callback(pid, os.waitstatus_to_exitcode(status), *args)
-
-        def is_active(self) -> bool:
-            return True
-
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def close(self) -> None:
-            pass
-
-        def attach_loop(self, loop: Any) -> None:
-            pass
-
-    async def main(loop: Loop) -> None:
-        process = await asyncio.create_subprocess_shell("exit 4")
-        assert await process.wait() == 4
-        assert asked == [process.pid]
-
-    asyncio.set_child_watcher(Watcher())
-    try:
-        alone(main)
-    finally:
-        asyncio.set_child_watcher(None)
-
-
-@with_watchers
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("attached", [True, False], ids=["attached", "idle"])
-def test_beside_a_watcher_that_takes_every_status(attached: bool) -> None:
-    async def main(loop: Loop) -> None:
-        watcher = asyncio.FastChildWatcher()
-        asyncio.set_child_watcher(watcher)
-        if attached:
-            watcher.attach_loop(loop)
-        try:
-            for i in range(10):
-                process = await asyncio.create_subprocess_shell(f"exit {i}")
-                assert await process.wait() == i
-        finally:
-            asyncio.set_child_watcher(None)
-
-    alone(main)
 
 
 # -- Forks, leaks -----------------------------------------------------------------------------------------------------

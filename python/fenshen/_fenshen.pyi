@@ -27,6 +27,7 @@ __all__ = [
     "BoundedSemaphore",
     "BrokenBarrierError",
     "Condition",
+    "DatagramTransport",
     "Event",
     "Future",
     "Handle",
@@ -36,6 +37,7 @@ __all__ = [
     "PriorityQueue",
     "Queue",
     "QueueShutDown",
+    "ReadPipeTransport",
     "SSLProtocol",
     "Semaphore",
     "SocketTransport",
@@ -44,6 +46,7 @@ __all__ = [
     "StreamWriter",
     "Task",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "collecting",
     "gather",
@@ -318,6 +321,126 @@ class SocketTransport(asyncio.transports._FlowControlMixin):
     def _eof(self) -> bool: ...
     @property
     def _server(self) -> Any: ...
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    """The transport of the reading end of a pipe (asyncio.ReadTransport).
+
+    Made by loop.connect_read_pipe(). pipe: a file object that wraps a pipe, a socket or a character device, and
+    is closed with the transport; ValueError for any other.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _paused(self) -> bool: ...
+    _pipe: Any
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _fileno(self) -> int: ...
+
+@final
+class WritePipeTransport(asyncio.transports._FlowControlMixin):
+    """The transport of the writing end of a pipe (asyncio.WriteTransport).
+
+    Made by loop.connect_write_pipe(). pipe: a file object that wraps a pipe, a socket or a character device, and
+    is closed with the transport; ValueError for any other.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def write(self, data: Buffer, /) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def get_write_buffer_limits(self, /) -> tuple[int, int]: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _high_water(self) -> int: ...
+    @property
+    def _low_water(self) -> int: ...
+    _pipe: Any
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _fileno(self) -> int: ...
+
+@final
+class DatagramTransport(asyncio.transports._FlowControlMixin, asyncio.DatagramTransport):
+    """The transport of a datagram socket (asyncio.DatagramTransport).
+
+    Made by loop.create_datagram_endpoint(). address: the only one that is sent to, if there is one.
+    """
+
+    def __init__(
+        self,
+        loop: LoopCore,
+        sock: Any,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: Any = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None: ...
+    def sendto(self, data: Buffer, addr: Any = None) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol, /) -> None: ...
+    def get_write_buffer_limits(self, /) -> tuple[int, int]: ...
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _protocol(self) -> Any: ...
+    @property
+    def _closing(self) -> bool: ...
+    @property
+    def _conn_lost(self) -> int: ...
+    @property
+    def _paused(self) -> bool: ...
+    @property
+    def _protocol_paused(self) -> bool: ...
+    @property
+    def _high_water(self) -> int: ...
+    @property
+    def _low_water(self) -> int: ...
+    @property
+    def _sock_fd(self) -> int: ...
+    @property
+    def _start_tls_compatible(self) -> bool: ...
+    @property
+    def _sendfile_compatible(self) -> Any: ...
+    @property
+    def _extra(self) -> dict[str, Any]: ...
+    @property
+    def _sock(self) -> Any: ...
+    @property
+    def _address(self) -> Any: ...
 
 @final
 class Acceptor:

@@ -1,5 +1,5 @@
-"""The whole of asyncio, with fenshen's loop, tasks, futures, queues and locks in it, and nothing installed: `from
-fenshen import asyncio`.
+"""The whole of asyncio, with fenshen's loop, tasks, futures, queues, locks and streams in it, and nothing installed:
+`from fenshen import asyncio`.
 
 The names are asyncio's own. Those of the submodules whose contents differ are here too (`asyncio.queues.Queue` is
 ours). A name that asyncio gains later is looked up there.

@@ -136,7 +136,7 @@ def install(
     What was imported already is replaced now; what is imported later, as it is imported. Calling it again with the
     same arguments does nothing.
 
-    - `loop`: asyncio's default event loop, its tasks, futures, queues and locks.
+    - `loop`: asyncio's default event loop, its tasks, futures, queues, locks and streams.
     - `threads`, `processes`: accepted and recorded; nothing of `threading` and `multiprocessing` is replaced in this
       version.
     - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`

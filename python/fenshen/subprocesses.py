@@ -170,6 +170,12 @@ class SubprocessTransport(unix_events._UnixSubprocessTransport):
         """Send the child SIGKILL."""
         self.send_signal(signals.SIGKILL)
 
+    def close(self) -> None:
+        """Close the pipes, and kill the child if it has not ended."""
+        if self._loop is not None and self._loop.is_closed():
+            self._pipes = {}  # they cannot be told any more, and close with the last reference
+        super().close()
+
     def __del__(self, _warn: Any = warnings.warn) -> None:
         try:
             super().__del__(_warn)

@@ -48,7 +48,7 @@ def test_a_bad_certificate(what: str) -> None:
     served, trusted = CERTIFICATES[what]
 
     async def scene(loop: Any, notes: Notes) -> None:
-        server, address = await serve(loop, notes, [], served)
+        server, address = await serve(loop, [], [], served)  # what it sees of a client that goes depends on the moment
         context = client_context(trusted)
         before = open_files()
         for _ in range(2):

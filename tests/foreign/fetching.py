@@ -33,7 +33,7 @@ def environment(suite: Suite) -> Path:
     if python.exists() and stamp.exists() and stamp.read_text().splitlines() == wanted:
         return python
     subprocess.run([sys._base_executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
-    _pip(python, "install", "--quiet", "--only-binary", ":all:", *wanted)
+    _pip(python, "install", "--quiet", "--prefer-binary", *wanted)
     stamp.write_text("\n".join(wanted) + "\n")
     return python
 

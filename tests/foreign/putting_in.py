@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import warnings
 from typing import Any
 
 from conformance.putting_in import loop_class, put_policy_in
@@ -20,7 +21,9 @@ def put_in(peer: str) -> None:
     """
     loop_cls = loop_class(peer)
     if peer == "fenshen":
-        importlib.import_module("fenshen").install(threads=False, processes=False)
+        with warnings.catch_warnings():  # of names that pytest's plugins took before: `sleep`, and warnings are errors
+            warnings.simplefilter("ignore", RuntimeWarning)
+            importlib.import_module("fenshen").install(threads=False, processes=False)
     if peer != "asyncio":
         put_policy_in(loop_cls)
         asyncio.SelectorEventLoop = loop_cls  # type: ignore[misc, assignment]

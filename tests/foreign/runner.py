@@ -17,7 +17,7 @@ from ..conformance.runner import Outcome, Run
 from . import fetching
 from .suites import Suite
 
-SECONDS = 30
+SECONDS = 60
 """How long one test may take."""
 WHOLE = 1500
 """How long a suite may take."""
@@ -64,9 +64,9 @@ def run_once(
             name = name_of(suite.name, line["id"])
             nodes[name] = line["id"]
             _note(run, name, line)
-    if not any("done" in line for line in lines):
+    if not run.outcomes or not any("done" in line for line in lines):
         name = f"{suite.name} (outside any test)"
-        run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\nthe run was cut short")
+        run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\nthe run was cut short, or found no test")
     run.seconds = time.monotonic() - began
     return run, nodes
 

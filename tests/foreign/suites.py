@@ -55,7 +55,7 @@ AIOHTTP = Suite(
     own="aiohttp",
     processes=2,
     options=("-o", "addopts=--strict-markers --tb=short", "-m", "not dev_mode and not autobahn and not internal"),
-    left_out=("test_benchmarks_*.py", "autobahn"),
+    left_out=("test_benchmarks_*.py", "autobahn", "test_circular_imports.py", "test_imports.py"),
 )
 ANYIO = Suite(
     "anyio",

@@ -54,10 +54,11 @@ async def websockets(session: aiohttp.ClientSession) -> None:
             assert await connection.receive_bytes() == LARGE[:size]
         await connection.close(code=4000, message=b"enough")
         print("closed:", connection.close_code)
-    async with session.ws_connect("/socket", compress=15, heartbeat=0.05) as connection:
-        await asyncio.sleep(0.3)
-        await connection.send_str("after some heartbeats")
-        print(await connection.receive_str())
+    async with session.ws_connect("/socket", compress=15, autoping=False) as connection:
+        await connection.ping(b"are you there")
+        print((await connection.receive()).data)
+        await connection.send_str("compressed " * 1000)
+        print(len(await connection.receive_str()))
 
 
 async def rude_clients(port: int, session: aiohttp.ClientSession) -> None:

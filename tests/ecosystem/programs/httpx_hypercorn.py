@@ -73,7 +73,7 @@ async def by_async(client: httpx.AsyncClient) -> None:
         async for _ in response.aiter_raw():
             break  # and leaves the rest
     try:
-        await client.get("/slow", timeout=0.2)
+        await client.get("/slow", timeout=httpx.Timeout(30, read=0.2))
     except httpx.ReadTimeout:
         print("timed out")
     answers = await asyncio.gather(*(client.post("/echo", content=LARGE[: 1000 * n]) for n in range(40)))

@@ -101,6 +101,10 @@ impl Store {
             }
             return Ok(());
         }
+        if self.room() > 0 && self.start == 0 && self.end + self.room() == n {
+            // It waits again.
+            return Ok(());
+        }
         let fresh = Obj::new(ffi::PyBytes_FromStringAndSize(std::ptr::null(), n as isize))?;
         let there = self.as_slice();
         let len = there.len();

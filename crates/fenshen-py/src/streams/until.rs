@@ -11,7 +11,7 @@ use super::reader::{Reader, exceeds, maybe_resume, wait, waited};
 use crate::args::{Args, Signature};
 use crate::errors::{is, raise, raise_object, restore, type_error};
 use crate::future_iter::Await;
-use crate::object::{Obj, Raised, Res, attr, call, call_method, done, text};
+use crate::object::{Obj, Raised, Res, call, call_method, done, text};
 use crate::primitives::head::class_name;
 use crate::primitives::operation::{self, Inner, Operation, Plan, Resume};
 
@@ -65,12 +65,22 @@ unsafe fn look(r: *mut Reader, separators: &[&[u8]], from: usize) -> Look {
     }
 }
 
+/// A `LimitOverrunError`.
 #[cold]
-unsafe fn overrun<T>(consumed: usize, found: bool) -> Res<T> {
+unsafe fn overrun(consumed: usize, found: bool) -> Res<Obj> {
     let message = text(if found { TOO_LONG } else { NOT_FOUND })?;
     let consumed = Obj::new(ffi::PyLong_FromSize_t(consumed))?;
-    let exc = call(known().limit_overrun_error.ptr(), &[message.ptr(), consumed.ptr()])?;
-    raise_object(&exc)
+    call(known().limit_overrun_error.ptr(), &[message.ptr(), consumed.ptr()])
+}
+
+/// Raises the `ValueError` that `readline` makes of it.
+#[cold]
+unsafe fn too_long<T>(overrun: Obj) -> Res<T> {
+    let args = Obj::new(ffi::PyObject_GetAttrString(overrun.ptr(), c"args".as_ptr()))?;
+    let message = Obj::new(ffi::PySequence_GetItem(args.ptr(), 0))?;
+    let error = call(ffi::PyExc_ValueError, &[message.ptr()])?;
+    ffi::PyException_SetContext(error.ptr(), overrun.into_ptr());
+    raise_object(&error)
 }
 
 /// The chunk up to `end`, out of the buffer.
@@ -96,7 +106,7 @@ unsafe fn run_until(op: *mut Operation, how: Resume) -> Res<Await> {
         }
         match with_separators(argument(op), |separators| look(r, separators, (*op).count as usize))? {
             Look::Found(end) => return take(r, end),
-            Look::TooLong { consumed, found } => return overrun(consumed, found),
+            Look::TooLong { consumed, found } => return raise_object(&overrun(consumed, found)?),
             Look::NotYet(from) => (*op).count = from as isize,
         }
         if (*r).eof {
@@ -205,7 +215,7 @@ pub(super) unsafe fn run_line(op: *mut Operation, how: Resume) -> Res<Await> {
             Look::Found(end) => return take(r, end),
             Look::TooLong { consumed, found } => {
                 drop_line(r, consumed)?;
-                return raise(ffi::PyExc_ValueError, if found { TOO_LONG } else { NOT_FOUND });
+                return too_long(overrun(consumed, found)?);
             }
             Look::NotYet(from) => (*op).count = from as isize,
         }
@@ -250,9 +260,5 @@ unsafe fn line_by_method(op: *mut Operation, r: *mut Reader, how: Resume) -> Res
         return Err(Raised);
     }
     drop_line(r, consumed.max(0) as usize)?;
-    let args = attr(exc.ptr(), &Obj::new(ffi::PyUnicode_InternFromString(c"args".as_ptr()))?)?;
-    let message = Obj::new(ffi::PySequence_GetItem(args.ptr(), 0))?;
-    let error = call(ffi::PyExc_ValueError, &[message.ptr()])?;
-    ffi::PyException_SetContext(error.ptr(), exc.into_ptr());
-    raise_object(&error)
+    too_long(exc)
 }

@@ -12,7 +12,6 @@ use super::{flow, shutdown, writing};
 use crate::errors::{restore, take};
 use crate::object::{Obj, Raised, Res, call_method, ptr_or_null};
 use crate::streams;
-use crate::transports::receive::LARGE;
 
 /// What the loop's exception handler is told, in asyncio's words.
 const FAILED: &str =
@@ -109,7 +108,7 @@ unsafe fn deliver(p: *mut SslProtocol, data: &Obj) -> Res<()> {
         if super::is_protocol(app.ptr()) {
             return super::feed(app.ptr(), bytes);
         }
-        if len < LARGE && streams::protocol::is_native(app.ptr()) {
+        if streams::protocol::is_native(app.ptr()) {
             return streams::protocol::feed(app.ptr().cast(), bytes);
         }
     }
