@@ -177,7 +177,12 @@ pub(crate) fn writing(builder: TypeBuilder) -> TypeBuilder {
 
 /// Adds what only sockets have.
 pub(crate) fn socket(builder: TypeBuilder) -> TypeBuilder {
-    builder.property(c"_sock_fd", get_fd, None).property(c"_start_tls_compatible", is_true, None).property(
+    builder.property(c"_sock_fd", get_fd, None)
+}
+
+/// Adds what only stream sockets have.
+pub(crate) fn stream_socket(builder: TypeBuilder) -> TypeBuilder {
+    socket(builder).property(c"_start_tls_compatible", is_true, None).property(
         c"_sendfile_compatible",
         get_sendfile_mode,
         None,

@@ -168,6 +168,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"_sock", get_sock, None)
         .property(c"_eof", get_eof, None)
         .property(c"_server", get_server, None);
-    let builder = face::socket(face::writing(face::reading(face::common(builder))));
+    let builder = face::stream_socket(face::writing(face::reading(face::common(builder))));
     builder.build(Some(asyncio().flow_control_mixin.ptr().cast()))
 }
