@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 from typing import Any
 
+import fenshen
+import pytest
 from fenshen import _fenshen
 from fenshen._fenshen import Task
 from twins import OURS, logged, open_loop, spin
@@ -138,3 +141,46 @@ def test_a_comparison_that_ended_a_future_lost_its_other_callbacks() -> None:
         spin(loop)
         future.remove_done_callback(Ends())
         assert loop.run_until_complete(asyncio.wait_for(task, 5)) == 5
+
+
+def test_a_loop_that_was_told_to_stop_did_not_look_at_its_files() -> None:
+    """Many a tear-down counts on it: what is ready when a loop stops has been handled when it has stopped."""
+
+    async def main(seen: list[bytes]) -> None:
+        accepted = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.set()
+            seen.append(await reader.read())
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"x")
+        await accepted.wait()
+        writer.close()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        server.close()
+
+    for make in (fenshen.new_event_loop, asyncio.SelectorEventLoop):
+        with contextlib.closing(make()) as loop:
+            seen: list[bytes] = []
+            loop.run_until_complete(main(seen))
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            assert seen == [b"x"]
+            loop.run_until_complete(asyncio.sleep(0.01))
+
+
+def test_a_watched_socket_that_was_closed_could_not_be_let_go() -> None:
+    for make in (fenshen.new_event_loop, asyncio.SelectorEventLoop):
+        with contextlib.closing(make()) as loop:
+            for add, remove in ((loop.add_reader, loop.remove_reader), (loop.add_writer, loop.remove_writer)):
+                a, b = socket.socketpair()
+                add(a, print)
+                a.close()
+                b.close()
+                assert remove(a)
+                with pytest.raises(ValueError, match="Invalid file"):
+                    remove(a)

@@ -75,9 +75,7 @@ else:
         sslcontext: the ssl.SSLContext. server_hostname: of a client, the name that the certificate is checked for.
         ssl_handshake_timeout: in seconds; by default 60.
         """
-        await _start_tls(
-            self, sslcontext, server_hostname=server_hostname, ssl_handshake_timeout=ssl_handshake_timeout
-        )
+        await _start_tls(self, sslcontext, server_hostname=server_hostname, ssl_handshake_timeout=ssl_handshake_timeout)
 
 
 start_tls.__qualname__ = "StreamWriter.start_tls"

@@ -194,6 +194,9 @@ unsafe fn add(l: *mut Loop, args: &Args<'_>, way: Way, func: &str) -> Res<Obj> {
         Ok(None) => {}
         Err(e) => return os_error(&e),
     }
+    if ffi::PyLong_Check(file) == 0 {
+        (*l).files.note_object(fd, Obj::from(file));
+    }
     Ok(made)
 }
 
@@ -201,7 +204,17 @@ unsafe fn remove(l: *mut Loop, file: *mut PyObject, way: Way) -> Res<Obj> {
     if (*l).closed {
         return Ok(boolean(false));
     }
-    let fd = descriptor(file)?;
+    let fd = match descriptor(file) {
+        Ok(fd) => fd,
+        // A file that has been closed since is known by its object.
+        Err(Raised) => match (*l).files.descriptor_of(file) {
+            Some(fd) => {
+                ffi::PyErr_Clear();
+                fd
+            }
+            None => return Err(Raised),
+        },
+    };
     Loop::check_owner(l)?;
     let Some(kernel) = (*l).kernel.as_ref() else {
         return Ok(boolean(false));
@@ -245,7 +258,11 @@ unsafe fn append_watched(list: &Obj, fd: RawFd, [reads, writes, internal]: [bool
 }
 
 one_arg!(ensure_fd_no_transport, |l: Loop, file| {
-    let fd = descriptor(file)?;
+    // A closed file has no number, and no transport either.
+    let Ok(fd) = descriptor(file) else {
+        ffi::PyErr_Clear();
+        return Ok(none());
+    };
     match (*l).channels.owner_of(fd) {
         Some(owner) if crate::transports::is_open(owner) => crate::errors::runtime_error(&format!(
             "File descriptor {} is used by transport {}",

@@ -74,6 +74,8 @@ pub(crate) struct Watch {
     pub(crate) writer: Side,
     /// What the kernel watches for, as far as we know.
     armed: Interest,
+    /// The object that a handle's file was given as: its number is gone once it is closed.
+    object: Option<Obj>,
     /// A weak reference to the socket object that `armed` is relied on for.
     socket: Option<Obj>,
     /// Which of this number's registrations it is.
@@ -110,6 +112,12 @@ impl Watch {
 
     /// Visits what it holds for the garbage collector.
     pub(crate) unsafe fn traverse(&self, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
+        if let Some(object) = &self.object {
+            let status = visitor(object.ptr(), arg);
+            if status != 0 {
+                return status;
+            }
+        }
         for side in [&self.reader, &self.writer] {
             let handle = side.handle.iter().map(|h| handle::traverse_owned(h.ptr().cast(), visitor, arg));
             let waiters = side.waiters.iter().map(|f| visitor(f.ptr(), arg));
@@ -230,10 +238,23 @@ impl Files {
         Ok(None)
     }
 
+    /// Remembers the object that a handle's file was given as.
+    pub(crate) fn note_object(&mut self, fd: RawFd, object: Obj) {
+        drop(self.at(fd).object.replace(object));
+    }
+
+    /// The descriptor that an object had when it was given.
+    pub(crate) fn descriptor_of(&self, object: *mut ffi::PyObject) -> Option<RawFd> {
+        let known = |watch: &Watch| watch.object.as_ref().is_some_and(|o| o.ptr() == object);
+        self.watches.iter().position(known).map(|fd| fd as RawFd)
+    }
+
     /// Stops watching one way for a handle; returns the handle that waited.
     pub(crate) fn unset(&mut self, epoll: &Epoll, fd: RawFd, way: Way) -> Option<Obj> {
         let watch = self.watches.get_mut(fd as usize)?;
         let removed = watch.side(way).handle.take()?;
+        let _object =
+            if watch.reader.handle.is_none() && watch.writer.handle.is_none() { watch.object.take() } else { None };
         let left = watch.interest();
         // An error means that the descriptor is closed: the kernel has forgotten it already.
         if left.is_empty() {

@@ -25,6 +25,8 @@ const STRIDE: u32 = 16;
 const RESOLUTION: f64 = 1e-9;
 /// The longest single wait.
 const LONGEST: f64 = 24.0 * 3600.0;
+/// How many looks a loop takes that is told to stop, while something is ready.
+const LAST_LOOKS: u32 = 4;
 /// How long the loop waits for nothing in particular before its stall hook looks at why.
 pub(super) const STALL: Duration = Duration::from_millis(50);
 /// How long a wait may rely on what the kernel was told before.
@@ -138,7 +140,8 @@ impl Loop {
         let mut look = true;
         budget.renew(&mut (*l).ticks);
         loop {
-            if look || (*l).ready.is_empty() || budget.spent() {
+            let looked = look || (*l).ready.is_empty() || budget.spent();
+            if looked {
                 Loop::look(l, &mut budget)?;
                 look = false;
             }
@@ -153,9 +156,32 @@ impl Loop {
             outcome?;
             Loop::flush(l)?;
             if (*l).stopping || (*l).closed {
-                return Ok(());
+                return if looked || (*l).closed { Ok(()) } else { Loop::last_looks(l, &mut budget) };
             }
         }
+    }
+
+    /// The loop was told to stop in a turn that began without a look at the files, which asyncio's every turn begins
+    /// with: what is ready runs now, before what was scheduled for the next turn. A few looks make up for some turns.
+    unsafe fn last_looks(l: *mut Loop, budget: &mut Budget) -> Res<()> {
+        let mut scheduled = std::mem::take(&mut (*l).ready);
+        let mut outcome = Ok(());
+        for _ in 0..LAST_LOOKS {
+            outcome = Loop::look(l, budget);
+            let words = (*l).ready.len();
+            if outcome.is_err() || words == 0 {
+                break;
+            }
+            outcome = Loop::turn(l, words, budget);
+            scheduled.append(&mut (*l).ready);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        scheduled.append(&mut (*l).ready);
+        (*l).ready = scheduled;
+        outcome?;
+        Loop::flush(l)
     }
 
     /// Runs so many words of the ring.
