@@ -1,6 +1,6 @@
 """The event loop: the native core, and what happens once in a loop's life.
 
-What is not native yet (transports, TLS, subprocesses) is asyncio's own, running on this loop.
+Connections, pipes, TLS and subprocesses have modules of their own, which `EventLoop` is put together from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["EventLoop", "new_event_loop"]
 
 
 class _Selector:
-    """What asyncio's transports ask of a loop's selector: how a file is watched."""
+    """What is asked of a loop's selector: how a file is watched."""
 
     def __init__(self, loop: EventLoop) -> None:
         self._loop = weakref.ref(loop)
