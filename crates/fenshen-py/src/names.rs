@@ -7,86 +7,93 @@ use pyo3::ffi::{self, PyObject};
 
 use crate::object::{Obj, Raised, Res};
 
-macro_rules! names {
-    ($($(#[$doc:meta])* $field:ident = $text:literal,)*) => {
-        /// Every interned name.
-        pub(crate) struct Names { $($(#[$doc])* pub(crate) $field: Obj,)* }
-        impl Names {
-            unsafe fn new() -> Res<Names> {
-                Ok(Names { $($field: Obj::new(ffi::PyUnicode_InternFromString($text.as_ptr()))?,)* })
+macro_rules! interned {
+    ($(#[$about:meta])* $vis:vis struct $Names:ident { $($(#[$doc:meta])* $field:ident = $text:literal,)* }) => {
+        $(#[$about])*
+        $vis struct $Names { $($(#[$doc])* $vis $field: $crate::object::Obj,)* }
+        impl $Names {
+            unsafe fn new() -> $crate::object::Res<$Names> {
+                let intern = |text: &std::ffi::CStr| {
+                    $crate::object::Obj::new(pyo3::ffi::PyUnicode_InternFromString(text.as_ptr()))
+                };
+                Ok($Names { $($field: intern($text)?,)* })
             }
         }
     };
 }
+pub(crate) use interned;
 
-names! {
-    blocking = c"_asyncio_future_blocking",
-    add_done_callback = c"add_done_callback",
-    call_exception_handler = c"call_exception_handler",
-    call_soon = c"call_soon",
-    cancel = c"cancel",
-    context = c"context",
-    exception = c"exception",
-    future = c"future",
-    get_debug = c"get_debug",
-    get_loop = c"get_loop",
-    is_running = c"is_running",
-    message = c"message",
-    msg = c"msg",
-    private_loop = c"_loop",
-    result = c"result",
-    source_traceback = c"source_traceback",
-    task = c"task",
-    throw = c"throw",
-    value = c"value",
-    name = c"__name__",
-    timer_handle_cancelled = c"_timer_handle_cancelled",
-    close = c"close",
-    create_future = c"create_future",
-    acquire = c"acquire",
-    call_later = c"call_later",
-    cancel_message = c"_cancel_message",
-    create_task = c"create_task",
-    log_destroy_pending = c"_log_destroy_pending",
-    make_cancelled_error = c"_make_cancelled_error",
-    append = c"append",
-    cancelled = c"cancelled",
-    done = c"done",
-    empty = c"empty",
-    extend = c"extend",
-    full = c"full",
-    get_nowait = c"get_nowait",
-    locked = c"locked",
-    notify = c"notify",
-    pop = c"pop",
-    popleft = c"popleft",
-    private_format = c"_format",
-    private_get = c"_get",
-    private_init = c"_init",
-    private_put = c"_put",
-    put_nowait = c"put_nowait",
-    qsize = c"qsize",
-    release = c"release",
-    remove = c"remove",
-    set_exception = c"set_exception",
-    set_result = c"set_result",
-    wait = c"wait",
-    pause_writing = c"pause_writing",
-    resume_writing = c"resume_writing",
-    connection_made = c"connection_made",
-    connection_lost = c"connection_lost",
-    data_received = c"data_received",
-    eof_received = c"eof_received",
-    get_buffer = c"get_buffer",
-    buffer_updated = c"buffer_updated",
-    attach = c"_attach",
-    detach = c"_detach",
-    datagram_received = c"datagram_received",
-    errno = c"errno",
-    error_received = c"error_received",
-    fileno = c"fileno",
-    pipe = c"pipe",
-    sendto = c"sendto",
+interned! {
+    /// Every interned name.
+    pub(crate) struct Names {
+        blocking = c"_asyncio_future_blocking",
+        add_done_callback = c"add_done_callback",
+        call_exception_handler = c"call_exception_handler",
+        call_soon = c"call_soon",
+        cancel = c"cancel",
+        context = c"context",
+        exception = c"exception",
+        future = c"future",
+        get_debug = c"get_debug",
+        get_loop = c"get_loop",
+        is_running = c"is_running",
+        message = c"message",
+        msg = c"msg",
+        private_loop = c"_loop",
+        result = c"result",
+        source_traceback = c"source_traceback",
+        task = c"task",
+        throw = c"throw",
+        value = c"value",
+        name = c"__name__",
+        timer_handle_cancelled = c"_timer_handle_cancelled",
+        close = c"close",
+        create_future = c"create_future",
+        acquire = c"acquire",
+        call_later = c"call_later",
+        cancel_message = c"_cancel_message",
+        create_task = c"create_task",
+        log_destroy_pending = c"_log_destroy_pending",
+        make_cancelled_error = c"_make_cancelled_error",
+        append = c"append",
+        cancelled = c"cancelled",
+        done = c"done",
+        empty = c"empty",
+        extend = c"extend",
+        full = c"full",
+        get_nowait = c"get_nowait",
+        locked = c"locked",
+        notify = c"notify",
+        pop = c"pop",
+        popleft = c"popleft",
+        private_format = c"_format",
+        private_get = c"_get",
+        private_init = c"_init",
+        private_put = c"_put",
+        put_nowait = c"put_nowait",
+        qsize = c"qsize",
+        release = c"release",
+        remove = c"remove",
+        set_exception = c"set_exception",
+        set_result = c"set_result",
+        wait = c"wait",
+        pause_writing = c"pause_writing",
+        resume_writing = c"resume_writing",
+        connection_made = c"connection_made",
+        connection_lost = c"connection_lost",
+        data_received = c"data_received",
+        eof_received = c"eof_received",
+        get_buffer = c"get_buffer",
+        buffer_updated = c"buffer_updated",
+        attach = c"_attach",
+        detach = c"_detach",
+        datagram_received = c"datagram_received",
+        errno = c"errno",
+        error_received = c"error_received",
+        fileno = c"fileno",
+        pipe = c"pipe",
+        sendto = c"sendto",
+    }
 }
 
 /// What we need of asyncio, found once.

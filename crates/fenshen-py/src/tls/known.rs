@@ -11,65 +11,56 @@ unsafe extern "C" {
     fn _PyType_Lookup(ty: *mut PyTypeObject, name: *mut PyObject) -> *mut PyObject;
 }
 
-macro_rules! words {
-    ($($field:ident = $text:literal,)*) => {
-        /// Interned names.
-        pub(super) struct Words { $(pub(super) $field: Obj,)* }
-        impl Words {
-            unsafe fn new() -> Res<Words> {
-                Ok(Words { $($field: Obj::new(ffi::PyUnicode_InternFromString($text.as_ptr()))?,)* })
-            }
-        }
-    };
-}
-
-words! {
-    abort = c"abort",
-    buffer_updated = c"buffer_updated",
-    call_exception_handler = c"call_exception_handler",
-    call_later = c"call_later",
-    call_soon = c"call_soon",
-    cancel = c"cancel",
-    cancelled = c"cancelled",
-    check_handshake_timeout = c"_check_handshake_timeout",
-    check_shutdown_timeout = c"_check_shutdown_timeout",
-    cipher = c"cipher",
-    close = c"close",
-    compression = c"compression",
-    connection_lost = c"connection_lost",
-    connection_made = c"connection_made",
-    core = c"_sslobj",
-    data_received = c"data_received",
-    debug = c"debug",
-    do_handshake = c"do_handshake",
-    do_read = c"_do_read",
-    eof_received = c"eof_received",
-    exc_info = c"exc_info",
-    force_close = c"_force_close",
-    get_buffer = c"get_buffer",
-    get_debug = c"get_debug",
-    get_extra_info = c"get_extra_info",
-    getpeercert = c"getpeercert",
-    is_closing = c"is_closing",
-    pause_reading = c"pause_reading",
-    pause_writing = c"pause_writing",
-    peercert = c"peercert",
-    pending = c"pending",
-    read = c"read",
-    resume = c"_resume",
-    resume_reading = c"resume_reading",
-    resume_writing = c"resume_writing",
-    server_hostname = c"server_hostname",
-    server_side = c"server_side",
-    set_exception = c"set_exception",
-    set_result = c"set_result",
-    ssl_object = c"ssl_object",
-    sslcontext = c"sslcontext",
-    time = c"time",
-    unwrap = c"unwrap",
-    warning = c"warning",
-    wrap_bio = c"wrap_bio",
-    write = c"write",
+crate::names::interned! {
+    /// Interned names.
+    pub(super) struct Words {
+        abort = c"abort",
+        buffer_updated = c"buffer_updated",
+        call_exception_handler = c"call_exception_handler",
+        call_later = c"call_later",
+        call_soon = c"call_soon",
+        cancel = c"cancel",
+        cancelled = c"cancelled",
+        check_handshake_timeout = c"_check_handshake_timeout",
+        check_shutdown_timeout = c"_check_shutdown_timeout",
+        cipher = c"cipher",
+        close = c"close",
+        compression = c"compression",
+        connection_lost = c"connection_lost",
+        connection_made = c"connection_made",
+        core = c"_sslobj",
+        data_received = c"data_received",
+        debug = c"debug",
+        do_handshake = c"do_handshake",
+        do_read = c"_do_read",
+        eof_received = c"eof_received",
+        exc_info = c"exc_info",
+        force_close = c"_force_close",
+        get_buffer = c"get_buffer",
+        get_debug = c"get_debug",
+        get_extra_info = c"get_extra_info",
+        getpeercert = c"getpeercert",
+        is_closing = c"is_closing",
+        pause_reading = c"pause_reading",
+        pause_writing = c"pause_writing",
+        peercert = c"peercert",
+        pending = c"pending",
+        read = c"read",
+        resume = c"_resume",
+        resume_reading = c"resume_reading",
+        resume_writing = c"resume_writing",
+        server_hostname = c"server_hostname",
+        server_side = c"server_side",
+        set_exception = c"set_exception",
+        set_result = c"set_result",
+        ssl_object = c"ssl_object",
+        sslcontext = c"sslcontext",
+        time = c"time",
+        unwrap = c"unwrap",
+        warning = c"warning",
+        wrap_bio = c"wrap_bio",
+        write = c"write",
+    }
 }
 
 /// The module `ssl`.

@@ -59,19 +59,9 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
         (*a).elsewhere = Obj::from_opt(not_none(elsewhere));
         (*a).backlog = backlog;
         Loop::open_channel(l, made.ptr(), &raw mut (*a).head.channel);
-        watch(a)?;
+        Head::watch_read(a.cast(), true)?;
         Ok(made)
     })
-}
-
-unsafe fn watch(a: *mut Acceptor) -> Res<()> {
-    let l = Head::event_loop(a.cast());
-    Loop::check_closed(l)?;
-    Loop::check_owner(l)?;
-    match Loop::watch_read(l, &raw mut (*a).head.channel, true) {
-        Ok(()) => Ok(()),
-        Err(e) => os_error(&e),
-    }
 }
 
 /// Takes the connections that wait.
@@ -195,7 +185,7 @@ no_args!(close, |a: Acceptor| {
 });
 no_args!(resume, |a: Acceptor| {
     if !(*a).head.closing {
-        watch(a)?;
+        Head::watch_read(a.cast(), true)?;
     }
     Ok(none())
 });

@@ -37,8 +37,8 @@ use std::ptr;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use crate::errors::{restore, take};
-use crate::event_loop::Loop;
 use crate::event_loop::channels::{Channel, Ops};
+use crate::event_loop::{Loop, os_error};
 use crate::object::{Obj, Raised, Res, clear, ptr_or_null, visit};
 use flow::Flow;
 
@@ -103,6 +103,22 @@ impl Head {
     #[inline(always)]
     pub(crate) unsafe fn event_loop(t: *mut Head) -> *mut Loop {
         ptr_or_null(&(*t).event_loop).cast()
+    }
+
+    /// Has the object told when its file can be read, or not any more. Nothing happens once the connection is over.
+    pub(crate) unsafe fn watch_read(t: *mut Head, wanted: bool) -> Res<()> {
+        let l = Head::event_loop(t);
+        if l.is_null() {
+            return Ok(());
+        }
+        if wanted {
+            Loop::check_closed(l)?;
+            Loop::check_owner(l)?;
+        }
+        match Loop::watch_read(l, &raw mut (*t).channel, wanted) {
+            Ok(()) => Ok(()),
+            Err(e) => os_error(&e),
+        }
     }
 
     /// Whether what arrives is to be passed on.

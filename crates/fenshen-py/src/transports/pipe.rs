@@ -120,27 +120,11 @@ pub(super) unsafe fn begin(t: *mut Pipe) -> Res<()> {
     (*t).begun = true;
     if (*t).watched
         && Head::is_reading(t.cast())
-        && let Err(Raised) = watch(t, true)
+        && let Err(Raised) = Head::watch_read(t.cast(), true)
     {
         ending::report_raised(t.cast(), "Exception in callback: the pipe cannot be watched")?;
     }
     waiter::wake(&mut (*t).waiter)
-}
-
-/// Has the kernel watch for what can be read, or not any more.
-pub(super) unsafe fn watch(t: *mut Pipe, wanted: bool) -> Res<()> {
-    let l = Head::event_loop(t.cast());
-    if l.is_null() {
-        return Ok(());
-    }
-    if wanted {
-        Loop::check_closed(l)?;
-        Loop::check_owner(l)?;
-    }
-    match Loop::watch_read(l, &raw mut (*t).head.channel, wanted) {
-        Ok(()) => Ok(()),
-        Err(e) => os_error(&e),
-    }
 }
 
 /// In debug mode: logs what happens to a pipe, by a function of `fenshen._transports`.

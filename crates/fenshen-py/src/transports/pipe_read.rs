@@ -168,7 +168,7 @@ unsafe fn close_pipe(t: *mut Pipe) -> Res<Obj> {
 unsafe fn pause(t: *mut Pipe) -> Res<Obj> {
     if Head::is_reading(t.cast()) {
         (*t).head.paused = true;
-        pipe::watch(t, false)?;
+        Head::watch_read(t.cast(), false)?;
         pipe::note(t, c"pauses_reading")?;
     }
     Ok(none())
@@ -181,7 +181,7 @@ unsafe fn resume(t: *mut Pipe) -> Res<Obj> {
     }
     (*t).head.paused = false;
     if (*t).begun {
-        pipe::watch(t, true)?;
+        Head::watch_read(t.cast(), true)?;
     }
     pipe::note(t, c"resumes_reading")?;
     Ok(none())

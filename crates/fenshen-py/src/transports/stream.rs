@@ -125,24 +125,9 @@ unsafe fn ready(this: *mut PyObject, ready: Ready) -> Res<()> {
 unsafe fn begin(t: *mut Stream) -> Res<()> {
     (*t).begun = true;
     if Head::is_reading(t.cast()) {
-        watch_read(t, true)?;
+        Head::watch_read(t.cast(), true)?;
     }
     waiter::wake(&mut (*t).waiter)
-}
-
-unsafe fn watch_read(t: *mut Stream, wanted: bool) -> Res<()> {
-    let l = Head::event_loop(t.cast());
-    if l.is_null() {
-        return Ok(());
-    }
-    if wanted {
-        Loop::check_closed(l)?;
-        Loop::check_owner(l)?;
-    }
-    match Loop::watch_read(l, &raw mut (*t).head.channel, wanted) {
-        Ok(()) => Ok(()),
-        Err(e) => os_error(&e),
-    }
 }
 
 /// One `recv(2)`, and the protocol is told. An error is what must end the loop.
@@ -220,7 +205,7 @@ unsafe fn read_buffered(t: *mut Stream, protocol: &Obj) -> Res<()> {
 
 unsafe fn on_eof(t: *mut Stream, protocol: &Obj) -> Res<()> {
     match protocol::eof_received(protocol) {
-        Ok(true) => watch_read(t, false),
+        Ok(true) => Head::watch_read(t.cast(), false),
         Ok(false) => close(t),
         Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.eof_received() call failed."),
     }
@@ -412,7 +397,7 @@ pub(crate) unsafe fn close(t: *mut Stream) -> Res<()> {
         return Ok(());
     }
     (*t).head.closing = true;
-    watch_read(t, false)?;
+    Head::watch_read(t.cast(), false)?;
     if (*t).outgoing.is_empty() {
         Loop::forget(Head::event_loop(t.cast()), &raw mut (*t).head.channel);
         return ending::end_soon(t.cast(), None);
@@ -449,7 +434,7 @@ pub(crate) unsafe fn pause_reading(t: *mut Stream) -> Res<()> {
         return Ok(());
     }
     (*t).head.paused = true;
-    watch_read(t, false)
+    Head::watch_read(t.cast(), false)
 }
 
 /// `resume_reading()`.
@@ -458,7 +443,7 @@ pub(crate) unsafe fn resume_reading(t: *mut Stream) -> Res<()> {
         return Ok(());
     }
     (*t).head.paused = false;
-    if (*t).begun { watch_read(t, true) } else { Ok(()) }
+    if (*t).begun { Head::watch_read(t.cast(), true) } else { Ok(()) }
 }
 
 /// A future that ends when everything is sent; until it is taken back, nothing can be written.
@@ -493,7 +478,7 @@ pub(crate) unsafe fn lend(t: *mut Stream, lent: bool) -> Res<()> {
         Loop::forget(l, &raw mut (*t).head.channel);
         return Ok(());
     }
-    if (*t).begun && Head::is_reading(t.cast()) { watch_read(t, true) } else { Ok(()) }
+    if (*t).begun && Head::is_reading(t.cast()) { Head::watch_read(t.cast(), true) } else { Ok(()) }
 }
 
 unsafe fn lost(this: *mut PyObject) -> Res<()> {
