@@ -31,7 +31,7 @@ def test_echo(run: Run, address: tuple[str, int], size: int) -> None:
         server, client = await pair(loop, address=address)
         where = server.transport.get_extra_info("sockname")
         assert len(where) == (2 if address == V4 else 4)
-        sent = [os.urandom(size) for _ in range(5)]
+        sent = [bytes([i]) + os.urandom(size - 1) for i in range(5)]
         for data in sent:
             client.transport.sendto(data)
             await until(lambda data=data: client.got and client.got[-1][0] == data)

@@ -593,3 +593,36 @@ def test_a_server_closes_its_clients(run: Any) -> None:
             await writer.wait_closed()
 
     run(main)
+
+
+@both
+def test_a_socket_that_has_methods_of_its_own(run: Any) -> None:
+    """They are called: what a program's class does with what it sends and receives is done."""
+
+    class Counting(socket.socket):
+        sent = received = 0
+
+        def send(self, data: Any, *flags: Any) -> int:
+            n = super().send(data, *flags)
+            self.sent += n
+            return n
+
+        def recv(self, *args: Any) -> bytes:
+            data = super().recv(*args)
+            self.received += len(data)
+            return data
+
+    async def main(loop: Loop) -> None:
+        with pair() as (a, b), Counting(fileno=os.dup(a.fileno())) as mine:
+            mine.setblocking(False)
+            transport, protocol = await connect(loop, mine)
+            transport.write(b"12345")
+            assert await receive(loop, b, 5) == b"12345"
+            await loop.sock_sendall(b, b"abc")
+            while protocol.told[-1] != b"abc":
+                await turns(1)
+            transport.close()
+            await protocol.over
+            assert (mine.sent, mine.received) == (5, 3)
+
+    run(main)

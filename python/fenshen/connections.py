@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from fenshen._fenshen import Acceptor, SocketTransport
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "is_plain"]
+
+
+# What the native transports do without the socket object's own methods.
+_DONE_NATIVELY = ("accept", "recv", "recv_into", "recvfrom", "send", "sendmsg", "sendto", "shutdown")
+
+
+def is_plain(sock: Any) -> bool:
+    """Whether a socket's methods are the standard library's, so that the native transports may work on its descriptor.
+
+    Those of any other (a class that counts what it sends, a stand-in without a descriptor) asyncio's own transports call.
+    """
+    kind = type(sock)
+    if kind is socket.socket:
+        return True
+    standard = issubclass(kind, socket.socket)
+    return standard and all(getattr(kind, name) is getattr(socket.socket, name) for name in _DONE_NATIVELY)
 
 
 class Connections:
@@ -14,7 +31,9 @@ class Connections:
 
     def _make_socket_transport(
         self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None, **_: Any
-    ) -> SocketTransport:
+    ) -> Any:
+        if not is_plain(sock):
+            return super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
         self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server)
 
@@ -28,6 +47,10 @@ class Connections:
         *timeouts: Any,
         **options: Any,
     ) -> None:
+        if not is_plain(sock):
+            super()._start_serving(protocol_factory, sock, sslcontext, server, backlog, *timeouts, **options)
+            return
+
         def accepted(conn: Any, address: Any) -> None:
             extra = {"peername": address}
             accept = self._accept_connection2(protocol_factory, conn, extra, sslcontext, server, *timeouts, **options)

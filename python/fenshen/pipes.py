@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fenshen._fenshen import DatagramTransport, ReadPipeTransport, WritePipeTransport
+from fenshen.connections import is_plain
 
 __all__ = ["Pipes"]
 
@@ -26,6 +27,8 @@ class Pipes:
 
     def _make_datagram_transport(
         self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
-    ) -> DatagramTransport:
+    ) -> Any:
+        if not is_plain(sock):
+            return super()._make_datagram_transport(sock, protocol, address, waiter, extra)
         self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, address, waiter, extra)

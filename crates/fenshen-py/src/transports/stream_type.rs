@@ -31,11 +31,13 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             return type_error("SocketTransport() takes a fenshen.EventLoop");
         }
         let file = Obj::from(sock);
+        let fd = ffi::PyObject_AsFileDescriptor(sock);
+        done(fd)?;
         let given = |o: *mut PyObject| if o.is_null() { o } else { not_none(o) };
         let made = stream::open(Start {
             ty,
             event_loop: event_loop.cast(),
-            fd: ffi::PyObject_AsFileDescriptor(sock),
+            fd,
             file: Some(&file),
             protocol,
             waiter: Obj::from_opt(given(waiter)),
