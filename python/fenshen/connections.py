@@ -17,7 +17,7 @@ _DONE_NATIVELY = ("accept", "recv", "recv_into", "recvfrom", "send", "sendmsg", 
 def is_plain(sock: Any) -> bool:
     """Whether a socket's methods are the standard library's, so that the native transports may work on its descriptor.
 
-    Those of any other (a class that counts what it sends, a stand-in without a descriptor) asyncio's own transports call.
+    Those of any other (a class that counts what it sends, a stand-in without a descriptor) are called by asyncio's own.
     """
     kind = type(sock)
     if kind is socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from asyncio import sslproto
 from typing import Any
 
 from fenshen._fenshen import SSLProtocol
@@ -42,8 +41,6 @@ class TLS:
         ssl_shutdown_timeout: float | None = None,
         **_: Any,
     ) -> Any:
-        if sslproto.ssl is None:
-            raise RuntimeError("stdlib ssl module not available")
         loop: Any = self
         loop._ensure_fd_no_transport(rawsock)
         limits = _limits(ssl_handshake_timeout, ssl_shutdown_timeout)

@@ -116,6 +116,16 @@ pub(super) fn words() -> &'static Words {
     &known().words
 }
 
+/// Raises RuntimeError where `asyncio.sslproto` has no `ssl`.
+pub(super) unsafe fn check_ssl() -> Res<()> {
+    ssl()?;
+    let theirs = Obj::new(ffi::PyObject_GetAttrString(known().sslproto.ptr(), c"ssl".as_ptr()))?;
+    if theirs.ptr() == ffi::Py_None() {
+        return crate::errors::runtime_error("stdlib ssl module not available");
+    }
+    Ok(())
+}
+
 /// The module `ssl`; RuntimeError where there is none.
 #[inline(always)]
 pub(super) unsafe fn ssl() -> Res<&'static Ssl> {

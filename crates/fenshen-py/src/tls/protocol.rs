@@ -8,7 +8,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::engine::Engine;
 use super::flow::{Limits, RECEIVING, SENDING};
-use super::known::{constant, debug_log, debugs, known, ssl, words};
+use super::known::{check_ssl, constant, debug_log, debugs, known, words};
 use super::{ending, handshake, reading, shutdown, transport, writing};
 use crate::args::{Signature, sort_call};
 use crate::errors::{self, raise, restore, take};
@@ -154,7 +154,7 @@ unsafe fn context_or_default(given: *mut PyObject, server_side: bool, hostname: 
 pub(super) unsafe fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> Res<Obj> {
     let [event_loop, app, context, waiter, server_side, hostname, call_made, handshake, shutdown] =
         sort_call(&NEW, args, kwargs)?;
-    ssl()?;
+    check_ssl()?;
     let handshake = timeout(handshake, "ssl_handshake_timeout", c"SSL_HANDSHAKE_TIMEOUT")?;
     let shutdown = timeout(shutdown, "ssl_shutdown_timeout", c"SSL_SHUTDOWN_TIMEOUT")?;
     let server_side = truth(server_side, false)?;
