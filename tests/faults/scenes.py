@@ -55,7 +55,7 @@ def play(side: Side, scene: Scene, debug: bool = False) -> Notes:
     def report(loop: Any, context: dict[str, Any]) -> None:
         keys = {key for key in context if key not in ("source_traceback", "handle_traceback")}
         if "Exception in callback" in context["message"]:  # what is native has no handle: it tells the transport
-            keys -= {"handle", "transport"}
+            keys -= {"handle", "transport", "protocol"}
         notes.append(f"handler: {level(context['message'])}: {told(context.get('exception'))} {sorted(keys)}")
 
     gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import tempfile
 from typing import Any
 
@@ -28,9 +29,11 @@ BASES = {
     "transport": asyncio.Transport,
     "readable": asyncio.ReadTransport,
     "writable": asyncio.WriteTransport,
-    "datagrams": asyncio.DatagramTransport,
     "process": asyncio.SubprocessTransport,
 }
+
+if sys.version_info >= (3, 13):  # before, asyncio's own datagram transport is no instance of it
+    BASES["datagrams"] = asyncio.DatagramTransport
 
 
 def describe(notes: Notes, name: str, transport: Any) -> None:

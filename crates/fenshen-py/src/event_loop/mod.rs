@@ -6,6 +6,7 @@ mod face;
 pub(crate) mod files;
 mod run;
 mod schedule;
+mod wait;
 mod word;
 
 use std::cell::UnsafeCell;
@@ -196,7 +197,7 @@ impl Loop {
         ptr::write(&raw mut (*l).ticks, Ticks::new());
         ptr::write(&raw mut (*l).owner, Owner::this_process());
         ptr::write(&raw mut (*l).pulse, Arc::default());
-        (*l).stall_pause = run::STALL;
+        (*l).stall_pause = wait::STALL;
         Loop::set_slow(l, SLOW);
         (*l).plain = face::leaves_call_soon_alone(ty)?;
         (*ALL.0.get()).push(l);
