@@ -37,6 +37,12 @@ def set_result_unless_cancelled(future: Any) -> None:
         future.set_result(None)
 
 
+def set_exception_unless_done(future: Any, exception: BaseException) -> None:
+    """End a future that nobody has ended or cancelled with an exception."""
+    if not future.done():
+        future.set_exception(exception)
+
+
 # -- What went wrong --------------------------------------------------------------------------------------------------
 
 

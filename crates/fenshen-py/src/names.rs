@@ -74,7 +74,6 @@ interned! {
         qsize = c"qsize",
         release = c"release",
         remove = c"remove",
-        set_exception = c"set_exception",
         set_result = c"set_result",
         wait = c"wait",
         pause_writing = c"pause_writing",

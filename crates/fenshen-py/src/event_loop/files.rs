@@ -149,6 +149,8 @@ impl Watch {
 pub(crate) struct Told {
     pub(crate) handles: [Option<Obj>; 2],
     pub(crate) futures: [Option<Obj>; 2],
+    /// Cancelled handles that nobody is to be told by.
+    pub(crate) dropped: [Option<Obj>; 2],
     /// The kernel reports a file that this process has closed.
     pub(crate) stale: bool,
 }
@@ -364,7 +366,8 @@ impl Files {
             // SAFETY: the loop looks at its files on an attached thread (the crate's contract), and they are handles.
             unsafe {
                 if side.handle.as_ref().is_some_and(|h| (*h.ptr().cast::<Handle>()).cancelled) {
-                    drop(side.handle.take());
+                    // Letting go of it may run code, which may change what is watched: the caller does.
+                    told.dropped[i] = side.handle.take();
                 }
                 told.handles[i] = side.handle.as_ref().map(|h| h.again());
             }

@@ -152,23 +152,16 @@ impl Loop {
     /// The loop was told to stop in a turn that began without a look at the files, which asyncio's every turn begins
     /// with: what is ready runs now, before what was scheduled for the next turn. A few looks make up for some turns.
     unsafe fn last_looks(l: *mut Loop, budget: &mut Budget) -> Res<()> {
-        let mut scheduled = std::mem::take(&mut (*l).ready);
-        let mut outcome = Ok(());
         for _ in 0..LAST_LOOKS {
-            outcome = Loop::look(l, budget);
-            let words = (*l).ready.len();
-            if outcome.is_err() || words == 0 {
+            let scheduled = (*l).ready.len();
+            Loop::look(l, budget)?;
+            let found = (*l).ready.len() - scheduled;
+            if found == 0 {
                 break;
             }
-            outcome = Loop::turn(l, words, budget);
-            scheduled.append(&mut (*l).ready);
-            if outcome.is_err() {
-                break;
-            }
+            (*l).ready.rotate_left(scheduled);
+            Loop::turn(l, found, budget)?;
         }
-        scheduled.append(&mut (*l).ready);
-        (*l).ready = scheduled;
-        outcome?;
         Loop::flush(l)
     }
 

@@ -242,8 +242,8 @@ unsafe fn read_blocks_by_method(op: *mut Operation, r: *mut Reader, how: Resume)
     let mut how = Some(how);
     loop {
         if (*op).waiter.is_none() {
-            let limit = ptr_or_null(&(*r).limit);
-            let inner = call_method(&known().read, &[r.cast(), limit])?;
+            let limit = Obj::from_opt(ptr_or_null(&(*r).limit)).unwrap_or_else(|| none());
+            let inner = call_method(&known().read, &[r.cast(), limit.ptr()])?;
             operation::enter(op, &inner)?;
             how = Some(Resume::Start);
         }

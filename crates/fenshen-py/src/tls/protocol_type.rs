@@ -33,7 +33,10 @@ one_arg!(connection_lost, |p: SslProtocol, exc| protocol::connection_lost(p, exc
 one_arg!(get_buffer, |p: SslProtocol, hint| reading::get_buffer(p, count(hint)?));
 one_arg!(buffer_updated, |p: SslProtocol, n| {
     let n = count(n)?.max(0);
-    let buffer = reading::get_buffer(p, 0)?;
+    // Only what was lent can have been filled.
+    let Some(buffer) = Obj::from_opt(ptr_or_null(&(*p).buffer)) else {
+        return super::feed(p.cast(), &[]).map(|()| none());
+    };
     let view = crate::sockets::Buffer::of(&buffer, ffi::PyBUF_SIMPLE)?;
     let n = view.len().min(n as usize);
     super::feed(p.cast(), std::slice::from_raw_parts(view.start(), n)).map(|()| none())

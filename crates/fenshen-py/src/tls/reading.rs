@@ -208,6 +208,10 @@ pub(super) unsafe fn get_buffer(p: *mut SslProtocol, hint: isize) -> Res<Obj> {
         Some(view) => ffi::PyObject_Size(view.ptr()),
         None => 0,
     };
+    if there < 0 {
+        // Its receiver has released it.
+        ffi::PyErr_Clear();
+    }
     if there < wanted {
         let bytes = Obj::new(ffi::PyByteArray_FromStringAndSize(ptr::null(), wanted))?;
         let view = Obj::new(ffi::PyMemoryView_FromObject(bytes.ptr()))?;

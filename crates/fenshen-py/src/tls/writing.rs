@@ -38,9 +38,20 @@ unsafe fn is_open(p: *mut SslProtocol) -> Res<bool> {
     Ok(false)
 }
 
+/// Whether a memory view's items are bytes in a row, so that its length counts bytes.
+unsafe fn is_flat(view: &Obj) -> Res<bool> {
+    let mut buffer = ffi::Py_buffer::new();
+    crate::object::done(ffi::PyObject_GetBuffer(view.ptr(), &mut buffer, ffi::PyBUF_FULL_RO))?;
+    let flat = buffer.itemsize == 1 && buffer.ndim == 1 && ffi::PyBuffer_IsContiguous(&buffer, b'C' as _) != 0;
+    ffi::PyBuffer_Release(&mut buffer);
+    Ok(flat)
+}
+
 unsafe fn push(p: *mut SslProtocol, mut data: Obj) -> Res<()> {
     if (*p).state != State::Wrapped && ffi::PyBytes_CheckExact(data.ptr()) == 0 {
         // It waits for the handshake, and may change meanwhile.
+        data = Obj::new(ffi::PyBytes_FromObject(data.ptr()))?;
+    } else if ffi::PyMemoryView_Check(data.ptr()) != 0 && !is_flat(&data)? {
         data = Obj::new(ffi::PyBytes_FromObject(data.ptr()))?;
     }
     let len = ffi::PyObject_Size(data.ptr());

@@ -42,7 +42,7 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             address: if addressed != 0 { Obj::from_opt(address) } else { None },
             waiter: Obj::from_opt(given(waiter)),
         })?;
-        face::set_extra(made.ptr().cast(), extra);
+        face::set_extra(made.ptr().cast(), extra)?;
         Ok(made)
     })
 }

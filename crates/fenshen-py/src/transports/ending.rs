@@ -84,11 +84,16 @@ pub(crate) unsafe fn lost(t: *mut Head) -> Res<()> {
         Some(protocol) => call_method(&names().connection_lost, &[protocol.ptr(), reason.ptr()]).map(drop),
         None => Ok(()),
     });
-    let failed = if outcome.is_err() { Some(take()) } else { None };
-    close_file(t)?;
+    let mut failed = if outcome.is_err() { Some(take()) } else { None };
+    // Whatever fails, all of it is done.
+    if close_file(t).is_err() {
+        failed.get_or_insert(take());
+    }
     let event_loop = (*t).event_loop.take();
     clear(&mut (*t).protocol);
-    ((*t).channel.ops().closed)(t.cast())?;
+    if ((*t).channel.ops().closed)(t.cast()).is_err() {
+        failed.get_or_insert(take());
+    }
     match (failed, event_loop) {
         (Some(exc), _) if ends_loop(&exc) => {
             restore(exc);

@@ -88,11 +88,15 @@ unsafe fn extra(t: *mut Head) -> Res<Obj> {
 }
 
 /// Remembers what a transport was given to say of itself: a dict, or `None`.
-pub(crate) unsafe fn set_extra(t: *mut Head, given: *mut PyObject) {
+pub(crate) unsafe fn set_extra(t: *mut Head, given: *mut PyObject) -> Res<()> {
     if !given.is_null() && given != ffi::Py_None() {
+        if ffi::PyDict_Check(given) == 0 {
+            return crate::errors::type_error("extra must be a dict or None");
+        }
         let old = std::mem::replace(&mut (*t).extra, Obj::from(given).into_ptr());
         ffi::Py_XDECREF(old);
     }
+    Ok(())
 }
 
 /// `repr()` of a socket's transport, with so much to send.

@@ -134,7 +134,9 @@ impl Head {
             return body();
         };
         if ffi::PyContext_Enter(context.ptr()) < 0 {
-            return Err(Raised);
+            // A callback of this transport runs the loop again: it is in the context already.
+            ffi::PyErr_Clear();
+            return body();
         }
         let outcome = body();
         if outcome.is_ok() {

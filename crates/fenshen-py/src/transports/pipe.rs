@@ -67,7 +67,7 @@ pub(super) unsafe fn make(plan: &Plan, ty: *mut PyTypeObject, args: *mut PyObjec
     (*t).head.protocol = Some(Obj::from(protocol));
     (*t).waiter = Obj::from_opt(given(waiter));
     (*t).watched = plan.reads || kind != libc::S_IFCHR;
-    face::set_extra(t.cast(), extra.ptr());
+    face::set_extra(t.cast(), extra.ptr())?;
     Ok(made)
 }
 

@@ -96,7 +96,8 @@ unsafe fn write_data(t: *mut WritePipe, data: *mut PyObject) -> Res<()> {
     }
     let l = Head::event_loop(head);
     let at_once = (*t).outgoing.is_empty() && !((*head).channel.is_flushing() && Loop::runs_here(l));
-    if ffi::PyBytes_Check(data) != 0 {
+    // A derived class may run code when it goes: it is copied.
+    if ffi::PyBytes_CheckExact(data) != 0 {
         (*t).outgoing.push(Obj::from(data));
     } else {
         push_changeable(t, data, at_once)?;

@@ -124,8 +124,10 @@ unsafe fn ready(this: *mut PyObject, ready: Ready) -> Res<()> {
 /// The protocol knows of the connection: reading begins, and whoever made it goes on.
 unsafe fn begin(t: *mut Stream) -> Res<()> {
     (*t).begun = true;
-    if Head::is_reading(t.cast()) {
-        Head::watch_read(t.cast(), true)?;
+    if Head::is_reading(t.cast())
+        && let Err(Raised) = Head::watch_read(t.cast(), true)
+    {
+        ending::report_raised(t.cast(), "Exception in callback: the socket cannot be watched")?;
     }
     waiter::wake(&mut (*t).waiter)
 }
@@ -241,7 +243,8 @@ unsafe fn write_checked(t: *mut Stream, data: *mut PyObject) -> Res<()> {
         return Ok(());
     }
     let l = Head::event_loop(t.cast());
-    if ffi::PyBytes_Check(data) != 0 {
+    // A derived class may run code when it goes: it is copied.
+    if ffi::PyBytes_CheckExact(data) != 0 {
         (*t).outgoing.push(Obj::from(data));
     } else {
         if size >= LARGE && !(*t).head.channel.wants_write() {
@@ -272,7 +275,11 @@ unsafe fn push_changeable(t: *mut Stream, data: *mut PyObject) -> Res<()> {
     crate::object::done(ffi::PyObject_GetBuffer(data, &mut view, ffi::PyBUF_SIMPLE))?;
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     let sent = libc::send((*t).head.channel.fd, view.buf, view.len as usize, flags);
-    // An error comes back with the next attempt, which is made by the one way that there is.
+    let error = if sent < 0 { Some(std::io::Error::last_os_error()) } else { None };
+    if let Some(e) = error.filter(|e| !matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EINTR))) {
+        ffi::PyBuffer_Release(&mut view);
+        return failed(t, &e);
+    }
     let sent = sent.max(0);
     let rest = ffi::PyBytes_FromStringAndSize(view.buf.cast::<std::ffi::c_char>().offset(sent), view.len - sent);
     ffi::PyBuffer_Release(&mut view);
@@ -324,8 +331,13 @@ unsafe fn flush(this: *mut PyObject) -> Res<()> {
     }
     // Where nobody is to be told of it, the kernel is enough.
     let quiet = !(*t).head.flow.paused && !(*t).head.closing && !(*t).eof && (*t).empty_waiter.is_none();
-    if quiet && matches!((*t).outgoing.send((*t).head.channel.fd, By::Socket), Ok(true)) {
-        return Ok(());
+    if quiet {
+        match (*t).outgoing.send((*t).head.channel.fd, By::Socket) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // It is told once: the next call would give another.
+            Err(e) => return Head::in_context(this.cast(), || failed(t, &e)),
+        }
     }
     Head::in_context(this.cast(), || send(t))
 }
@@ -370,7 +382,7 @@ unsafe fn failed(t: *mut Stream, e: &std::io::Error) -> Res<()> {
     let waiter = (*t).empty_waiter.take();
     ending::fatal(t.cast(), exc.again(), "Fatal write error on socket transport")?;
     match waiter {
-        Some(waiter) => call_method(&names().set_exception, &[waiter.ptr(), exc.ptr()]).map(drop),
+        Some(waiter) => transport_support(c"set_exception_unless_done", &[waiter.ptr(), exc.ptr()]).map(drop),
         None => Ok(()),
     }
 }
@@ -453,6 +465,9 @@ pub(crate) unsafe fn make_empty_waiter(t: *mut Stream) -> Res<Obj> {
     }
     flush_now(t)?;
     let l = Head::event_loop(t.cast());
+    if l.is_null() {
+        return runtime_error("Transport is closed");
+    }
     Loop::check_closed(l)?;
     let waiter = Loop::create_future(l)?;
     if (*t).outgoing.is_empty() {

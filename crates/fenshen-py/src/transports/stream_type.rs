@@ -46,7 +46,7 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             own: None,
             peer: None,
         })?;
-        face::set_extra(made.ptr().cast(), extra);
+        face::set_extra(made.ptr().cast(), extra)?;
         Ok(made)
     })
 }
