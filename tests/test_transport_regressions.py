@@ -138,8 +138,8 @@ def test_a_socket_whose_close_fails_ended_the_loop(run: Any) -> None:
     run(main)
 
 
-@both
-def test_a_memory_view_of_numbers_was_sent_in_part_over_tls(run: Any, tmp_path: Any) -> None:
+@ours
+def test_a_memory_view_of_numbers_was_sent_in_part_over_tls(run: Any) -> None:
     got = bytearray()
 
     class Taking(Noting):

@@ -130,15 +130,15 @@ pub(crate) unsafe fn finalize(t: *mut Head) {
         return;
     }
     let pending = if ffi::PyErr_Occurred().is_null() { None } else { Some(take()) };
-    for outcome in [
-        transport_support(c"unclosed_transport", &[t.cast()]).map(drop),
-        close_file(t),
-        ((*t).channel.ops().closed)(t.cast()),
-    ] {
+    let told = |outcome: Res<()>| {
         if outcome.is_err() {
             ffi::PyErr_WriteUnraisable(t.cast());
         }
-    }
+    };
+    // One after the other: nothing may be called while an error is set.
+    told(transport_support(c"unclosed_transport", &[t.cast()]).map(drop));
+    told(close_file(t));
+    told(((*t).channel.ops().closed)(t.cast()));
     if let Some(exc) = pending {
         restore(exc);
     }

@@ -85,7 +85,12 @@ pub(crate) unsafe fn open(start: Start<'_>) -> Res<Obj> {
     (*t).head.file = start.file.map(|file| file.again());
     Loop::open_channel(l, made.ptr(), &raw mut (*t).head.channel);
     set_nodelay(t);
-    Loop::call_soon(l, connection_made.ptr(), &[made.ptr()], ptr_or_null(&(*t).head.context))?;
+    if let Err(Raised) = Loop::call_soon(l, connection_made.ptr(), &[made.ptr()], ptr_or_null(&(*t).head.context)) {
+        // The descriptor stays its maker's.
+        Loop::close_channel(l, &raw mut (*t).head.channel);
+        (*t).head.channel.fd = -1;
+        return Err(Raised);
+    }
     Loop::push_begin(l, made.again());
     Ok(made)
 }
@@ -139,9 +144,10 @@ unsafe fn read(t: *mut Stream) -> Res<()> {
     };
     match (*t).manner {
         Manner::Buffered => read_buffered(t, &protocol),
-        Manner::Plain => match protocol::lender(&protocol)? {
-            Some(reader) => read_into(t, &protocol, &reader),
-            None => read_plain(t, &protocol),
+        Manner::Plain => match protocol::lender(&protocol) {
+            Ok(Some(reader)) => read_into(t, &protocol, &reader),
+            Ok(None) => read_plain(t, &protocol),
+            Err(Raised) => ending::fatal_raised(t.cast(), DATA_RECEIVED_FAILED),
         },
     }
 }
@@ -155,7 +161,7 @@ unsafe fn read_into(t: *mut Stream, protocol: &Obj, reader: &Obj) -> Res<()> {
     match receive::recv((*t).head.channel.fd, start, room) {
         Ok(Received::Some(n)) => match streams::reader::filled(r, n) {
             Ok(()) => Ok(()),
-            Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
+            Err(Raised) => ending::fatal_raised(t.cast(), DATA_RECEIVED_FAILED),
         },
         Ok(Received::End) => on_eof(t, protocol),
         Ok(Received::Nothing) => Ok(()),
@@ -163,6 +169,7 @@ unsafe fn read_into(t: *mut Stream, protocol: &Obj, reader: &Obj) -> Res<()> {
     }
 }
 
+const DATA_RECEIVED_FAILED: &str = "Fatal error: protocol.data_received() call failed.";
 const READ_ERROR: &str = "Fatal read error on socket transport";
 
 unsafe fn read_plain(t: *mut Stream, protocol: &Obj) -> Res<()> {
@@ -171,7 +178,7 @@ unsafe fn read_plain(t: *mut Stream, protocol: &Obj) -> Res<()> {
     match receive::recv((*t).head.channel.fd, inflow.start(), MOST) {
         Ok(Received::Some(n)) => match protocol::deliver(protocol, l, inflow, n) {
             Ok(()) => Ok(()),
-            Err(Raised) => ending::fatal_raised(t.cast(), "Fatal error: protocol.data_received() call failed."),
+            Err(Raised) => ending::fatal_raised(t.cast(), DATA_RECEIVED_FAILED),
         },
         Ok(other) => {
             inflow.give_back(l);
@@ -243,6 +250,7 @@ unsafe fn write_checked(t: *mut Stream, data: *mut PyObject) -> Res<()> {
         return Ok(());
     }
     let l = Head::event_loop(t.cast());
+    let running = (*l).running;
     // A derived class may run code when it goes: it is copied.
     if ffi::PyBytes_CheckExact(data) != 0 {
         (*t).outgoing.push(Obj::from(data));
@@ -256,7 +264,7 @@ unsafe fn write_checked(t: *mut Stream, data: *mut PyObject) -> Res<()> {
     if (*t).head.channel.wants_write() {
         return flow::maybe_pause(t.cast(), (*t).outgoing.size());
     }
-    if over || !(*l).running {
+    if over || !running {
         flush_now(t)?;
         return flow::maybe_pause(t.cast(), (*t).outgoing.size());
     }
