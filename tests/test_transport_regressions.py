@@ -105,7 +105,9 @@ def test_a_connection_that_could_not_be_watched_ended_the_server(run: Any) -> No
 
         class Spoils(asyncio.Protocol):
             def connection_made(self, transport: Any) -> None:
-                os.close(transport.get_extra_info("socket").fileno())
+                # A file that can't be watched, under the connection's number.
+                with open(os.devnull) as other:
+                    os.dup2(other.fileno(), transport.get_extra_info("socket").fileno())
 
         server = await loop.create_server(Spoils, "127.0.0.1", 0)
         with socket.create_connection(server.sockets[0].getsockname()):
