@@ -432,3 +432,38 @@ def test_a_socket_that_has_methods_of_its_own(run: Any) -> None:
             assert (mine.sent, mine.received) == (5, 3)
 
     run(main)
+
+
+@both
+def test_sendfile_by_a_socket_that_has_methods_of_its_own(run: Any, tmp_path: Any) -> None:
+    class Mine(socket.socket):
+        def send(self, data: Any, *flags: Any) -> int:
+            return super().send(data, *flags)
+
+    async def main(loop: Loop) -> None:
+        (tmp_path / "file").write_bytes(b"content")
+        with pair() as (a, b), Mine(fileno=os.dup(a.fileno())) as mine, open(tmp_path / "file", "rb") as file:
+            mine.setblocking(False)
+            transport, protocol = await connect(loop, mine)
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                loop.add_reader(mine.fileno(), print)
+            assert await loop.sendfile(transport, file) == 7
+            assert await receive(loop, b, 7) == b"content"
+            transport.close()
+            await protocol.over
+
+    run(main)
+
+
+@ours
+def test_a_large_view_with_gaps_is_sent(run: Any) -> None:
+    async def main(loop: Loop) -> None:
+        with pair() as (a, b):
+            transport, protocol = await connect(loop, a)
+            data = bytes(range(256)) * 400
+            transport.write(memoryview(data)[::2])
+            assert await receive(loop, b, len(data) // 2) == data[::2]
+            transport.close()
+            await protocol.over
+
+    run(main)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import warnings
-from asyncio import constants, trsock
+from asyncio import constants, selector_events, trsock
 from asyncio.log import logger
 from typing import Any
 
@@ -21,6 +21,12 @@ def socket_of(fd: int) -> socket.socket:
     made = socket.socket(fileno=fd)
     made.setblocking(False)
     return made
+
+
+def ensure_fd_no_transport(loop: Any, fd: Any) -> None:
+    """Raise RuntimeError if a transport of asyncio's own, which an unusual socket has, uses a descriptor."""
+    if loop._transports:
+        selector_events.BaseSelectorEventLoop._ensure_fd_no_transport(loop, fd)
 
 
 transport_socket = trsock.TransportSocket

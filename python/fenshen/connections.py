@@ -67,6 +67,8 @@ class Connections:
         super()._stop_serving(sock)
 
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> Any:
+        if not isinstance(transp, SocketTransport):
+            return await super()._sendfile_native(transp, file, offset, count)
         resume = transp.is_reading()
         transp.pause_reading()
         await transp._make_empty_waiter()

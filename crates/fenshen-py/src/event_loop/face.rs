@@ -269,7 +269,7 @@ one_arg!(ensure_fd_no_transport, |l: Loop, file| {
             repr(file),
             repr(owner)
         )),
-        _ => Ok(none()),
+        _ => crate::names::transport_support(c"ensure_fd_no_transport", &[l.cast(), file]),
     }
 });
 

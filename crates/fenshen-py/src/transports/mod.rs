@@ -165,6 +165,9 @@ impl Head {
         if (*t).event_loop.is_some() {
             Loop::close_channel(Head::event_loop(t), &raw mut (*t).channel);
         }
+        // Whatever is called from here on finds a connection that is over.
+        (*t).closing = true;
+        (*t).lost = (*t).lost.max(1);
         clear(&mut (*t).protocol);
         clear(&mut (*t).context);
         clear(&mut (*t).reason);

@@ -280,7 +280,12 @@ unsafe fn push_changeable(t: *mut Stream, data: *mut PyObject) -> Res<()> {
         return Ok(());
     }
     let mut view = ffi::Py_buffer::new();
-    crate::object::done(ffi::PyObject_GetBuffer(data, &mut view, ffi::PyBUF_SIMPLE))?;
+    if ffi::PyObject_GetBuffer(data, &mut view, ffi::PyBUF_SIMPLE) < 0 {
+        // A view with gaps.
+        ffi::PyErr_Clear();
+        (*t).outgoing.push(Obj::new(ffi::PyBytes_FromObject(data))?);
+        return Ok(());
+    }
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     let sent = libc::send((*t).head.channel.fd, view.buf, view.len as usize, flags);
     let error = if sent < 0 { Some(std::io::Error::last_os_error()) } else { None };
