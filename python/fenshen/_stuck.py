@@ -1,5 +1,5 @@
-"""What follows when the native side finds threads that wait for each other, or that all wait: an error in one of them, a
-report, or nothing.
+"""What follows when the native side finds threads that wait for each other, or that all wait: an error in one of them,
+a report, or nothing.
 
 It is an error only when nothing in this process can end the wait; `judge` is told whether that is so as far as threads
 are concerned, and looks at signal handlers itself.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LONGEST = 160
+_pid = os.getpid()
 
 # What has been told, as the orders of its waits: an error once, a report once.
 _raised: set[frozenset[int]] = set()
@@ -109,8 +110,8 @@ def _handlers() -> bool:
 
 
 def _victim(members: list[Wait]) -> Wait:
-    """The youngest waiter. Where there is no ring: of those whom no other could help by ending, and rather one whose end
-    the program waits for than a daemon.
+    """The youngest waiter. Where there is no ring: of those whom no other could help by ending, and rather one whose
+    end the program waits for than a daemon.
     """
 
     def rank(wait: Wait) -> tuple[bool, bool, int]:
@@ -140,7 +141,7 @@ def _name_of(number: int, waits: dict[int, Wait]) -> str:
         if thread == number:
             known = threading._active.get(ident)  # type: ignore[attr-defined]
             return known.name if known is not None else f"thread {tid}"
-    return "a thread that is gone"
+    return f"a thread that {'this forked process does not have' if os.getpid() != _pid else 'has ended'}"
 
 
 def _shown(what: Any) -> str:
@@ -161,7 +162,12 @@ def _owner(wait: Wait, waits: dict[int, Wait]) -> str | None:
 
 def _describe(members: list[Wait], waits: dict[int, Wait]) -> list[WaitingThread]:
     frames = sys._current_frames()
-    return [WaitingThread(_name(w), _shown(w.what), _owner(w, waits), stack(frames.get(w.ident))) for w in members]
+    notes = sys.modules.get("fenshen._order")
+    origin = notes.origin if notes is not None else lambda _: []
+    return [
+        WaitingThread(_name(w), _shown(w.what), _owner(w, waits), stack(frames.get(w.ident)), origin(w.what))
+        for w in members
+    ]
 
 
 def stack(frame: FrameType | None) -> list[str]:
@@ -197,6 +203,7 @@ def _text(members: list[Wait], waits: dict[int, Wait], ring: list[int]) -> str:
         held = f", held by {told.owner}" if told.owner is not None and not _is_thread(wait.what) else ""
         lines.append(f"  {told.name} waits for {told.waits_on}{held}")
         lines.extend(f"    {place}" for place in told.stack)
+        lines.extend(f"      it was acquired at {place}" for place in told.acquired[-1:])
     if len(ring) > 1:
         lines.append("  in a ring: " + " -> ".join(_name_of(thread, waits) for thread in [*ring, ring[0]]))
     return "\n".join(lines)
