@@ -49,7 +49,11 @@ unsafe fn acquire_slowly(l: *mut RLock, me: u32, patience: Patience) -> Res<bool
 /// Releases it once.
 #[inline]
 pub(crate) unsafe fn release(l: *mut RLock) -> Res<()> {
-    if (*l).mutex.unlock(current()) {
+    let me = current();
+    if order::on() && (*l).mutex.is_owned(me) && (*l).mutex.count() == 1 {
+        order::released(l.cast());
+    }
+    if (*l).mutex.unlock(me) {
         Ok(())
     } else {
         raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock")
