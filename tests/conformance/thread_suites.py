@@ -44,8 +44,8 @@ LEFT_OUT = {
     ),
     "test_concurrent_futures": ("Process", "Interpreter", "FailingInitializerResourcesTest"),
 }
-# The one class of a module that is about threads.
-KEPT = {"test_contextlib": "LockContextTestCase"}
+# Where few classes of a module are about threads: how their names begin.
+KEPT = {"test_contextlib": "LockContextTestCase", "multiprocessing_dummy": "WithThreads"}
 
 PATCHED = {"test_thread", "test_threading", "test_threadsignals"}
 """Modules that take their locks from `_thread`, which `install` leaves alone."""
@@ -187,7 +187,7 @@ def multiprocessing_dummy() -> ModuleType:
     made = ModuleType("multiprocessing_dummy")
     sys.modules[made.__name__] = made
     source = importlib.import_module("test._test_multiprocessing")
-    source.install_tests_in_module_dict(vars(made), "fork", only_type="threads")
+    source.install_tests_in_module_dict(vars(made), "fork")
     return made
 
 
@@ -197,7 +197,7 @@ def classes(loaded: ModuleType, module: str) -> unittest.TestSuite:
     for name, each in sorted(vars(loaded).items()):
         if not isinstance(each, type) or not issubclass(each, unittest.TestCase) or each.__module__ != loaded.__name__:
             continue
-        if not name.startswith(LEFT_OUT.get(module, ())) and KEPT.get(module, name) == name:
+        if name.startswith(KEPT.get(module, "")) and not name.startswith(LEFT_OUT.get(module, ())):
             suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(each))
     return suite
 
