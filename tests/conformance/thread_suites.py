@@ -32,9 +32,9 @@ LOCK_TESTS = {
     "BarrierTests": ("BarrierTests", "barriertype", "Barrier"),
 }
 
-# Classes about the Python form of a type, about another interpreter in the process, or about processes.
+# Classes about the Python form of a type, or about processes.
 LEFT_OUT = {
-    "test_threading": ("PyRLockTests", "SubinterpThreadingTests"),
+    "test_threading": ("PyRLockTests",),
     "test_queue": (
         "PyQueueTest",
         "PyLifoQueueTest",
