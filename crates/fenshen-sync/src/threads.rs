@@ -28,6 +28,8 @@ struct Entry {
     known: Known,
     /// Those who wait for its end.
     waiters: Box<WaitList>,
+    /// It has said that its end is as good as come.
+    over: bool,
 }
 
 struct Registry {
@@ -109,7 +111,7 @@ fn register() -> u32 {
     });
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     ID.set(id);
-    let entry = Entry { known: known(id), waiters: Box::new(WaitList::new(Scope::Process)) };
+    let entry = Entry { known: known(id), waiters: Box::new(WaitList::new(Scope::Process)), over: false };
     {
         let _held = lock();
         // SAFETY: the latch is held.
@@ -171,6 +173,22 @@ pub fn at_end(hook: fn()) {
     AT_END.store(hook as *mut (), Ordering::Release);
 }
 
+/// Tells those who wait for the end of the calling thread that it has come: for a main thread, whose end is the process'.
+pub fn say_over() {
+    let id = current();
+    let _held = lock();
+    // SAFETY: the latch is held; whoever is in the list waits, and is granted something once.
+    unsafe {
+        let entries = &mut *REGISTRY.entries.get();
+        if let Some(entry) = entries.iter_mut().find(|e| e.known.id == id) {
+            entry.over = true;
+            for waiter in entry.waiters.take_all() {
+                Waiter::grant(waiter, Grant::GIVEN);
+            }
+        }
+    }
+}
+
 /// Blocks until the thread of that number has ended; one that is not there has.
 ///
 /// # Errors
@@ -181,7 +199,7 @@ pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -
         let _held = lock();
         // SAFETY: the latch is held; the list is boxed, so it stays in place while the vector grows.
         unsafe {
-            let Some(entry) = (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id) else {
+            let Some(entry) = (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id && !e.over) else {
                 return Ok(());
             };
             entry.waiters.push_back(&waiter);
@@ -197,8 +215,9 @@ pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -
         // SAFETY: the entry, and so the list, is there as long as the waiter is in it.
         unsafe {
             if (*REGISTRY.entries.get()).iter().any(|e| &raw const *e.waiters == list) {
-                (*list).remove(&waiter);
-                return Err(failed);
+                if (*list).remove(&waiter) {
+                    return Err(failed);
+                }
             }
         }
     }
