@@ -31,7 +31,7 @@ lint: ## formatting, clippy, ruff, stubs
 stubtest: ## the stubs against the module
 	@scripts/check stubtest
 
-conformance: ## CPython's own asyncio suites on our loop
+conformance: ## CPython's own asyncio and thread suites on us
 	@scripts/check conformance
 
 ecosystem: ## the libraries and servers that people run on a loop, on ours
