@@ -193,7 +193,8 @@ def details(workload: Workload, by_name: ByName, base: str) -> list[str]:
 def cells(title: str, workloads: list[Workload], samples: Samples, plan: Plan) -> list[str]:
     """Many workloads that are alike: a line each, a column for each that does any of it, and our ratios."""
     base, ours = plan.table.base, [name for name in plan.table.ours if name in plan.contenders]
-    everyone = [name for name in samples[workloads[0].name] if name in (base, *ours) or does(name, workloads, samples)]
+    known = dict.fromkeys(name for workload in workloads for name in samples[workload.name])
+    everyone = [name for name in known if name in (base, *ours) or does(name, workloads, samples)]
     heads = [*everyone, *[f"{name}, times {base}" for name in ours]]
     measured = "server" if workloads[0].load else "process"
     lines = [
@@ -206,8 +207,8 @@ def cells(title: str, workloads: list[Workload], samples: Samples, plan: Plan) -
     ]
     for workload in workloads:
         by_name = samples[workload.name]
-        row = [cell_text(by_name[name]) for name in everyone]
-        row += [ratio_text(ratio(by_name[name], by_name.get(base, []))) for name in ours]
+        row = [cell_text(by_name.get(name, [])) for name in everyone]
+        row += [ratio_text(ratio(by_name.get(name, []), by_name.get(base, []))) for name in ours]
         lines.append(f"| {workload.cell.row if workload.cell else ''} | {' | '.join(row)} |")
     return [*lines, ""]
 

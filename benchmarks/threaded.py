@@ -68,14 +68,14 @@ def late(wait: Wait, seconds: float) -> float:
 
 
 def timeouts(workload: Workload, things: Things, seconds: float) -> Measured:
-    """The waits in turn, each a hundred times in every second that a measurement has."""
+    """The waits in turn, each 150 times in every second that a measurement has."""
     assert workload.program
     assert workload.vain
     waits = workload.program(things)
     found: dict[str, list[float]] = {name: [] for name in waits}
     started, cpu = time.perf_counter(), time.process_time()
     with busy(workload.vain.busy):
-        for _ in range(max(3, round(100 * seconds))):
+        for _ in range(max(3, round(150 * seconds))):
             for name, wait in waits.items():
                 found[name].append(late(wait, workload.vain.seconds))
     every = [each for numbers in found.values() for each in numbers]

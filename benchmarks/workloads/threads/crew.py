@@ -1,23 +1,24 @@
 """Runs several threads at once, for the programs that need more than one."""
 
+import queue
 import threading
 from collections.abc import Callable
 
 
 def together(*bodies: Callable[[], object]) -> None:
-    """Each in a thread of its own, until all have ended. What one raises is raised here."""
-    failures: list[BaseException] = []
+    """Each in a thread of its own, until all have ended. What one raises is raised here, and the rest left behind."""
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def run(body: Callable[[], object]) -> None:
         try:
             body()
         except BaseException as error:
-            failures.append(error)
+            ended.put(error)
+        else:
+            ended.put(None)
 
-    threads = [threading.Thread(target=run, args=(body,), daemon=True) for body in bodies]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    for body in bodies:
+        threading.Thread(target=run, args=(body,), daemon=True).start()
+    for _ in bodies:
+        if failure := ended.get():
+            raise failure
