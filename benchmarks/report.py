@@ -75,7 +75,7 @@ def verdict(workload: Workload, by_name: ByName, name: str) -> Verdict | None:
         return None
     ours, theirs = by_name.get(name, []), samples_of(workload.target.of, by_name)
     found = ratio(ours, theirs)
-    by_cpu = cheaper(ours, theirs) if workload.load else None
+    by_cpu = cheaper(ours, theirs) if workload.load or workload.kind == "threads" else None
     return Verdict(found, found.median >= workload.target.factor, by_cpu) if found else None
 
 
@@ -128,7 +128,7 @@ def ratio_text(found: Spread | None) -> str:
 
 
 def figures(found: Verdict) -> str:
-    """The ratio, and for a server that of the CPU."""
+    """The ratio, and for a server or threads that of the CPU."""
     return ratio_text(found.ratio) + (f", by CPU {found.cpu.median:.2f}x" if found.cpu else "")
 
 
