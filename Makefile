@@ -49,10 +49,10 @@ loom: ## every interleaving of the cross-thread inbox
 tsan: ## the reactor's tests under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
-bench: ## asyncio, uvloop, rloop and us, measured in turn; writes benchmarks/results/
+bench: ## every loop, and everybody's threads, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
 
-bench-publish: ## the same, written to docs/benchmarks.md and its picture
+bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)
 
 clean: ## removes what was built, and the environments
