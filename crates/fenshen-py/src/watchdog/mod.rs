@@ -226,6 +226,11 @@ fn watchdog_forget() {
 /// The kernel's numbers of the threads that are the engine's own.
 #[pyfunction]
 fn helper_threads() -> Vec<i32> {
+    helpers()
+}
+
+/// The same for Rust.
+pub(crate) fn helpers() -> Vec<i32> {
     match TID.load(Ordering::Relaxed) {
         0 => Vec::new(),
         tid => vec![tid],
