@@ -34,7 +34,7 @@ stubtest: ## the stubs against the module
 conformance: ## CPython's own asyncio and thread suites on us
 	@scripts/check conformance
 
-ecosystem: ## the libraries and servers that people run on a loop, on ours
+ecosystem: ## the libraries and servers that people run on a loop or in threads, on ours
 	@scripts/check ecosystem
 
 foreign: ## uvloop's, aiohttp's and anyio's own suites on our loop and on asyncio's; ARGS="uvloop" chooses
