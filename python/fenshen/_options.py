@@ -2,8 +2,8 @@
 processes.
 
 The text is a comma-separated list of words: `no-loop`, `no-threads`, `no-processes`, `no-blocked`,
-`deadlock=off|report|raise`. `1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty text, `0`,
-`off`, `no` or `false` asks for nothing at all.
+`deadlock=off|report|raise`, `advise`. `1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty
+text, `0`, `off`, `no` or `false` asks for nothing at all.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ _ON = frozenset(("1", "on", "yes", "true"))
 
 
 class Options:
-    """Which parts are installed, and what happens at a deadlock or when one step blocks the loop."""
+    """Which parts are installed, what happens at a deadlock or when one step blocks the loop, and whether the program
+    is measured, to tell which model fits it.
+    """
 
-    __slots__ = ("blocked", "child", "deadlock", "loop", "processes", "threads")
+    __slots__ = ("advise", "blocked", "child", "deadlock", "loop", "processes", "threads")
 
     def __init__(self) -> None:
         self.loop = False
@@ -25,6 +27,7 @@ class Options:
         self.processes = False
         self.deadlock = "off"
         self.blocked = False
+        self.advise = False
         # A child of multiprocessing: what its parent has said is not said again.
         self.child = False
 
@@ -51,14 +54,14 @@ class Options:
         name, _, value = word.partition("=")
         if name == "deadlock" and value in DEADLOCK:
             self.deadlock = value
-        elif word == "child":
-            self.child = True
+        elif word in ("advise", "child"):
+            setattr(self, word, True)
         elif word.startswith("no-") and word[3:] in (*GROUPS, "blocked"):
             setattr(self, word[3:], False)
         elif word and word not in _ON:
             raise ValueError(
                 f"{word!r} is not understood; words are 1, no-loop, no-threads, no-processes, no-blocked, "
-                "deadlock=off, deadlock=report, deadlock=raise"
+                "deadlock=off, deadlock=report, deadlock=raise, advise"
             )
 
     def to_text(self) -> str:
@@ -66,13 +69,12 @@ class Options:
         words = [f"no-{name}" for name in (*GROUPS, "blocked") if not getattr(self, name)]
         if self.deadlock != "raise":
             words.append(f"deadlock={self.deadlock}")
-        if self.child:
-            words.append("child")
+        words += [name for name in ("advise", "child") if getattr(self, name)]
         return ",".join(words) or "1"
 
     def any(self) -> bool:
-        """Whether any group is on."""
-        return self.loop or self.threads or self.processes
+        """Whether any group is on, or the program is measured."""
+        return self.loop or self.threads or self.processes or self.advise
 
     def set(self, other: Options) -> None:
         """Become equal to `other`, for those that hold this object."""

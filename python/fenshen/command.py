@@ -71,6 +71,11 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-blocked", dest="blocked", action="store_false", help="do not name the step that blocks the event loop"
     )
+    parser.add_argument(
+        "--advise",
+        action="store_true",
+        help="measure the functions that are handed to threads, pools and tasks, and tell at the end which model fits",
+    )
     return parser
 
 
@@ -127,7 +132,7 @@ def _run(words: list[str], own_process: bool) -> int:
     if target in (["-m"], ["-c"]):
         parser.error(f"argument expected for the {target[0]} option")
     options = Options.of_a_run()
-    for name in (*GROUPS, "blocked", "deadlock"):
+    for name in (*GROUPS, "advise", "blocked", "deadlock"):
         setattr(options, name, getattr(found, name))
     from fenshen.running import run
 
