@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def waits(self) -> dict[str, float]:
-        """What is left beside CPU time and the wait for the lock, by kind: "starved", "sleeps", "threads", "holding"."""
+        """What is left beside CPU time and the wait for the lock, of the kinds that are no computing."""
         rest = max(0.0, self.busy - self.cpu - self.lock_wait)
         kinds = {kind: self.looks[kind] for kind in ("starved", "sleeps", "threads", "holding")}
         total = sum(kinds.values())

@@ -89,7 +89,7 @@ def _code(fn: Any) -> types.CodeType | None:
     fn = getattr(fn, "__func__", fn)
     code = getattr(fn, "__code__", None)
     if code is None and not isinstance(fn, (type, types.BuiltinFunctionType)):
-        code = getattr(getattr(type(fn), "__call__", None), "__code__", None)
+        code = getattr(type(fn).__call__, "__code__", None)
     return code if isinstance(code, types.CodeType) else None
 
 

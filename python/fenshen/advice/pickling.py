@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import threading
 import time
@@ -63,10 +64,8 @@ def size(thing: Any) -> int:
     """
     scale = _Scale()
     pickler = pickle.Pickler(scale, protocol=5, buffer_callback=lambda buffer: scale.add(buffer.raw().nbytes))
-    try:
+    with contextlib.suppress(_TooLarge):
         pickler.dump(thing)
-    except _TooLarge:
-        pass
     return scale.bytes
 
 

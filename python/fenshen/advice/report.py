@@ -53,7 +53,8 @@ def _head(rows: list[_Row], usable: float) -> str:
     plural = "" if usable == 1 else "s"
     who = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "the program"
     known = "" if lock in ("known", "none") else "; where the interpreter lock is could not be learned"
-    return f"advice for {who} (process {os.getpid()}, {usable:.3g} CPU{plural} to use, {looks} looks at its threads{known}):"
+    machine = f"{usable:.3g} CPU{plural} to use, {looks} looks at its threads{known}"
+    return f"advice for {who} (process {os.getpid()}, {machine}):"
 
 
 def _lines(row: _Row, hogs: list[str]) -> list[str]:
