@@ -1,4 +1,4 @@
-"""`fenshen run --advise`: measures what is handed to threads, pools and tasks, and tells after the run which model fits.
+"""`fenshen run --advise`: measures what is handed to threads, pools and tasks, and tells in the end which model fits.
 
 The measuring is the native engine's, as is the sampling (`crates/fenshen-py/src/advise/` says how); what is made of it
 is in `fenshen.advice`. Nothing of this is loaded without `--advise`.

@@ -33,8 +33,8 @@ WORTH = 1.15
 
 
 class Verdict(NamedTuple):
-    """The kind, one of "few", "waits", "threads", "under", "outside", "both", "mixed", "awaits"; what is told of it; what
-    fits; and how many times as fast that is, if anything is expected.
+    """The kind, one of "few", "waits", "threads", "under", "outside", "both", "mixed", "awaits"; what is told of it;
+    what fits; and how many times as fast that is, if anything is expected.
     """
 
     kind: str
@@ -95,6 +95,8 @@ def speedup(number: int, evidence: Evidence, cpus: float, now: float) -> float:
         min(longest, evidence.own),
     )
     least += pickling_seconds(number) * evidence.calls
+    if evidence.busy:  # what others' load took is no part of what changes
+        now *= 1 - evidence.waits["starved"] / evidence.busy
     return min(now / max(least, 1e-9), max(cpus, 1.0))
 
 
@@ -105,11 +107,8 @@ def pickling_seconds(number: int) -> float:
 
 
 def _few(evidence: Evidence) -> Verdict:
-    return Verdict(
-        "few",
-        f"not enough evidence: {evidence.seen} looks in {evidence.busy * 1000:.0f} ms of work do not tell what kind it is",
-        "run it longer, or on more data",
-    )
+    told = f"not enough evidence: {evidence.seen} looks in {_time(evidence.busy)} of work do not tell what kind it is"
+    return Verdict("few", told, "run it longer, or on more data")
 
 
 def _more_threads(evidence: Evidence, cpus: float, lock: str) -> str:
@@ -164,10 +163,7 @@ def _of_task(number: int, evidence: Evidence, cpus: float, lock: str) -> Verdict
 
 
 def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.2f} s"
-        if seconds >= 1
-        else f"{seconds * 1e3:.3g} ms"
-        if seconds >= 1e-3
-        else f"{seconds * 1e6:.3g} µs"
-    )
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
