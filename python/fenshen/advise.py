@@ -21,7 +21,7 @@ def start() -> None:
 
     Does nothing without the native engine, and prints nothing under FENSHEN_QUIET, a debugger or coverage.
     """
-    if _engine.engine() != "native" or _state["pid"]:
+    if _engine.quiet() or _engine.engine() != "native" or _state["pid"]:
         return
     import atexit
 

@@ -20,8 +20,8 @@ MISSING = object()
 class Part:
     """One name to replace.
 
-    `group` is what switches it ("loop", "threads", "processes", "advise", or "any" for what goes with all of
-    them); `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
+    `group` is what switches it ("loop", "threads", "processes", "advise", or "any" for what goes with all of them);
+    `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
     with the standard object and returns the replacement. `shown` is the name under which people know it, None for
     plumbing.
     """

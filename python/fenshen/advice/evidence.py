@@ -24,6 +24,7 @@ KINDS = (
     "holding",
     "unclear",
 )
+_IDLE = ("sleeps", "threads", "holding")
 _SURE = 1.96
 
 
@@ -52,26 +53,31 @@ class Evidence:
         return self.busy * half_width(self.looks["lock"], self.seen, self._independent)
 
     @property
-    def waits(self) -> dict[str, float]:
-        """What is left beside CPU time and the wait for the lock, of the kinds that are no computing."""
-        rest = max(0.0, self.busy - self.cpu - self.lock_wait)
-        kinds = {kind: self.looks[kind] for kind in ("starved", "sleeps", "threads", "holding")}
-        total = sum(kinds.values())
-        if not total:  # never seen: then it waited, for what nobody knows
-            return {"starved": 0.0, "sleeps": rest, "threads": 0.0, "holding": 0.0}
-        return {kind: rest * count / total for kind, count in kinds.items()}
+    def idle(self) -> dict[str, float]:
+        """Seconds in which it neither computed nor wanted to: "sleeps" (for something outside of the process, or for a
+        time), "threads" (for another thread) and "holding" (asleep with the interpreter lock).
+        """
+        kinds = {kind: self.busy * self._share(kind) for kind in _IDLE}
+        total, most = sum(kinds.values()), self.busy - self.cpu
+        return {kind: time * min(1.0, most / total) for kind, time in kinds.items()} if total else kinds
+
+    @property
+    def starved(self) -> float:
+        """Seconds in which it wanted to compute and had no CPU: what is left beside everything else."""
+        return max(0.0, self.busy - self.own - self.lock_wait)
 
     @property
     def own(self) -> float:
-        """What it would take alone: CPU time and the waits that are its own, not for the lock nor for a CPU."""
-        return self.busy - self.lock_wait - self.waits["starved"]
+        """What it would take alone: CPU time and idle time, no wait for the lock nor for a CPU."""
+        return self.cpu + sum(self.idle.values())
 
     @property
     def cpu_share(self) -> tuple[float, float]:
         """The least and the greatest share of its own time that may be CPU time, at 95%."""
-        least = self.own - self.lock_error
-        most = self.own + min(self.lock_error, self.lock_wait)
-        return self.cpu / max(most, self.cpu, 1e-9), min(1.0, self.cpu / max(least, self.cpu, 1e-9))
+        idle = sum(self.idle.values())
+        error = self.busy * half_width(sum(self.looks[kind] for kind in _IDLE), self.seen, self._independent)
+        cpu = max(self.cpu, 1e-9)
+        return cpu / (cpu + min(idle + error, self.busy - self.cpu)), cpu / (cpu + max(idle - error, 0.0))
 
     @property
     def under_lock(self) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def text(counts: Sequence[Any], *, child: bool = False) -> str:
     if not rows:
         return "" if child else "advice: nothing was handed to a thread, a thread pool or a task"
     lines = [_head(rows, usable)]
-    hogs = [row.function.name for row in rows if row.verdict.kind in ("under", "both", "mixed")]
+    hogs = [row.function.name for row in rows if row.verdict.kind in ("holding", "under", "both", "mixed")]
     for row in rows[:MOST]:
         lines += _lines(row, [name for name in hogs if name != row.function.name])
     if len(rows) > MOST:
@@ -63,7 +63,7 @@ def _lines(row: _Row, hogs: list[str]) -> list[str]:
     lines.append("    " + _measured(row.function, row.evidence))
     lines.append("    " + row.verdict.told)
     lines.append("    " + row.verdict.advice + _expected(row.verdict))
-    if row.verdict.kind in ("under", "both", "mixed") and (row.verdict.speedup or 0) >= WORTH:
+    if row.verdict.kind in ("holding", "under", "both", "mixed") and (row.verdict.speedup or 0) >= WORTH:
         lines += ["    " + line for line in _sent(row)]
     if hogs and row.verdict.kind in ("waits", "threads", "outside", "awaits") and _is_kept_waiting(row.evidence):
         lines.append(f"    its waits for the interpreter lock are due to others: {', '.join(hogs[:3])}")

@@ -33,8 +33,8 @@ WORTH = 1.15
 
 
 class Verdict(NamedTuple):
-    """The kind, one of "few", "waits", "threads", "under", "outside", "both", "mixed", "awaits"; what is told of it;
-    what fits; and how many times as fast that is, if anything is expected.
+    """The kind, one of "few", "waits", "threads", "holding", "under", "outside", "both", "mixed", "awaits"; what is
+    told of it; what fits; and how many times as fast that is, if anything is expected.
     """
 
     kind: str
@@ -58,6 +58,7 @@ def judge(function: Function, number: int, evidence: Evidence, cpus: float, lock
     if found == "threads":
         return Verdict(found, f"waits for other threads, for a queue or a lock (CPU {share})", "threads are right")
     told = {
+        "holding": f"sleeps while it holds the interpreter lock, and all threads with it (CPU {share})",
         "under": f"CPU-bound under the interpreter lock ({share})",
         "both": f"CPU-bound, {evidence.under_lock[0]:.0%} of it under the interpreter lock ({share})",
         "mixed": f"mixed: it computes for {share}, {evidence.under_lock[0]:.0%} of that under the interpreter lock",
@@ -70,25 +71,33 @@ def kind(evidence: Evidence, lock: str) -> str:
     if evidence.busy < SHORTEST or evidence.seen < FEWEST:
         return "few"
     least, most = evidence.cpu_share
-    if most - least > DOUBT:
+    if most - least > DOUBT or evidence.looks["unclear"] > evidence.seen:
         return "few"
     if most <= 1 - SURELY:
-        waits = evidence.waits
-        return "threads" if waits["threads"] >= SURELY * sum(waits.values()) else "waits"
+        return _of_idle(evidence)
     if lock == "none":
         return "outside" if least >= SURELY else "mixed"
     under, doubt = evidence.under_lock
     if lock != "known" or doubt > DOUBT / 2:
         return "few"
     if least < SURELY:
-        return "mixed" if under > 1 - SURELY else "waits"
+        return "mixed" if under > 1 - SURELY else _of_idle(evidence)
     return "under" if under >= SURELY else "outside" if under <= 1 - SURELY else "both"
+
+
+def _of_idle(evidence: Evidence) -> str:
+    idle = evidence.idle
+    most = max(idle, key=lambda kind: idle[kind])
+    return {"sleeps": "waits"}.get(most, most)
 
 
 def speedup(number: int, evidence: Evidence, cpus: float, now: float) -> float:
     """How many times as fast the work would be in processes; `now` is the time that it takes as it is."""
     at_once = max(evidence.peak, 1)
-    longest = evidence.longest_cpu * evidence.own / max(evidence.cpu, 1e-9)
+    if evidence.cpu > evidence.own / 2:  # exact, where the other is stretched by what it waited for the lock
+        longest = evidence.longest_cpu * evidence.own / evidence.cpu
+    else:
+        longest = evidence.longest * evidence.own / max(evidence.busy, 1e-9)
     least = max(
         evidence.cpu / max(min(cpus, at_once), 1.0),
         evidence.own / at_once,
@@ -96,7 +105,7 @@ def speedup(number: int, evidence: Evidence, cpus: float, now: float) -> float:
     )
     least += pickling_seconds(number) * evidence.calls
     if evidence.busy:  # what others' load took is no part of what changes
-        now *= 1 - evidence.waits["starved"] / evidence.busy
+        now *= 1 - evidence.starved / evidence.busy
     return min(now / max(least, 1e-9), max(cpus, 1.0))
 
 
