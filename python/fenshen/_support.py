@@ -9,10 +9,11 @@ import gc
 import inspect
 import socket
 import sys
-from abc import ABCMeta
 from asyncio import base_events, base_futures, base_tasks, coroutines, format_helpers, tasks
 from typing import Any
 from weakref import WeakSet
+
+from fenshen._kind import Kind as Kind
 
 # -- How things show themselves ---------------------------------------------------------------------------------------
 
@@ -135,22 +136,6 @@ def refuses_stop_iteration() -> bool:
 
 
 # -- What is an instance of what --------------------------------------------------------------------------------------
-
-
-class Kind(ABCMeta):
-    """The class of `fenshen.Future` and `fenshen.Task`: asyncio's own futures and tasks count as instances of them.
-
-    Under `install()` the name `asyncio.Task` means ours, and a task that was made before must still be one. It derives
-    from ABCMeta so that a program's class may derive from a future and from an abstract class at once.
-    """
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        standard = cls.__dict__.get("__standard__")
-        return type.__instancecheck__(cls, instance) or (standard is not None and isinstance(instance, standard))
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        standard = cls.__dict__.get("__standard__")
-        return type.__subclasscheck__(cls, subclass) or (standard is not None and issubclass(subclass, standard))
 
 
 # -- asyncio's registry -----------------------------------------------------------------------------------------------

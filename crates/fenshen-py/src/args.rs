@@ -47,6 +47,30 @@ impl<'a> Args<'a> {
         &self.all[..self.positional]
     }
 
+    /// Whether there are none.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// All values: the positional ones, then the keywords'.
+    pub(crate) fn values(&self) -> &'a [*mut PyObject] {
+        self.all
+    }
+
+    /// The keywords' names, as a tuple.
+    pub(crate) fn names(&self) -> Option<*mut PyObject> {
+        (!self.names.is_null()).then_some(self.names)
+    }
+
+    /// Every argument with its keyword, null for a positional one.
+    pub(crate) unsafe fn each(&self) -> impl Iterator<Item = (*mut PyObject, *mut PyObject)> {
+        self.all.iter().enumerate().map(|(i, &value)| match i.checked_sub(self.positional) {
+            Some(k) => (ffi::PyTuple_GET_ITEM(self.names, k as ffi::Py_ssize_t), value),
+            None => (std::ptr::null_mut(), value),
+        })
+    }
+
     /// The only argument there is, given by position.
     #[inline(always)]
     pub(crate) fn only(&self) -> Option<*mut PyObject> {

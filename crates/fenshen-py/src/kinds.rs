@@ -13,12 +13,14 @@ macro_rules! kinds {
             static $slot: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
             $(#[$doc])*
             #[inline(always)]
-            pub(crate) fn $name() -> *mut PyTypeObject {
+            pub(crate) fn $name() -> *mut pyo3::ffi::PyTypeObject {
                 $slot.load(Ordering::Relaxed)
             }
         )*
     };
 }
+
+pub(crate) use kinds;
 
 kinds! {
     /// `fenshen.Future`.

@@ -15,6 +15,7 @@
 //! | queues and locks | `primitives/` | `primitives/` |
 //! | streams | `streams/` | `streams/` |
 //! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
+//! | locks and queues for threads | `threads/`, the module `fenshen._threads` | `threads/` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it. `advise/`
 //! measures what functions in threads, pools and tasks do, when it is asked to.
@@ -48,6 +49,7 @@ mod stop;
 mod streams;
 mod task;
 mod task_type;
+mod threads;
 mod tls;
 mod transports;
 mod types;

@@ -211,6 +211,11 @@ fn watchdog_forget() {
 /// The kernel's numbers of the threads that are the engine's own.
 #[pyfunction]
 fn helper_threads() -> Vec<i32> {
+    helpers()
+}
+
+/// The same for Rust.
+pub(crate) fn helpers() -> Vec<i32> {
     [TID.load(Ordering::Relaxed), advise::helper()].into_iter().filter(|&tid| tid != 0).collect()
 }
 

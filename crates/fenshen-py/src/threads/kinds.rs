@@ -1,0 +1,31 @@
+//! The types of the module, made once.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi::{self, PyTypeObject};
+
+use super::known::known;
+use crate::kinds::kinds;
+use crate::object::{Obj, Res, done};
+
+kinds! {
+    /// `Lock`.
+    lock, LOCK;
+    /// `RLock`.
+    rlock, RLOCK;
+}
+
+/// Has `isinstance` take the standard class' instances for ours, by a metaclass.
+unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
+    done(ffi::PyObject_SetAttrString(ours.cast(), c"__standard__".as_ptr(), standard.ptr()))?;
+    (*ours.cast::<ffi::PyObject>()).ob_type = known().kind.again().into_ptr().cast();
+    Ok(())
+}
+
+/// Makes every type.
+pub(crate) unsafe fn init() -> Res<()> {
+    LOCK.store(super::lock::build()?, Ordering::Relaxed);
+    RLOCK.store(super::rlock::build()?, Ordering::Relaxed);
+    stand_for(lock(), &known().lock_class)?;
+    stand_for(rlock(), &known().rlock_class)
+}

@@ -1,0 +1,68 @@
+//! What threads share: the module `fenshen._threads`, a second face of this library that needs nothing of asyncio.
+//!
+//! | type | what it does | its Python face |
+//! |---|---|---|
+//! | `Lock` | `fenshen_sync::Mutex` | `lock.rs` |
+//! | `RLock` | `fenshen_sync::ReentrantMutex` | `rlock.rs` |
+//!
+//! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
+
+mod kinds;
+mod known;
+mod lock;
+mod park;
+mod patience;
+mod rlock;
+mod stuck;
+
+use std::ffi::CStr;
+
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+use pyo3::prelude::*;
+
+use crate::errors::type_error;
+use crate::object::{Obj, Res};
+
+/// The docstring of every lock's `acquire`.
+const ACQUIRE_DOC: &CStr = c"acquire($self, /, blocking=True, timeout=-1)\n--\n\nAcquire it, and wait for that unless `blocking` is false; `timeout` is in seconds, -1 for ever.\n\nReturns whether it was acquired. Raises ValueError for a negative timeout, or one with blocking=False, and\nOverflowError for one above threading.TIMEOUT_MAX.";
+
+/// The full name of an object's type, as its `repr` shows it.
+unsafe fn type_name(o: *mut PyObject) -> String {
+    CStr::from_ptr((*ffi::Py_TYPE(o)).tp_name).to_string_lossy().replace("fenshen._threads.", "fenshen.")
+}
+
+/// Raises TypeError: locks and their kin cannot be pickled.
+unsafe fn refuse_pickling<T>(o: *mut PyObject) -> Res<T> {
+    type_error(&format!("cannot pickle '{}' object", type_name(o)))
+}
+
+/// `__class__`: the standard library's class where the type is exactly ours, so that `isinstance` holds.
+unsafe fn standing_for(o: *mut PyObject, ours: *mut PyTypeObject, standard: &Obj) -> Obj {
+    if ffi::Py_TYPE(o) == ours { standard.again() } else { Obj::from(ffi::Py_TYPE(o).cast()) }
+}
+
+/// Raises TypeError unless a type is called without arguments.
+unsafe fn no_arguments(name: &str, args: *mut PyObject, kwargs: *mut PyObject) -> Res<()> {
+    if !kwargs.is_null() && ffi::PyDict_Size(kwargs) > 0 {
+        return type_error(&format!("{name}() takes no keyword arguments"));
+    }
+    match ffi::PyTuple_GET_SIZE(args) {
+        0 => Ok(()),
+        n => type_error(&format!("{name} expected 0 arguments, got {n}")),
+    }
+}
+
+/// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
+#[pymodule]
+fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
+    unsafe {
+        known::init().map_err(|e| crate::fetch(py, e))?;
+        kinds::init().map_err(|e| crate::fetch(py, e))?;
+        for (name, ty) in [("Lock", kinds::lock()), ("RLock", kinds::rlock())] {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+    }
+    stuck::add_to(m)
+}

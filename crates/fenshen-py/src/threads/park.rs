@@ -1,0 +1,59 @@
+//! How a Python thread blocks: without the interpreter, and with an eye on signals, the deadline and deadlocks.
+
+use fenshen_sync::graph::{Target, Wait};
+use fenshen_sync::{Deadline, Failed, Grant, Park, Slept, Waiter};
+use pyo3::ffi::{self, PyObject};
+
+use super::stuck;
+
+/// Blocks the calling thread for the sake of a Python object.
+pub(crate) struct PyPark {
+    /// What it waits for, alive during the wait.
+    what: *mut PyObject,
+    target: Target,
+    idle: bool,
+}
+
+impl PyPark {
+    /// A wait for something of `what` that those in `target` could end.
+    pub(crate) fn new(what: *mut PyObject, target: Target) -> PyPark {
+        PyPark { what, target, idle: false }
+    }
+
+    /// A wait for something to do, which nobody misses.
+    pub(crate) fn idle(what: *mut PyObject) -> PyPark {
+        PyPark { what, target: Target::Anyone, idle: true }
+    }
+}
+
+impl Park for PyPark {
+    /// The thread is attached to the interpreter. After `Interrupted`, an error is set.
+    #[cold]
+    fn park(&mut self, waiter: &Waiter, deadline: Option<Deadline>) -> Result<Grant, Failed> {
+        // SAFETY: the thread is attached, as the trait's user in this crate promises by the crate's contract.
+        unsafe {
+            crate::exit::arm();
+            let mut wait = Wait::new(waiter.owner(), waiter, self.target, deadline.is_some(), self.what as usize);
+            wait.idle = self.idle;
+            let mut entered = stuck::enter(&wait)?;
+            loop {
+                let until = entered.wake_at(deadline);
+                let state = ffi::PyEval_SaveThread();
+                let slept = waiter.sleep(until);
+                crate::exit::restore_thread(state);
+                if let Some(grant) = waiter.granted() {
+                    return Ok(grant);
+                }
+                if waiter.poked() {
+                    entered.poked()?;
+                }
+                match slept {
+                    Slept::Interrupted if ffi::PyErr_CheckSignals() < 0 => return Err(Failed::Interrupted),
+                    Slept::TimedOut if deadline.is_some_and(Deadline::is_past) => return Err(Failed::TimedOut),
+                    Slept::TimedOut => entered.look_again()?,
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `RLock`: its owner may take it again, and nobody else may release it.
+
+use std::ffi::c_void;
+
+use fenshen_sync::graph::Target;
+use fenshen_sync::{Failed, ReentrantMutex, Scope, Wake, current};
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+use super::known::known;
+use super::park::PyPark;
+use super::patience::{self, Patience};
+use crate::errors::{entry, raise};
+use crate::methods::{fast, getter, no_args, one_arg};
+use crate::object::{Obj, Raised, Res, boolean, none, text};
+use crate::types::{TypeBuilder, free};
+
+/// The layout of `RLock`.
+#[repr(C)]
+pub(crate) struct RLock {
+    ob_base: PyObject,
+    weakrefs: *mut PyObject,
+    pub(crate) mutex: ReentrantMutex,
+}
+
+/// Takes it, and waits for that as long as `patience` says; returns whether it was taken.
+#[inline]
+pub(crate) unsafe fn acquire(l: *mut RLock, patience: Patience) -> Res<bool> {
+    let me = current();
+    if (*l).mutex.try_lock(me) {
+        return Ok(true);
+    }
+    if patience == Patience::None {
+        return Ok(false);
+    }
+    acquire_slowly(l, me, patience)
+}
+
+#[cold]
+unsafe fn acquire_slowly(l: *mut RLock, me: u32, patience: Patience) -> Res<bool> {
+    let _alive = Obj::from(l.cast());
+    let mutex = &(*l).mutex;
+    let target = Target::Owner { cell: mutex.owner_cell(), strict: true };
+    match mutex.lock_slowly(me, Wake::Thread, &mut PyPark::new(l.cast(), target), patience.deadline()) {
+        Ok(()) => Ok(true),
+        Err(Failed::TimedOut) => Ok(false),
+        Err(Failed::Interrupted) => Err(Raised),
+    }
+}
+
+/// Releases it once.
+#[inline]
+pub(crate) unsafe fn release(l: *mut RLock) -> Res<()> {
+    if (*l).mutex.unlock(current()) {
+        Ok(())
+    } else {
+        raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock")
+    }
+}
+
+/// Releases it altogether; returns how often it was taken.
+pub(crate) unsafe fn release_all(l: *mut RLock) -> Res<u64> {
+    match (*l).mutex.release_all(current()) {
+        0 => raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock"),
+        count => Ok(count),
+    }
+}
+
+/// Takes it as often as [`release_all`] said.
+pub(crate) unsafe fn restore(l: *mut RLock, count: u64) -> Res<()> {
+    acquire(l, Patience::Endless)?;
+    (*l).mutex.restore_count(count);
+    Ok(())
+}
+
+fast!(py_acquire, |l: RLock, args| {
+    let patience = patience::of_lock(&args)?;
+    Ok(boolean(acquire(l, patience)?))
+});
+no_args!(py_enter, |l: RLock| Ok(boolean(acquire(l, Patience::Endless)?)));
+no_args!(py_release, |l: RLock| release(l).map(|()| none()));
+fast!(py_exit, |l: RLock, _args| release(l).map(|()| none()));
+no_args!(py_locked, |l: RLock| Ok(boolean((*l).mutex.is_locked())));
+no_args!(py_is_owned, |l: RLock| Ok(boolean((*l).mutex.is_owned(current()))));
+no_args!(py_recursion_count, |l: RLock| {
+    let mutex = &(*l).mutex;
+    let count = if mutex.is_owned(current()) { mutex.count() } else { 0 };
+    Obj::new(ffi::PyLong_FromUnsignedLongLong(count))
+});
+no_args!(py_release_save, |l: RLock| {
+    let count = Obj::new(ffi::PyLong_FromUnsignedLongLong(release_all(l)?))?;
+    let owner = Obj::new(ffi::PyLong_FromUnsignedLongLong(libc::pthread_self()))?;
+    Obj::new(ffi::PyTuple_Pack(2, count.ptr(), owner.ptr()))
+});
+one_arg!(py_acquire_restore, |l: RLock, saved| {
+    if ffi::PyTuple_Check(saved) == 0 || ffi::PyTuple_GET_SIZE(saved) != 2 {
+        return raise(ffi::PyExc_TypeError, "_acquire_restore() takes what _release_save() returned");
+    }
+    let count = ffi::PyLong_AsUnsignedLongLong(ffi::PyTuple_GET_ITEM(saved, 0));
+    if count == u64::MAX && !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    restore(l, count)?;
+    Ok(none())
+});
+no_args!(py_reinit, |l: RLock| {
+    (*l).mutex.reset();
+    Ok(none())
+});
+no_args!(py_reduce, |l: RLock| super::refuse_pickling(l.cast()));
+getter!(get_class, |l: RLock| Ok(super::standing_for(l.cast(), super::kinds::rlock(), &known().rlock_class)));
+
+unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
+    entry(|| {
+        let mutex = &(*this.cast::<RLock>()).mutex;
+        let state = if mutex.is_locked() { "locked" } else { "unlocked" };
+        let owner = fenshen_sync::find(mutex.owner()).map_or(0, |t| t.ident);
+        let name = super::type_name(this);
+        text(&format!("<{state} {name} object owner={owner} count={} at {this:p}>", mutex.count()))
+    })
+}
+
+unsafe extern "C" fn new(ty: *mut PyTypeObject, _: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entry(|| make(ty))
+}
+
+/// A free lock.
+pub(crate) unsafe fn make(ty: *mut PyTypeObject) -> Res<Obj> {
+    let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
+    let this = Obj::new(alloc(ty, 0))?;
+    let l: *mut RLock = this.ptr().cast();
+    std::ptr::write(&raw mut (*l).mutex, ReentrantMutex::new(Scope::Process));
+    Ok(this)
+}
+
+unsafe extern "C" fn dealloc(this: *mut PyObject) {
+    let l: *mut RLock = this.cast();
+    if !(*l).weakrefs.is_null() {
+        ffi::PyObject_ClearWeakRefs(this);
+    }
+    free(this);
+}
+
+/// Makes the type.
+pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
+    let doc = c"RLock()\n--\n\nA lock that its owner may acquire any number of times and must release as often, as threading.RLock.";
+    TypeBuilder::new::<RLock>(c"fenshen._threads.RLock")
+        .doc(doc)
+        .flags(ffi::Py_TPFLAGS_BASETYPE)
+        .slot(ffi::Py_tp_new, new as *mut c_void)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
+        .slot(ffi::Py_tp_repr, repr as *mut c_void)
+        .weakrefs(std::mem::offset_of!(RLock, weakrefs))
+        .property(c"__class__", get_class, None)
+        .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
+        .no_args(
+            c"release",
+            py_release,
+            c"release($self, /)\n--\n\nRelease it once; RuntimeError unless this thread holds it.",
+        )
+        .no_args(c"__enter__", py_enter, c"__enter__($self, /)\n--\n\nAcquire it.")
+        .fast(c"__exit__", py_exit, c"__exit__($self, /, *exc_info)\n--\n\nRelease it.")
+        .no_args(c"locked", py_locked, c"locked($self, /)\n--\n\nWhether anyone holds it.")
+        .no_args(c"_is_owned", py_is_owned, c"_is_owned($self, /)\n--\n\nWhether this thread holds it.")
+        .no_args(
+            c"_recursion_count",
+            py_recursion_count,
+            c"_recursion_count($self, /)\n--\n\nHow often this thread has acquired it.",
+        )
+        .no_args(
+            c"_release_save",
+            py_release_save,
+            c"_release_save($self, /)\n--\n\nRelease it altogether; returns what _acquire_restore() takes.",
+        )
+        .one_arg(
+            c"_acquire_restore",
+            py_acquire_restore,
+            c"_acquire_restore($self, saved, /)\n--\n\nAcquire it as often as it was.",
+        )
+        .no_args(c"_at_fork_reinit", py_reinit, c"_at_fork_reinit($self, /)\n--\n\nMake it new, in a forked child.")
+        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nRefuse: a lock cannot be pickled.")
+        .build(None)
+}

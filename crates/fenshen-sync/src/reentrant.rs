@@ -1,0 +1,153 @@
+//! A lock that its owner may take again: an owner and a count over [`Mutex`].
+
+use std::cell::Cell;
+use std::fmt;
+
+use crate::deadline::Deadline;
+use crate::mutex::Mutex;
+use crate::park::{Failed, Park, Sleep};
+use crate::sync::AtomicU32;
+use crate::waiter::Wake;
+use crate::word::Scope;
+
+/// A lock that its owner may take any number of times, and releases as often.
+///
+/// ```
+/// use fenshen_sync::{ReentrantMutex, Scope, current};
+///
+/// let lock = ReentrantMutex::new(Scope::Process);
+/// let me = current();
+/// lock.lock(me);
+/// assert!(lock.try_lock(me));
+/// assert_eq!(lock.count(), 2);
+/// assert!(lock.unlock(me) && lock.unlock(me));
+/// assert!(!lock.unlock(me));
+/// ```
+#[repr(C)]
+pub struct ReentrantMutex {
+    mutex: Mutex,
+    /// How often its owner has taken it. Only the owner touches it.
+    count: Cell<u64>,
+}
+
+// SAFETY: the count is the owner's, whom the mutex makes the only one.
+unsafe impl Send for ReentrantMutex {}
+// SAFETY: as above.
+unsafe impl Sync for ReentrantMutex {}
+
+impl ReentrantMutex {
+    /// A free lock.
+    #[must_use]
+    pub fn new(scope: Scope) -> ReentrantMutex {
+        ReentrantMutex { mutex: Mutex::new(scope), count: Cell::new(0) }
+    }
+
+    /// Whether `me` holds it.
+    #[inline]
+    pub fn is_owned(&self, me: u32) -> bool {
+        self.mutex.owner() == me
+    }
+
+    /// Takes it if it is free or `me` holds it; returns whether it was so.
+    #[inline]
+    pub fn try_lock(&self, me: u32) -> bool {
+        if self.mutex.owner() == me {
+            self.count.set(self.count.get() + 1);
+            return true;
+        }
+        if self.mutex.try_lock(me) {
+            self.count.set(1);
+            return true;
+        }
+        false
+    }
+
+    /// Takes it, and sleeps for that as long as it must.
+    pub fn lock(&self, me: u32) {
+        while !self.try_lock(me) && self.lock_slowly(me, Wake::Thread, &mut Sleep, None).is_err() {}
+    }
+
+    /// Takes it, and blocks for that by `park`, until the deadline; [`try_lock`](ReentrantMutex::try_lock) has failed.
+    ///
+    /// # Errors
+    /// As [`Park::park`]; it has not been taken then.
+    #[cold]
+    pub fn lock_slowly(
+        &self,
+        me: u32,
+        wake: Wake,
+        park: &mut impl Park,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Failed> {
+        self.mutex.lock_slowly(me, wake, park, deadline)?;
+        self.count.set(1);
+        Ok(())
+    }
+
+    /// Releases it once; returns whether `me` held it.
+    #[inline]
+    pub fn unlock(&self, me: u32) -> bool {
+        if self.mutex.owner() != me {
+            return false;
+        }
+        match self.count.get() {
+            1 => {
+                self.count.set(0);
+                self.mutex.unlock();
+            }
+            count => self.count.set(count - 1),
+        }
+        true
+    }
+
+    /// Releases it altogether and returns how often it was taken; zero if `me` does not hold it.
+    pub fn release_all(&self, me: u32) -> u64 {
+        if self.mutex.owner() != me {
+            return 0;
+        }
+        let count = self.count.replace(0);
+        self.mutex.unlock();
+        count
+    }
+
+    /// Says that its holder has taken it that often: the other half of [`release_all`](ReentrantMutex::release_all).
+    pub fn restore_count(&self, count: u64) {
+        self.count.set(count);
+    }
+
+    /// How often its owner has taken it; zero if it is free.
+    #[inline]
+    pub fn count(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// Whether it is taken.
+    #[inline]
+    pub fn is_locked(&self) -> bool {
+        self.mutex.is_locked()
+    }
+
+    /// Who took it; zero if it is free.
+    #[inline]
+    pub fn owner(&self) -> u32 {
+        self.mutex.owner()
+    }
+
+    /// Where the owner is noted, for the wait-for graph.
+    #[must_use]
+    pub fn owner_cell(&self) -> &AtomicU32 {
+        self.mutex.owner_cell()
+    }
+
+    /// As [`Mutex::reset`].
+    pub fn reset(&self) {
+        self.count.set(0);
+        self.mutex.reset();
+    }
+}
+
+impl fmt::Debug for ReentrantMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantMutex").field("owner", &self.owner()).field("count", &self.count()).finish()
+    }
+}

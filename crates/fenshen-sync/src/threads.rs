@@ -1,0 +1,209 @@
+//! The threads of this process: a number for each that no other ever gets, and the end of each as something to wait for.
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::deadline::Deadline;
+use crate::latch::{Held, Latch};
+use crate::list::WaitList;
+use crate::park::{Failed, Park};
+use crate::waiter::{Grant, Waiter, Wake};
+use crate::word::Scope;
+
+/// Whom the kernel and the C library know a thread as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Our own number for it, never zero.
+    pub id: u32,
+    /// The kernel's number.
+    pub tid: i32,
+    /// `pthread_self()`, which Python calls the thread's ident.
+    pub ident: u64,
+    /// Whether it is the process' main thread.
+    pub main: bool,
+}
+
+struct Entry {
+    known: Known,
+    /// Those who wait for its end.
+    waiters: Box<WaitList>,
+}
+
+struct Registry {
+    latch: Latch,
+    entries: UnsafeCell<Vec<Entry>>,
+}
+
+// SAFETY: the entries are only touched by the latch's holder.
+unsafe impl Sync for Registry {}
+
+static REGISTRY: Registry = Registry { latch: Latch::free(), entries: UnsafeCell::new(Vec::new()) };
+static NEXT: AtomicU32 = AtomicU32::new(1);
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+static HOOKED: Once = Once::new();
+/// What is called on a thread that is about to end, after its waiters were told.
+static AT_END: std::sync::atomic::AtomicPtr<()> = std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
+/// Whether the latch is held across a fork, by the thread that forks.
+static FORKING: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static ID: Cell<u32> = const { Cell::new(0) };
+    static END: End = const { End };
+}
+
+/// Its drop is the end of the thread.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let id = ID.get();
+        let over = {
+            let _held = lock();
+            // SAFETY: the latch is held.
+            let entries = unsafe { &mut *REGISTRY.entries.get() };
+            let at = entries.iter().position(|e| e.known.id == id);
+            at.map(|at| entries.swap_remove(at))
+        };
+        if let Some(entry) = over {
+            // SAFETY: the list is nobody else's any more: `wait_for_end` finds no entry, and a waiter that gives up
+            // sees that it is in no list.
+            for waiter in unsafe { entry.waiters.take_all() } {
+                // SAFETY: it was in the list until now.
+                unsafe { Waiter::grant(waiter, Grant::GIVEN) };
+            }
+        }
+        let hook = AT_END.load(Ordering::Acquire);
+        if !hook.is_null() {
+            // SAFETY: only `at_end` stores there.
+            unsafe { std::mem::transmute::<*mut (), fn()>(hook)() };
+        }
+    }
+}
+
+fn lock() -> Held<'static> {
+    REGISTRY.latch.lock(Scope::Process)
+}
+
+/// How many forks lie between the first process of this program and this one, as far as the C library told us.
+#[inline]
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// The number of the calling thread: never zero, and never given to another.
+#[inline]
+#[must_use]
+pub fn current() -> u32 {
+    match ID.get() {
+        0 => register(),
+        id => id,
+    }
+}
+
+#[cold]
+fn register() -> u32 {
+    HOOKED.call_once(|| {
+        // SAFETY: the three functions may be called at any time, and are never taken away.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_in_parent), Some(after_in_child)) };
+    });
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    ID.set(id);
+    let entry = Entry { known: known(id), waiters: Box::new(WaitList::new(Scope::Process)) };
+    {
+        let _held = lock();
+        // SAFETY: the latch is held.
+        unsafe { (*REGISTRY.entries.get()).push(entry) };
+    }
+    // On a thread that is ending already there is nobody left to tell.
+    let _ = END.try_with(|_| ());
+    id
+}
+
+fn known(id: u32) -> Known {
+    // SAFETY: all of them only read numbers.
+    let (tid, pid, ident) =
+        unsafe { (libc::syscall(libc::SYS_gettid) as i32, libc::getpid(), libc::pthread_self() as u64) };
+    Known { id, tid, ident, main: tid == pid }
+}
+
+unsafe extern "C" fn before_fork() {
+    std::mem::forget(lock());
+    FORKING.store(true, Ordering::Relaxed);
+}
+
+unsafe extern "C" fn after_in_parent() {
+    FORKING.store(false, Ordering::Relaxed);
+    REGISTRY.latch.unlock(Scope::Process);
+}
+
+unsafe extern "C" fn after_in_child() {
+    FORKING.store(false, Ordering::Relaxed);
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: this is the only thread, and it took the latch before the fork.
+    let entries = unsafe { &mut *REGISTRY.entries.get() };
+    let id = ID.get();
+    entries.retain(|e| e.known.id == id);
+    for entry in entries.iter_mut() {
+        entry.known = known(id);
+    }
+    REGISTRY.latch.reset();
+}
+
+/// Every thread that has asked for its number and has not ended.
+#[must_use]
+pub fn all() -> Vec<Known> {
+    let _held = lock();
+    // SAFETY: the latch is held.
+    unsafe { (*REGISTRY.entries.get()).iter().map(|e| e.known).collect() }
+}
+
+/// The thread of that number; `None` if it has ended, or was left behind by a fork.
+#[must_use]
+pub fn find(id: u32) -> Option<Known> {
+    let _held = lock();
+    // SAFETY: the latch is held.
+    unsafe { (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id).map(|e| e.known) }
+}
+
+/// Has `hook` called by every registered thread at its end, when its waiters have been told.
+pub fn at_end(hook: fn()) {
+    AT_END.store(hook as *mut (), Ordering::Release);
+}
+
+/// Blocks until the thread of that number has ended; one that is not there has.
+///
+/// # Errors
+/// As [`Park::park`].
+pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -> Result<(), Failed> {
+    let waiter = Waiter::new(current(), Wake::Thread);
+    let list: *const WaitList = {
+        let _held = lock();
+        // SAFETY: the latch is held; the list is boxed, so it stays in place while the vector grows.
+        unsafe {
+            let Some(entry) = (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id) else {
+                return Ok(());
+            };
+            entry.waiters.push_back(&waiter);
+            &raw const *entry.waiters
+        }
+    };
+    let failed = match park.park(&waiter, deadline) {
+        Ok(_) => return Ok(()),
+        Err(failed) => failed,
+    };
+    {
+        let _held = lock();
+        // SAFETY: the entry, and so the list, is there as long as the waiter is in it.
+        unsafe {
+            if (*REGISTRY.entries.get()).iter().any(|e| &raw const *e.waiters == list) {
+                (*list).remove(&waiter);
+                return Err(failed);
+            }
+        }
+    }
+    while waiter.granted().is_none() {
+        std::hint::spin_loop();
+    }
+    if failed == Failed::TimedOut { Ok(()) } else { Err(failed) }
+}

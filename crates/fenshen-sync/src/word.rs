@@ -1,0 +1,149 @@
+//! The word that threads and processes sleep on: a futex (H. Franke, R. Russell, M. Kirkwood, "Fuss, Futexes and
+//! Furwocks: Fast Userlevel Locking in Linux", OLS 2002).
+
+use crate::deadline::Deadline;
+use crate::sync::{AtomicU32, Ordering};
+
+/// Who may meet at a primitive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Scope {
+    /// The threads of one process.
+    Process = 0,
+    /// Whoever has mapped the memory that it lies in.
+    Shared = 1,
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// Somebody woke the sleeper, or the word was another already.
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// Thirty-two bits that can be slept on. All zero is a valid word.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Word(AtomicU32);
+
+impl Word {
+    /// A word of that value.
+    #[must_use]
+    pub fn new(value: u32) -> Word {
+        Word(AtomicU32::new(value))
+    }
+
+    /// A word of value zero, for statics.
+    #[cfg(not(loom))]
+    pub(crate) const fn zero() -> Word {
+        Word(AtomicU32::new(0))
+    }
+
+    /// Its value.
+    #[inline]
+    pub fn load(&self, order: Ordering) -> u32 {
+        self.0.load(order)
+    }
+
+    /// Sets it.
+    #[inline]
+    pub fn store(&self, value: u32, order: Ordering) {
+        self.0.store(value, order);
+    }
+
+    /// Sets it and returns what it was.
+    #[inline]
+    pub fn swap(&self, value: u32, order: Ordering) -> u32 {
+        self.0.swap(value, order)
+    }
+
+    /// Sets it to `new` if it is `old`; returns whether it was.
+    #[inline]
+    pub fn change(&self, old: u32, new: u32) -> bool {
+        self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Sets bits and returns what it was.
+    #[inline]
+    pub fn set_bits(&self, bits: u32) -> u32 {
+        self.0.fetch_or(bits, Ordering::AcqRel)
+    }
+
+    /// Clears bits and returns what it was.
+    #[inline]
+    pub fn clear_bits(&self, bits: u32) -> u32 {
+        self.0.fetch_and(!bits, Ordering::AcqRel)
+    }
+
+    /// Sleeps while the word is `value`. It may also return for no reason.
+    #[cfg(not(loom))]
+    pub fn sleep(&self, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
+        let until = deadline.map(Deadline::timespec);
+        let timeout = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let operation = libc::FUTEX_WAIT_BITSET | private(scope);
+        // SAFETY: the word and the time live through the call; with BITSET the time is absolute.
+        let outcome = unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.0.as_ptr(),
+                operation,
+                value,
+                timeout,
+                std::ptr::null::<u32>(),
+                libc::FUTEX_BITSET_MATCH_ANY,
+            )
+        };
+        if outcome == 0 {
+            return Slept::Woken;
+        }
+        match std::io::Error::last_os_error().raw_os_error() {
+            Some(libc::ETIMEDOUT) => Slept::TimedOut,
+            Some(libc::EINTR) => Slept::Interrupted,
+            _ => Slept::Woken,
+        }
+    }
+
+    /// Under loom a sleep is a turn of the other threads.
+    #[cfg(loom)]
+    pub fn sleep(&self, value: u32, _deadline: Option<Deadline>, _scope: Scope) -> Slept {
+        while self.0.load(Ordering::Acquire) == value {
+            loom::thread::yield_now();
+        }
+        Slept::Woken
+    }
+
+    /// Wakes up to `count` of those that sleep on the word.
+    pub fn wake(&self, count: u32, scope: Scope) {
+        // SAFETY: the address is a live word's.
+        unsafe { Word::wake_at(self, count, scope) }
+    }
+
+    /// The same for a word that may be gone by now: the kernel only compares the address.
+    ///
+    /// # Safety
+    /// The address was a word's. Whoever sleeps there now must bear being woken for no reason, as every futex user must.
+    #[cfg(not(loom))]
+    pub unsafe fn wake_at(word: *const Word, count: u32, scope: Scope) {
+        // SAFETY: the kernel doesn't read or write the word for a wake-up.
+        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE | private(scope), count) };
+    }
+
+    /// Under loom nobody sleeps.
+    ///
+    /// # Safety
+    /// None is needed.
+    #[cfg(loom)]
+    pub unsafe fn wake_at(_word: *const Word, _count: u32, _scope: Scope) {}
+}
+
+#[cfg(not(loom))]
+fn private(scope: Scope) -> libc::c_int {
+    match scope {
+        Scope::Process => libc::FUTEX_PRIVATE_FLAG,
+        Scope::Shared => 0,
+    }
+}
