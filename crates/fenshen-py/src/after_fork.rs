@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 
-use crate::{advise, watchdog};
+use crate::{advise, exit, watchdog};
 
 /// The frame that called `os.fork`, to be told from others only.
 static FORKER: AtomicUsize = AtomicUsize::new(0);
@@ -28,11 +28,19 @@ fn frame() -> usize {
 
 /// Has the helper threads start soon. The thread is attached, in a function that `os.fork` calls.
 pub(crate) fn soon() {
+    if !exit::is_main_thread() {
+        return start(); // a fork from another thread warns anyway
+    }
     FORKER.store(frame(), Ordering::Relaxed);
     RETRIES.store(0, Ordering::Relaxed);
     if !PENDING.swap(true, Ordering::Relaxed) {
         resume_now(ptr::null_mut());
     }
+}
+
+fn start() {
+    watchdog::after_fork();
+    advise::after_fork();
 }
 
 /// In the child: nothing is started.
@@ -47,8 +55,7 @@ extern "C" fn resume_now(again: *mut c_void) -> c_int {
     let this_call = again.is_null() && cfg!(Py_3_12);
     if !this_call && (cfg!(not(Py_3_12)) || frame() == FORKER.load(Ordering::Relaxed)) {
         PENDING.store(false, Ordering::Relaxed);
-        watchdog::after_fork();
-        advise::after_fork();
+        start();
     } else if RETRIES.fetch_add(1, Ordering::Relaxed) < PATIENCE {
         // SAFETY: the function lives as long as the code, and its argument is a mark that is never followed. That
         // there may be no room for it was just said to be no loss.

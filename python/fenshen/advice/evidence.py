@@ -17,6 +17,8 @@ KINDS = (
     "under",
     "outside",
     "computes",
+    "displaced under",
+    "displaced outside",
     "lock",
     "starved",
     "sleeps",
@@ -25,6 +27,8 @@ KINDS = (
     "unclear",
 )
 _IDLE = ("sleeps", "threads", "holding")
+# Looks, for anything to be told.
+FEWEST = 20
 _SURE = 1.96
 
 
@@ -83,6 +87,9 @@ class Evidence:
     def under_lock(self) -> tuple[float, float]:
         """The share of its CPU time under the interpreter lock, with the half width of the 95% interval."""
         under, outside = self.looks["under"], self.looks["outside"]
+        if under + outside < FEWEST:
+            under += self.looks["displaced under"]
+            outside += self.looks["displaced outside"]
         count = under + outside
         if not count:
             return 0.5, 0.5

@@ -65,7 +65,7 @@ def _lines(row: _Row, hogs: list[str]) -> list[str]:
     lines.append("    " + row.verdict.advice + _expected(row.verdict))
     if row.verdict.kind in ("holding", "under", "both", "mixed") and (row.verdict.speedup or 0) >= WORTH:
         lines += ["    " + line for line in _sent(row)]
-    if hogs and row.verdict.kind in ("waits", "threads", "outside", "awaits") and _is_kept_waiting(row.evidence):
+    if hogs and row.verdict.kind in ("few", "waits", "threads", "outside", "awaits") and _is_kept_waiting(row.evidence):
         lines.append(f"    its waits for the interpreter lock are due to others: {', '.join(hogs[:3])}")
     return lines
 

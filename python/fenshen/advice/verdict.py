@@ -16,14 +16,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fenshen.advice import pickling
-from fenshen.advice.evidence import Evidence
+from fenshen.advice.evidence import FEWEST, Evidence
 from fenshen.advice.functions import Function
 
 # A share of the own time that tells the kind.
 SURELY = 0.7
-# Measured for less than this, in seconds, or looked at less often, nothing is told.
+# Measured for less than this, in seconds, or looked at less often than FEWEST, nothing is told.
 SHORTEST = 0.05
-FEWEST = 20
 # More doubt about a share than this is too much.
 DOUBT = 0.3
 # A step that holds the event loop for so long, in seconds, is worth a word.
@@ -106,6 +105,7 @@ def speedup(number: int, evidence: Evidence, cpus: float, now: float) -> float:
     least += pickling_seconds(number) * evidence.calls
     if evidence.busy:  # what others' load took is no part of what changes
         now *= 1 - evidence.starved / evidence.busy
+    now = max(now, evidence.cpu * evidence.under_lock[0])  # which one thread after the other has had
     return min(now / max(least, 1e-9), max(cpus, 1.0))
 
 

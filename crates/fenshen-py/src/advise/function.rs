@@ -125,11 +125,11 @@ impl Function {
         self.tries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n > 0).then(|| n - 1)).is_ok()
     }
 
-    /// What a look saw, after what the look before it saw of the same call.
-    pub(super) fn seen(&self, kind: Kind, before: Option<Kind>) {
+    /// What a look saw, after the number of what the look before it saw of the same call.
+    pub(super) fn seen(&self, kind: Kind, before: Option<u8>) {
         self.looks[kind as usize].fetch_add(1, Ordering::Relaxed);
-        if let Some(before) = before {
-            let pair = 2 * usize::from(before == Kind::LockWait) + usize::from(kind == Kind::LockWait);
+        if let Some(before) = before.filter(|&before| before != Kind::Unclear as u8 && kind != Kind::Unclear) {
+            let pair = 2 * usize::from(before == Kind::LockWait as u8) + usize::from(kind == Kind::LockWait);
             self.pairs[pair].fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -18,6 +18,11 @@ pub(super) enum Kind {
     OutsideLock,
     /// It computes; who holds the lock is not known.
     Computes,
+    /// It has computed most of the time since the last look and has no processor now: this look took it away, most
+    /// likely. It holds the interpreter lock.
+    DisplacedUnderLock,
+    /// The same without the lock.
+    DisplacedOutsideLock,
     /// It waits for the interpreter lock.
     LockWait,
     /// It could run and has no processor.
@@ -35,17 +40,6 @@ pub(super) enum Kind {
 /// How many kinds there are.
 pub(super) const KINDS: usize = Kind::Unclear as usize + 1;
 
-impl Kind {
-    fn from(number: u8) -> Option<Kind> {
-        use Kind::{
-            Computes, LockWait, OutsideLock, Sleeps, SleepsWithLock, Starved, Unclear, UnderLock, WaitsForThread,
-        };
-        let all =
-            [UnderLock, OutsideLock, Computes, LockWait, Starved, Sleeps, WaitsForThread, SleepsWithLock, Unclear];
-        all.get(number as usize).copied()
-    }
-}
-
 /// Looks at a thread that works for something, and counts what it saw.
 pub(super) fn look(worker: &Worker) {
     let Some((function, turn)) = worker.at() else {
@@ -59,10 +53,8 @@ pub(super) fn look(worker: &Worker) {
 }
 
 fn note(worker: &Worker, function: &Function, turn: u64, kind: Kind, cpu: u64) {
-    let before = (worker.seen_turn.load(Ordering::Relaxed) == turn)
-        .then(|| Kind::from(worker.seen.load(Ordering::Relaxed)))
-        .flatten();
-    function.seen(kind, before.filter(|&before| before != Kind::Unclear && kind != Kind::Unclear));
+    let same = worker.seen_turn.load(Ordering::Relaxed) == turn;
+    function.seen(kind, same.then(|| worker.seen.load(Ordering::Relaxed)));
     worker.seen.store(kind as u8, Ordering::Relaxed);
     worker.seen_turn.store(turn, Ordering::Relaxed);
     worker.seen_wall.store(wall(), Ordering::Relaxed);
@@ -90,10 +82,14 @@ fn see(worker: &Worker, turn: u64) -> (Kind, u64) {
     }
     let kind = if !text.starts_with("running") {
         sleeping(text, holds, lock)
-    } else if cpu > before || (holds != Some(true) && computed_lately(worker, turn, cpu)) {
+    } else if cpu > before {
         computing(holds)
-    } else if holds == Some(true) {
-        Kind::UnderLock // and displaced, by us or by others
+    } else if computed_lately(worker, turn, cpu) {
+        match computing(holds) {
+            Kind::UnderLock => Kind::DisplacedUnderLock,
+            Kind::OutsideLock => Kind::DisplacedOutsideLock,
+            other => other,
+        }
     } else {
         Kind::Starved
     };

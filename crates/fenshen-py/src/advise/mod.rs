@@ -22,7 +22,9 @@
 //! # Bias
 //! A thread that was just given the lock and is not on a processor yet counts as waiting for a processor, not for the
 //! lock; so does one that the sampling thread itself has displaced, unless it has computed for most of the time since
-//! the last look. A call shorter than the interval is seen in proportion to its length. The error is the binomial
+//! the last look. Whether a function computes under the lock is told by looks that found it on a processor, and by
+//! those that displaced it only where there are too few of them, as on a machine with one processor: a thread that was
+//! just given the lock is often displaced by the one that gave it. A call shorter than the interval is seen in proportion to its length. The error is the binomial
 //! one, widened by the correlation of successive looks, which is counted here (`Function::pairs`).
 
 mod function;

@@ -135,10 +135,11 @@ unsafe fn first(task: usize, coro: &Obj) -> usize {
 /// What a coroutine is known by: its code, or its type where it has none.
 unsafe fn source(coro: &Obj) -> Obj {
     for name in [c"cr_code", c"gi_code"] {
-        if let Some(code) = Obj::steal_opt(ffi::PyObject_GetAttrString(coro.ptr(), name.as_ptr())) {
-            return code;
+        match Obj::steal_opt(ffi::PyObject_GetAttrString(coro.ptr(), name.as_ptr())) {
+            Some(code) if code.ptr() != ffi::Py_None() => return code,
+            Some(_) => {}
+            None => ffi::PyErr_Clear(),
         }
-        ffi::PyErr_Clear();
     }
     Obj::from(ffi::Py_TYPE(coro.ptr()).cast())
 }
