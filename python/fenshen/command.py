@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from fenshen._options import DEADLOCK, GROUPS, Options
+from fenshen._options import DEADLOCK, EXTRAS, GROUPS, Options
 
 _FLAGS_ALONE = frozenset("bBdEiIOPqsuv")
 _FLAGS_WITH_VALUE = frozenset("WX")
@@ -57,6 +57,14 @@ def _run_parser() -> argparse.ArgumentParser:
         choices=DEADLOCK[::-1],
         default="raise",
         help="when nothing can ever go on: raise DeadlockError, report on stderr, or stay silent (default: raise)",
+    )
+    parser.add_argument(
+        "--lock-order",
+        action="store_true",
+        help="report locks that are taken in different orders, though nothing hung this time",
+    )
+    parser.add_argument(
+        "--deadlock-origins", action="store_true", help="have deadlocks tell where each lock was acquired (slow)"
     )
     parser.add_argument("--no-loop", dest="loop", action="store_false", help="leave asyncio as it is")
     parser.add_argument(
@@ -132,7 +140,7 @@ def _run(words: list[str], own_process: bool) -> int:
     if target in (["-m"], ["-c"]):
         parser.error(f"argument expected for the {target[0]} option")
     options = Options.of_a_run()
-    for name in (*GROUPS, "advise", "blocked", "deadlock"):
+    for name in (*GROUPS, *EXTRAS, "blocked", "deadlock"):
         setattr(options, name, getattr(found, name))
     from fenshen.running import run
 

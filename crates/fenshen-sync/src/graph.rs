@@ -218,8 +218,18 @@ impl Look {
     }
 }
 
-/// Forgets all waits: for a forked child, where those who waited do not exist.
-pub fn forget() {
+/// Before a fork: nobody is to be half way through a change of the graph.
+pub(crate) fn before_fork() {
+    std::mem::forget(look());
+}
+
+/// After it, in the parent.
+pub(crate) fn after_in_parent() {
+    GRAPH.latch.unlock(Scope::Process);
+}
+
+/// After it, in the child: those who waited do not exist here.
+pub(crate) fn after_in_child() {
+    GRAPH.waits.take();
     GRAPH.latch.reset();
-    look().change(Vec::clear);
 }

@@ -29,6 +29,6 @@ pub use list::WaitList;
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
 pub use reentrant::ReentrantMutex;
-pub use threads::{Known, all, at_end, current, find, wait_for_end};
+pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};

@@ -10,6 +10,7 @@
 mod kinds;
 mod known;
 mod lock;
+mod order;
 mod park;
 mod patience;
 mod rlock;
@@ -64,5 +65,6 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
+    order::add_to(m)?;
     stuck::add_to(m)
 }
