@@ -2,7 +2,7 @@
 processes.
 
 The text is a comma-separated list of words: `no-loop`, `no-threads`, `no-processes`, `no-blocked`,
-`deadlock=off|report|raise`, `lock-order`, `deadlock-origins`.
+`deadlock=off|report|raise`, `lock-order`, `deadlock-origins`, `advise`.
 `1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty text, `0`,
 `off`, `no` or `false` asks for nothing at all.
 """
@@ -12,15 +12,25 @@ from __future__ import annotations
 GROUPS = ("loop", "threads", "processes")
 DEADLOCK = ("off", "report", "raise")
 # What is off unless it is asked for.
-EXTRAS = ("lock_order", "deadlock_origins")
+EXTRAS = ("lock_order", "deadlock_origins", "advise")
 _OFF = frozenset(("", "0", "off", "no", "false"))
 _ON = frozenset(("1", "on", "yes", "true"))
 
 
 class Options:
-    """Which parts are installed, and what happens at a deadlock or when one step blocks the loop."""
+    """Which parts are installed, what happens at a deadlock or when one step blocks the loop, and what else is on."""
 
-    __slots__ = ("blocked", "child", "deadlock", "deadlock_origins", "lock_order", "loop", "processes", "threads")
+    __slots__ = (
+        "advise",
+        "blocked",
+        "child",
+        "deadlock",
+        "deadlock_origins",
+        "lock_order",
+        "loop",
+        "processes",
+        "threads",
+    )
 
     def __init__(self) -> None:
         self.loop = False
@@ -31,6 +41,8 @@ class Options:
         # Locks that are taken in both orders are reported; where a lock was acquired is kept for reports.
         self.lock_order = False
         self.deadlock_origins = False
+        # The program is measured, to tell which model fits it.
+        self.advise = False
         # A child of multiprocessing: what its parent has said is not said again.
         self.child = False
 
@@ -66,7 +78,7 @@ class Options:
         elif word and word not in _ON:
             raise ValueError(
                 f"{word!r} is not understood; words are 1, no-loop, no-threads, no-processes, no-blocked, "
-                "lock-order, deadlock-origins, deadlock=off, deadlock=report, deadlock=raise"
+                "lock-order, deadlock-origins, advise, deadlock=off, deadlock=report, deadlock=raise"
             )
 
     def to_text(self) -> str:
@@ -80,8 +92,8 @@ class Options:
         return ",".join(words) or "1"
 
     def any(self) -> bool:
-        """Whether any group is on."""
-        return self.loop or self.threads or self.processes
+        """Whether any group is on, or the program is measured."""
+        return self.loop or self.threads or self.processes or self.advise
 
     def watches_locks(self) -> bool:
         """Whether the locks of threads must be ours: for an eye on deadlocks, or on their order."""

@@ -79,6 +79,11 @@ def _run_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-blocked", dest="blocked", action="store_false", help="do not name the step that blocks the event loop"
     )
+    parser.add_argument(
+        "--advise",
+        action="store_true",
+        help="measure the functions that are handed to threads, pools and tasks, and tell at the end which model fits",
+    )
     return parser
 
 

@@ -138,6 +138,10 @@ def begin(text: str) -> None:
     if options.any():
         _watch_imports()
         _put_in_all(_loaded())
+    if options.advise:
+        from fenshen import advise
+
+        advise.start()
 
 
 def install(
