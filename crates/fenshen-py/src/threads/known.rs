@@ -19,6 +19,8 @@ interned! {
         at_fork_reinit = c"_at_fork_reinit",
         judge = c"judge",
         name = c"__name__",
+        module = c"__module__",
+        qualname = c"__qualname__",
     }
 }
 
