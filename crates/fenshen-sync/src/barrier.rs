@@ -57,7 +57,7 @@ pub struct Barrier {
     /// Guards what follows.
     latch: Latch,
     scope: Cell<u32>,
-    parties: u64,
+    parties: Cell<u64>,
     /// How many have arrived in this round.
     arrived: Cell<u64>,
     /// Those who have, but for the last one.
@@ -79,7 +79,7 @@ impl Barrier {
             state: Word::new(FILLING),
             latch: Latch::new(),
             scope: Cell::new(scope as u32),
-            parties,
+            parties: Cell::new(parties),
             arrived: Cell::new(0),
             waiters: WaitList::new(scope),
             early: WaitList::new(scope),
@@ -145,7 +145,7 @@ impl Barrier {
             let early = state == ACTING;
             if !early {
                 self.arrived.set(index + 1);
-                if index + 1 == self.parties {
+                if index + 1 == self.parties.get() {
                     self.state.store(ACTING, Ordering::Relaxed);
                     drop(held);
                     return self.act(action).map(|()| index);
@@ -258,7 +258,17 @@ impl Barrier {
     /// How many must come.
     #[must_use]
     pub fn parties(&self) -> u64 {
-        self.parties
+        let _held = self.lock();
+        self.parties.get()
+    }
+
+    /// Changes how many must come, and begins a new round as [`reset`](Barrier::reset) does.
+    pub fn set_parties(&self, parties: u64) {
+        let held = self.lock();
+        self.parties.set(parties);
+        if self.state.load(Ordering::Relaxed) != ACTING {
+            self.finish(held, FILLING, Grant::REFUSED);
+        }
     }
 
     /// How many wait for others to come.
@@ -287,6 +297,6 @@ impl Barrier {
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.is_broken() { "broken" } else { "whole" };
-        f.debug_struct("Barrier").field("parties", &self.parties).field("state", &state).finish()
+        f.debug_struct("Barrier").field("parties", &self.parties()).field("state", &state).finish()
     }
 }

@@ -12,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::latch::Latch;
 use crate::list::WaitList;
 use crate::mutex::Mutex;
-use crate::park::{Failed, Park, Sleep, wait};
+use crate::park::{Failed, Park, Sleep, granted_soon, wait};
 use crate::sync::Ordering;
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::{Scope, Word};
@@ -110,19 +110,20 @@ impl Condition {
         }
     }
 
-    /// Instead of the second half, if the lock could not be released.
+    /// Instead of the second half, when there is no time to block or the lock could not be released; returns whether the
+    /// waiter was told meanwhile.
     ///
     /// # Safety
     /// The waiter was given to [`enlist`](Condition::enlist) of this condition.
-    pub unsafe fn withdraw(&self, waiter: &Waiter) {
+    pub unsafe fn withdraw(&self, waiter: &Waiter) -> bool {
         let held = self.latch.lock(self.scope());
         // SAFETY: the latch is held.
         let alone = unsafe { self.waiters.remove(waiter) };
         drop(held);
         if !alone {
-            crate::park::granted_soon(waiter);
-            self.notify(1);
+            granted_soon(waiter);
         }
+        !alone
     }
 
     /// Tells the `count` oldest waiters, or all if there are fewer; returns how many that were. The lock is held, or else
@@ -157,6 +158,13 @@ impl Condition {
     pub fn len(&self) -> usize {
         let _held = self.latch.lock(self.scope());
         self.waiters.len()
+    }
+
+    /// Who waits, oldest first.
+    #[must_use]
+    pub fn owners(&self) -> Vec<u32> {
+        let _held = self.latch.lock(self.scope());
+        self.waiters.owners()
     }
 
     /// Whether nobody waits.

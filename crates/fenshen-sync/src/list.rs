@@ -64,14 +64,26 @@ impl WaitList {
     /// How many wait.
     pub fn len(&self) -> usize {
         let mut count = 0;
+        self.each(|_| count += 1);
+        count
+    }
+
+    /// Who waits, oldest first.
+    pub(crate) fn owners(&self) -> Vec<u32> {
+        let mut owners = Vec::new();
+        self.each(|waiter| owners.push(waiter.owner()));
+        owners
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Waiter)) {
         self.refresh();
         let mut next = self.at(self.first.get());
         while let Some(waiter) = next {
-            count += 1;
             // SAFETY: whoever is in the list is alive.
-            next = self.at(unsafe { (*waiter).next.get() });
+            let waiter = unsafe { &*waiter };
+            visit(waiter);
+            next = self.at(waiter.next.get());
         }
-        count
     }
 
     /// Puts a waiter behind all others.
