@@ -5,6 +5,7 @@
 //! | [`Word`] | `word.rs` | futex |
 //! | [`Waiter`], [`WaitList`] | `waiter.rs`, `list.rs` | an intrusive list with relative links |
 //! | [`Mutex`], [`ReentrantMutex`] | `mutex.rs`, `reentrant.rs` | barging with bounded bypass |
+//! | [`Queue`], [`Store`] | `queue.rs`, `store.rs` | a monitor that hands over |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //!
@@ -18,7 +19,9 @@ mod latch;
 mod list;
 mod mutex;
 mod park;
+mod queue;
 mod reentrant;
+mod store;
 mod sync;
 mod threads;
 mod waiter;
@@ -28,7 +31,9 @@ pub use deadline::Deadline;
 pub use list::WaitList;
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
+pub use queue::{Hand, NotPut, Queue, Refused};
 pub use reentrant::ReentrantMutex;
+pub use store::{Fifo, Lifo, Priority, Store};
 pub use threads::{Known, all, at_end, current, find, wait_for_end};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};
