@@ -47,6 +47,5 @@ pub use reentrant::ReentrantMutex;
 pub use semaphore::Semaphore;
 pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use store::{Fifo, Lifo, Priority, Store};
-pub use threads::{Known, all, at_end, current, find, wait_for_end};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};
