@@ -10,10 +10,12 @@
 mod head;
 mod kinds;
 mod known;
+mod live;
 mod lock;
 mod order;
 mod park;
 mod patience;
+mod request;
 mod rlock;
 mod stuck;
 
@@ -66,6 +68,8 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
+    live::add_to(m)?;
     order::add_to(m)?;
+    request::add_to(m)?;
     stuck::add_to(m)
 }
