@@ -1,5 +1,5 @@
-"""What `SIGUSR1` prints under `fenshen run`: every thread and every task, where it stands, what it holds and what it waits
-for. The program goes on.
+"""What `SIGUSR1` prints under `fenshen run`: every thread and every task, where it stands, what it holds and what it
+waits for. The program goes on.
 
 It is installed below Python, so `signal.getsignal(SIGUSR1)` does not show it, and a handler of the program's own takes
 its place. Until threads or an event loop are there, `faulthandler` writes the stack of the only thread.

@@ -119,6 +119,7 @@ time.sleep(1)
     process = start([*RUN, "-c", program])
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == ["True\n", "ready\n"]
+    time.sleep(0.3)
     os.kill(process.pid, signal.SIGUSR1)
     assert end(process) == (0, "mine\n", "")
 
@@ -137,7 +138,8 @@ def test_it_can_be_asked_again_and_again() -> None:
 
 def test_an_ignored_signal_stays_ignored() -> None:
     program = "import signal, threading, time\nprint('ready', flush=True)\ntime.sleep(1)\nprint('end')"
-    ignoring = f"import os, signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN); os.execv({RUN[0]!r}, {[*RUN, '-c', program]!r})"
+    command = [*RUN, "-c", program]
+    ignoring = f"import os, signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN); os.execv({RUN[0]!r}, {command!r})"
     process = start([*PYTHON, "-c", ignoring])
     assert process.stdout is not None
     process.stdout.readline()
