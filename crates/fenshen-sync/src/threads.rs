@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::deadline::Deadline;
+use crate::graph;
 use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park};
@@ -45,9 +46,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static HOOKED: Once = Once::new();
 /// What is called on a thread that is about to end, after its waiters were told.
-static AT_END: std::sync::atomic::AtomicPtr<()> = std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
-/// Whether the latch is held across a fork, by the thread that forks.
-static FORKING: AtomicBool = AtomicBool::new(false);
+static AT_END: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
 thread_local! {
     static ID: Cell<u32> = const { Cell::new(0) };
@@ -130,17 +129,16 @@ fn known(id: u32) -> Known {
 }
 
 unsafe extern "C" fn before_fork() {
+    graph::before_fork();
     std::mem::forget(lock());
-    FORKING.store(true, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn after_in_parent() {
-    FORKING.store(false, Ordering::Relaxed);
     REGISTRY.latch.unlock(Scope::Process);
+    graph::after_in_parent();
 }
 
 unsafe extern "C" fn after_in_child() {
-    FORKING.store(false, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
     // SAFETY: this is the only thread, and it took the latch before the fork.
     let entries = unsafe { &mut *REGISTRY.entries.get() };
@@ -150,6 +148,7 @@ unsafe extern "C" fn after_in_child() {
         entry.known = known(id);
     }
     REGISTRY.latch.reset();
+    graph::after_in_child();
 }
 
 /// Every thread that has asked for its number and has not ended.
