@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _LONGEST = 160
 _pid = os.getpid()
 
-# What has been told, as the orders of its waits: an error once, a report once.
-_raised: set[frozenset[int]] = set()
-_reported: set[frozenset[int]] = set()
+# Who has waited for what when an error was raised, and the orders of these waits; and what has been reported.
+_raised: dict[frozenset[tuple[int, int]], set[int]] = {}
+_reported: set[frozenset[tuple[int, int]]] = set()
 
 
 class Wait(NamedTuple):
@@ -73,12 +73,15 @@ def _judge(me: int, ring: list[int], stuck: bool) -> BaseException | None:
     members = [waits[thread] for thread in ring] or [w for w in waits.values() if not (w.timed or w.idle)]
     if not members or (not ring and any(map(_sleeps_until_signal, members))):
         return None
-    this = frozenset(wait.order for wait in members)
+    this = frozenset((wait.thread, id(wait.what)) for wait in members)
+    orders = {wait.order for wait in members}
+    if orders & _raised.get(this, set()):
+        return None  # its victim is about to get the error
     concerned = members if ring and all(map(_is_strict, members)) else waits.values()
     certain = stuck and not (any(wait.main for wait in concerned) and _handlers())
     if certain and current.deadlock == "raise" and this not in _raised:
         victim = _victim(members)
-        _raised.add(this)
+        _raised[this] = orders
         error = DeadlockError(_text(members, waits, ring), (), _describe(members, waits))
         if victim.thread == me:
             return error
@@ -119,6 +122,8 @@ def _victim(members: list[Wait]) -> Wait:
         return wait.helpers is None, not (thread is not None and thread.daemon), wait.order
 
     in_ring = all(wait.helpers for wait in members)
+    # At the interpreter's end an error would end nobody's wait.
+    members = [wait for wait in members if not isinstance(wait.what, Exit)] or members
     return max(members, key=(lambda wait: wait.order) if in_ring else rank)
 
 

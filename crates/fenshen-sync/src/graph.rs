@@ -86,11 +86,12 @@ impl Wait {
         }
     }
 
-    /// Whether it still waits.
+    /// Whether it still waits, and nobody has ended it with a verdict.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         // SAFETY: the waiter is on the same stack.
-        unsafe { (*self.waiter).granted().is_none() }
+        let waits = unsafe { (*self.waiter).granted().is_none() };
+        waits && self.verdict.load(Ordering::Acquire).is_null()
     }
 
     /// Whom it waits for, if they can be told; `None` if it may be anyone.

@@ -22,6 +22,8 @@ interned! {
         pair = c"pair",
         gone = c"gone",
         name = c"__name__",
+        module = c"__module__",
+        qualname = c"__qualname__",
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod head;
 mod kinds;
 mod known;
 mod lock;

@@ -12,7 +12,7 @@ use super::park::PyPark;
 use super::patience::{self, Patience};
 use crate::errors::{entry, raise};
 use crate::methods::{fast, getter, no_args, one_arg};
-use crate::object::{Obj, Raised, Res, boolean, none, text};
+use crate::object::{Obj, Raised, Res, boolean, done, none, text};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of `RLock`.
@@ -49,7 +49,11 @@ unsafe fn acquire_slowly(l: *mut RLock, me: u32, patience: Patience) -> Res<bool
 /// Releases it once.
 #[inline]
 pub(crate) unsafe fn release(l: *mut RLock) -> Res<()> {
-    if (*l).mutex.unlock(current()) {
+    let me = current();
+    if order::on() && (*l).mutex.is_owned(me) && (*l).mutex.count() == 1 {
+        order::released(l.cast());
+    }
+    if (*l).mutex.unlock(me) {
         Ok(())
     } else {
         raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock")
@@ -121,8 +125,15 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     })
 }
 
-unsafe extern "C" fn new(ty: *mut PyTypeObject, _: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    entry(|| make(ty))
+unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    entry(|| {
+        let any = ffi::PyTuple_GET_SIZE(args) > 0 || (!kwargs.is_null() && ffi::PyDict_Size(kwargs) > 0);
+        if cfg!(Py_3_13) && any && ty == super::kinds::rlock() {
+            let message = c"Passing arguments to RLock is deprecated and will be removed in 3.15";
+            done(ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, message.as_ptr(), 1))?;
+        }
+        make(ty)
+    })
 }
 
 /// A free lock.
