@@ -18,9 +18,12 @@ mod latch;
 mod list;
 mod mutex;
 mod park;
+#[cfg(any(loom, shuttle))]
+pub mod model;
 mod reentrant;
 mod sync;
 mod threads;
+mod tid;
 mod waiter;
 mod word;
 
@@ -30,5 +33,6 @@ pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
 pub use reentrant::ReentrantMutex;
 pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
+pub use tid::{is_alive, tid};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};

@@ -1,14 +1,14 @@
 //! Those who wait, oldest first: an intrusive list whose links are relative to its own address, so that it works
 //! wherever the memory that holds it and its waiters is mapped.
 
-use std::cell::Cell;
-
-use crate::threads::generation;
+use crate::sync::Cell;
+use crate::threads::{generation, hook};
+use crate::tid::is_alive;
 use crate::waiter::Waiter;
 use crate::word::Scope;
 
 /// A list of waiters. It has no lock of its own: whoever owns it guards it. All zero is an empty one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct WaitList {
     /// Offsets from this list's address; zero for none.
@@ -16,14 +16,14 @@ pub struct WaitList {
     last: Cell<isize>,
     /// In which generation of forks the list was last empty: the threads of an older one don't exist here.
     generation: Cell<u32>,
-    scope: Cell<u32>,
+    scope: u32,
 }
 
 impl WaitList {
     /// An empty list.
     #[must_use]
     pub fn new(scope: Scope) -> WaitList {
-        WaitList { scope: Cell::new(scope as u32), ..WaitList::default() }
+        WaitList { first: Cell::new(0), last: Cell::new(0), generation: Cell::new(generation()), scope: scope as u32 }
     }
 
     #[inline]
@@ -39,7 +39,7 @@ impl WaitList {
     /// Forgets waiters of threads that a fork has left behind.
     #[inline]
     fn refresh(&self) {
-        if self.scope.get() == Scope::Process as u32 && self.generation.get() != generation() {
+        if self.scope == Scope::Process as u32 && self.generation.get() != generation() {
             self.first.set(0);
             self.last.set(0);
             self.generation.set(generation());
@@ -79,13 +79,14 @@ impl WaitList {
     /// # Safety
     /// The caller guards the list; the waiter is in none, and stays alive and in place until it is taken out.
     pub unsafe fn push_back(&self, waiter: *const Waiter) {
+        hook();
         self.refresh();
         let (at, last) = (self.offset(waiter), self.last.get());
         // SAFETY: the caller's promise, and that of those who put in the others.
         unsafe {
             (*waiter).previous.set(last);
             (*waiter).next.set(0);
-            (*waiter).linked.set(true);
+            (*waiter).link();
             match self.at(last) {
                 Some(last) => (*last).next.set(at),
                 None => self.first.set(at),
@@ -105,7 +106,7 @@ impl WaitList {
         unsafe {
             (*waiter).next.set(first);
             (*waiter).previous.set(0);
-            (*waiter).linked.set(true);
+            (*waiter).link();
             match self.at(first) {
                 Some(first) => (*first).previous.set(at),
                 None => self.last.set(at),
@@ -117,7 +118,8 @@ impl WaitList {
     /// Takes the oldest out; null if nobody waits.
     ///
     /// # Safety
-    /// The caller guards the list, and grants the waiter something soon.
+    /// The caller guards the list, and grants the waiter something soon: something that anyone may be told, since the
+    /// waiter may be [`away`](Waiter::away).
     pub unsafe fn pop(&self) -> *const Waiter {
         let first = self.first();
         if !first.is_null() {
@@ -127,18 +129,97 @@ impl WaitList {
         first
     }
 
-    /// Takes a waiter out; returns whether it was in.
+    /// Takes out the oldest that is at its place, to give it what only one can have; null if nobody is. Those that are
+    /// [`away`](Waiter::away) are passed over, and try again when they are back. In shared memory, those that died are
+    /// taken out.
+    ///
+    /// # Safety
+    /// The caller guards the list, and grants the waiter something soon.
+    pub unsafe fn claim(&self) -> *const Waiter {
+        self.refresh();
+        let mut next = self.at(self.first.get());
+        while let Some(waiter) = next {
+            // SAFETY: whoever is in the list is alive, or its process was killed and the record is still there.
+            unsafe {
+                next = self.at((*waiter).next.get());
+                if self.is_dead(&*waiter) {
+                    self.unlink(waiter);
+                } else if (*waiter).claim() {
+                    self.unlink(waiter);
+                    return waiter;
+                }
+            }
+        }
+        std::ptr::null()
+    }
+
+    fn is_dead(&self, waiter: &Waiter) -> bool {
+        self.scope == Scope::Shared as u32 && !is_alive(waiter.owner())
+    }
+
+    /// Takes a waiter out; returns whether it was in, and nobody else will grant it anything.
     ///
     /// # Safety
     /// The caller guards the list, and the waiter is in this one or in none.
     pub unsafe fn remove(&self, waiter: &Waiter) -> bool {
         self.refresh();
-        if waiter.linked.get() {
+        if waiter.is_left_behind() {
+            waiter.unlink();
+            return true;
+        }
+        if waiter.is_linked() {
             // SAFETY: it is in the list.
             unsafe { self.unlink(waiter) };
             return true;
         }
         false
+    }
+
+    /// Takes out all waiters of a thread that died.
+    ///
+    /// # Safety
+    /// The caller guards the list.
+    pub(crate) unsafe fn strike(&self, dead: u32) {
+        let mut next = self.at(self.first.get());
+        while let Some(waiter) = next {
+            // SAFETY: the records of a dead process are still there.
+            unsafe {
+                next = self.at((*waiter).next.get());
+                if (*waiter).owner() == dead {
+                    self.unlink(waiter);
+                }
+            }
+        }
+    }
+
+    /// Makes a whole list of one whose guard was killed amid a change. Every change leaves the links forwards whole.
+    ///
+    /// # Safety
+    /// The caller guards the list.
+    #[cold]
+    pub(crate) unsafe fn mend(&self) {
+        self.refresh();
+        let mut last = 0;
+        let mut at = self.first.get();
+        while let Some(waiter) = self.at(at) {
+            // SAFETY: the records of a dead process are still there.
+            unsafe {
+                let next = (*waiter).next.get();
+                if self.is_dead(&*waiter) {
+                    match self.at(last) {
+                        Some(last) => (*last).next.set(next),
+                        None => self.first.set(next),
+                    }
+                    (*waiter).unlink();
+                } else {
+                    (*waiter).previous.set(last);
+                    (*waiter).link();
+                    last = at;
+                }
+                at = next;
+            }
+        }
+        self.last.set(last);
     }
 
     unsafe fn unlink(&self, waiter: *const Waiter) {
@@ -153,7 +234,7 @@ impl WaitList {
                 Some(next) => (*next).previous.set(previous),
                 None => self.last.set(previous),
             }
-            (*waiter).linked.set(false);
+            (*waiter).unlink();
         }
     }
 
@@ -175,7 +256,7 @@ impl WaitList {
         while let Some(waiter) = next {
             // SAFETY: it was in the list until now.
             unsafe {
-                (*waiter).linked.set(false);
+                (*waiter).unlink();
                 next = self.at((*waiter).next.get());
             }
         }
