@@ -1,5 +1,5 @@
-"""What follows when the native side finds threads that wait for each other, or that all wait: an error in one of them, a
-report, or nothing.
+"""What follows when the native side finds threads that wait for each other, or that all wait: an error in one of them,
+a report, or nothing.
 
 It is an error only when nothing in this process can end the wait; `judge` is told whether that is so as far as threads
 are concerned, and looks at signal handlers itself.
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _LONGEST = 160
+_pid = os.getpid()
 
-# What has been told, as the orders of its waits: an error once, a report once.
-_raised: set[frozenset[int]] = set()
-_reported: set[frozenset[int]] = set()
+# Who has waited for what when an error was raised, and the orders of these waits; and what has been reported.
+_raised: dict[frozenset[tuple[int, int]], set[int]] = {}
+_reported: set[frozenset[tuple[int, int]]] = set()
 
 
 class Wait(NamedTuple):
@@ -72,12 +73,15 @@ def _judge(me: int, ring: list[int], stuck: bool) -> BaseException | None:
     members = [waits[thread] for thread in ring] or [w for w in waits.values() if not (w.timed or w.idle)]
     if not members or (not ring and any(map(_sleeps_until_signal, members))):
         return None
-    this = frozenset(wait.order for wait in members)
+    this = frozenset((wait.thread, id(wait.what)) for wait in members)
+    orders = {wait.order for wait in members}
+    if orders & _raised.get(this, set()):
+        return None  # its victim is about to get the error
     concerned = members if ring and all(map(_is_strict, members)) else waits.values()
     certain = stuck and not (any(wait.main for wait in concerned) and _handlers())
     if certain and current.deadlock == "raise" and this not in _raised:
         victim = _victim(members)
-        _raised.add(this)
+        _raised[this] = orders
         error = DeadlockError(_text(members, waits, ring), (), _describe(members, waits))
         if victim.thread == me:
             return error
@@ -109,8 +113,8 @@ def _handlers() -> bool:
 
 
 def _victim(members: list[Wait]) -> Wait:
-    """The youngest waiter. Where there is no ring: of those whom no other could help by ending, and rather one whose end
-    the program waits for than a daemon.
+    """The youngest waiter. Where there is no ring: of those whom no other could help by ending, and rather one whose
+    end the program waits for than a daemon.
     """
 
     def rank(wait: Wait) -> tuple[bool, bool, int]:
@@ -118,6 +122,8 @@ def _victim(members: list[Wait]) -> Wait:
         return wait.helpers is None, not (thread is not None and thread.daemon), wait.order
 
     in_ring = all(wait.helpers for wait in members)
+    # At the interpreter's end an error would end nobody's wait.
+    members = [wait for wait in members if not isinstance(wait.what, Exit)] or members
     return max(members, key=(lambda wait: wait.order) if in_ring else rank)
 
 
@@ -140,7 +146,7 @@ def _name_of(number: int, waits: dict[int, Wait]) -> str:
         if thread == number:
             known = threading._active.get(ident)  # type: ignore[attr-defined]
             return known.name if known is not None else f"thread {tid}"
-    return "a thread that is gone"
+    return f"a thread that {'this forked process does not have' if os.getpid() != _pid else 'has ended'}"
 
 
 def _shown(what: Any) -> str:
@@ -161,7 +167,12 @@ def _owner(wait: Wait, waits: dict[int, Wait]) -> str | None:
 
 def _describe(members: list[Wait], waits: dict[int, Wait]) -> list[WaitingThread]:
     frames = sys._current_frames()
-    return [WaitingThread(_name(w), _shown(w.what), _owner(w, waits), stack(frames.get(w.ident))) for w in members]
+    notes = sys.modules.get("fenshen._order")
+    origin = notes.origin if notes is not None else lambda _: []
+    return [
+        WaitingThread(_name(w), _shown(w.what), _owner(w, waits), stack(frames.get(w.ident)), origin(w.what))
+        for w in members
+    ]
 
 
 def stack(frame: FrameType | None) -> list[str]:
@@ -197,6 +208,7 @@ def _text(members: list[Wait], waits: dict[int, Wait], ring: list[int]) -> str:
         held = f", held by {told.owner}" if told.owner is not None and not _is_thread(wait.what) else ""
         lines.append(f"  {told.name} waits for {told.waits_on}{held}")
         lines.extend(f"    {place}" for place in told.stack)
+        lines.extend(f"      it was acquired at {place}" for place in told.acquired[-1:])
     if len(ring) > 1:
         lines.append("  in a ring: " + " -> ".join(_name_of(thread, waits) for thread in [*ring, ring[0]]))
     return "\n".join(lines)

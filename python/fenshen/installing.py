@@ -37,7 +37,7 @@ def _wanted(part: parts.Part, options: Options) -> bool:
     if part.group == "any":
         return options.any()
     if part.group == "deadlock":
-        return options.threads and options.deadlock != "off"
+        return options.watches_locks()
     return bool(getattr(options, part.group))
 
 
@@ -82,6 +82,10 @@ def _look_for_deadlocks() -> None:
     from fenshen import _thread_ends
 
     _thread_ends.start()
+    if current.lock_order or current.deadlock_origins:
+        from fenshen import _order
+
+        _order.start(pairs=current.lock_order, origins=current.deadlock_origins)
 
 
 # Ours that import asyncio themselves: while one of them is half way, nothing can be taken from it.
@@ -134,6 +138,10 @@ def begin(text: str) -> None:
     if options.any():
         _watch_imports()
         _put_in_all(_loaded())
+    if options.advise:
+        from fenshen import advise
+
+        advise.start()
 
 
 def install(
@@ -143,6 +151,8 @@ def install(
     processes: bool = True,
     deadlock: str | None = None,
     blocked: bool | None = None,
+    lock_order: bool | None = None,
+    deadlock_origins: bool | None = None,
 ) -> None:
     """Put fenshen's engine under the standard library's names, for the whole process, until `uninstall()`.
 
@@ -158,6 +168,10 @@ def install(
       `fenshen run`.
     - `blocked`: whether a step that holds the event loop for too long is named on stderr while it does. None, the
       default, leaves it as it is, which is False unless the program runs under `fenshen run`.
+    - `lock_order`: whether locks that are taken in both orders, which may deadlock some day, are reported, each pair
+      once. None, the default, leaves it as it is, which is False.
+    - `deadlock_origins`: whether reports and errors tell where a lock was acquired, which costs more than the lock.
+      None, the default, leaves it as it is, which is False.
 
     A group passed as False is left as it is. Names that a module took with `from asyncio import ...` before this call
     stay what they were; a RuntimeWarning lists such modules, each once. With the engine `"stdlib"`, nothing is
@@ -175,8 +189,9 @@ def install(
                 setattr(current, name, True)
         if deadlock is not None:
             current.deadlock = deadlock
-        if blocked is not None:
-            current.blocked = blocked
+        for name, value in (("blocked", blocked), ("lock_order", lock_order), ("deadlock_origins", deadlock_origins)):
+            if value is not None:
+                setattr(current, name, value)
         if not current.any():
             return
         if _engine.engine() != "native":

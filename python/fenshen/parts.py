@@ -21,7 +21,7 @@ class Part:
     """One name to replace.
 
     `group` is what switches it ("loop", "threads", "processes", "deadlock" for what goes with threads where deadlocks
-    are looked for, or "any" for what goes with every one of them);
+    are looked for, "advise", or "any" for what goes with every one of them);
     `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
     with the standard object and returns the replacement. `shown` is the name under which people know it, None for
     plumbing.
@@ -134,8 +134,18 @@ def _add_threads() -> None:
         add("threads", "queue", name, f"fenshen._threads:{name}", shown=f"queue.{name}")
 
 
+def _add_advice() -> None:
+    """Where functions are handed to threads and to pools."""
+    add("advise", "threading", "Thread._bootstrap_inner", "fenshen.advice.hooks:bootstrap_inner", wrap=True)
+    add("advise", "concurrent.futures.thread", "ThreadPoolExecutor.submit", "fenshen.advice.hooks:submit", wrap=True)
+    for method in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        add("advise", "multiprocessing.pool", f"Pool.{method}", "fenshen.advice.hooks:pool_method", wrap=True)
+    add("advise", "multiprocessing.util", "_exit_function", "fenshen.advice.hooks:exit_function", wrap=True)
+
+
 _add_asyncio()
 _add_servers()
 _add_threads()
+_add_advice()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::latch::{Held, Latch};
 use crate::mutex::owner_in;
-use crate::threads::generation;
 use crate::waiter::Waiter;
 use crate::word::{Scope, Word};
 
@@ -63,18 +62,16 @@ pub struct Wait {
 struct Graph {
     latch: Latch,
     waits: Cell<Vec<*const Wait>>,
-    /// The generation of forks that the waits are of.
-    generation: Cell<u32>,
 }
 
-// SAFETY: the fields are only touched by the latch's holder, and what the vector points to is alive while it is there.
+// SAFETY: the vector is only touched by the latch's holder, and what it points to is alive while it is there.
 unsafe impl Sync for Graph {}
 
 #[cfg(not(loom))]
-static GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()), generation: Cell::new(0) };
+static GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()) };
 #[cfg(loom)]
 loom::lazy_static! {
-    static ref GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()), generation: Cell::new(0) };
+    static ref GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()) };
 }
 static ORDER: AtomicU64 = AtomicU64::new(1);
 
@@ -130,12 +127,7 @@ pub struct Look {
 /// Looks at the graph: until the look is dropped, no wait begins or ends.
 #[must_use]
 pub fn look() -> Look {
-    let look = Look { _held: GRAPH.latch.lock(Scope::Process) };
-    if GRAPH.generation.replace(generation()) != generation() {
-        // Those who waited are not there. Nor is who may have been amid a change: the vector is as good as torn.
-        std::mem::forget(GRAPH.waits.take());
-    }
-    look
+    Look { _held: GRAPH.latch.lock(Scope::Process) }
 }
 
 impl Look {
@@ -248,7 +240,18 @@ impl Look {
     }
 }
 
-/// Forgets all waits, as a forked child does by itself.
-pub fn forget() {
-    look().change(Vec::clear);
+/// Before a fork: nobody is to be half way through a change of the graph.
+pub(crate) fn before_fork() {
+    std::mem::forget(look());
+}
+
+/// After it, in the parent.
+pub(crate) fn after_in_parent() {
+    GRAPH.latch.unlock(Scope::Process);
+}
+
+/// After it, in the child: those who waited do not exist here.
+pub(crate) fn after_in_child() {
+    GRAPH.waits.take();
+    GRAPH.latch.reset();
 }

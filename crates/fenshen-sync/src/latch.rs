@@ -40,13 +40,13 @@ impl Latch {
         Latch(Word::new(FREE))
     }
 
-    /// Takes it, to guard `list`, and mends that if its last holder died with it.
+    /// Takes it, to guard `lists`, and mends those if its last holder died with it.
     #[inline]
-    pub(crate) fn over(&self, scope: Scope, list: &WaitList) -> Held<'_> {
+    pub(crate) fn over(&self, scope: Scope, lists: &[&WaitList]) -> Held<'_> {
         let (held, abandoned) = self.take(scope);
         if abandoned {
-            // SAFETY: the latch is held, and guards the list.
-            unsafe { list.mend() };
+            // SAFETY: the latch is held, and guards the lists.
+            lists.iter().for_each(|list| unsafe { list.mend() });
         }
         held
     }

@@ -4,7 +4,7 @@
 use crate::sync::Cell;
 use crate::threads::{generation, hook};
 use crate::tid::is_alive;
-use crate::waiter::Waiter;
+use crate::waiter::{Grant, Waiter};
 use crate::word::Scope;
 
 /// A list of waiters. It has no lock of its own: whoever owns it guards it. All zero is an empty one.
@@ -64,20 +64,33 @@ impl WaitList {
     /// How many wait.
     pub fn len(&self) -> usize {
         let mut count = 0;
+        self.each(|_| count += 1);
+        count
+    }
+
+    /// Who waits, oldest first.
+    pub(crate) fn owners(&self) -> Vec<u32> {
+        let mut owners = Vec::new();
+        self.each(|waiter| owners.push(waiter.owner()));
+        owners
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Waiter)) {
         self.refresh();
         let mut next = self.at(self.first.get());
         while let Some(waiter) = next {
-            count += 1;
             // SAFETY: whoever is in the list is alive.
-            next = self.at(unsafe { (*waiter).next.get() });
+            let waiter = unsafe { &*waiter };
+            visit(waiter);
+            next = self.at(waiter.next.get());
         }
-        count
     }
 
     /// Puts a waiter behind all others.
     ///
     /// # Safety
-    /// The caller guards the list; the waiter is in none, and stays alive and in place until it is taken out.
+    /// The caller guards the list; the waiter is in none, and stays alive and in place until it is taken out and granted
+    /// something. In a shared list, it is a shared one.
     pub unsafe fn push_back(&self, waiter: *const Waiter) {
         hook();
         self.refresh();
@@ -113,6 +126,15 @@ impl WaitList {
             }
         }
         self.first.set(at);
+    }
+
+    /// Puts a waiter behind all others, or, if it waits `again`, before them.
+    ///
+    /// # Safety
+    /// As [`push_back`](WaitList::push_back).
+    pub(crate) unsafe fn push(&self, waiter: *const Waiter, again: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { if again { self.push_front(waiter) } else { self.push_back(waiter) } }
     }
 
     /// Takes the oldest out; null if nobody waits.
@@ -213,7 +235,6 @@ impl WaitList {
                     (*waiter).unlink();
                 } else {
                     (*waiter).previous.set(last);
-                    (*waiter).link();
                     last = at;
                 }
                 at = next;
@@ -244,30 +265,77 @@ impl WaitList {
         self.last.set(0);
     }
 
-    /// Takes everybody out, as a chain that [`Chain::next`] walks.
+    /// Takes the `count` oldest out, or all if there are fewer, as a chain that [`Chain::next`] walks.
     ///
     /// # Safety
-    /// The caller guards the list, and grants each something soon.
+    /// As [`pop`](WaitList::pop).
+    pub(crate) unsafe fn take(&self, count: u64) -> Chain<'_> {
+        // SAFETY: the caller's promise.
+        self.chain(count, || unsafe { self.pop() })
+    }
+
+    /// The same, but for those that are away, as [`claim`](WaitList::claim) does.
+    ///
+    /// # Safety
+    /// As `claim`.
+    pub(crate) unsafe fn claim_some(&self, count: u64) -> Chain<'_> {
+        // SAFETY: the caller's promise.
+        self.chain(count, || unsafe { self.claim() })
+    }
+
+    /// Takes everybody out, as a chain.
+    ///
+    /// # Safety
+    /// As [`pop`](WaitList::pop).
     pub(crate) unsafe fn take_all(&self) -> Chain<'_> {
-        self.refresh();
-        let first = self.first.replace(0);
-        self.last.set(0);
-        let mut next = self.at(first);
-        while let Some(waiter) = next {
-            // SAFETY: it was in the list until now.
-            unsafe {
-                (*waiter).unlink();
-                next = self.at((*waiter).next.get());
+        // SAFETY: the caller's promise.
+        unsafe { self.take(u64::MAX) }
+    }
+
+    fn chain(&self, count: u64, mut next: impl FnMut() -> *const Waiter) -> Chain<'_> {
+        let mut chain = Chain { list: self, next: 0, len: 0 };
+        let mut last: *const Waiter = std::ptr::null();
+        while chain.len < count {
+            let waiter = next();
+            if waiter.is_null() {
+                break;
             }
+            // SAFETY: it was in the list until now, and waits until it is granted something.
+            unsafe {
+                (*waiter).next.set(0);
+                match last.as_ref() {
+                    Some(last) => last.next.set(self.offset(waiter)),
+                    None => chain.next = self.offset(waiter),
+                }
+            }
+            last = waiter;
+            chain.len += 1;
         }
-        Chain { list: self, next: first }
+        chain
     }
 }
 
 /// Waiters that were taken out together. Nobody but the holder of the chain knows them, and they all wait.
+#[must_use]
 pub(crate) struct Chain<'a> {
     list: &'a WaitList,
     next: isize,
+    len: u64,
+}
+
+impl Chain<'_> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Tells each of them what it is granted. No latch is held: a wake-up may be a call.
+    pub(crate) fn grant(self, grant: Grant) {
+        for waiter in self {
+            // SAFETY: it waits, in no list, and the chain is done with it.
+            unsafe { Waiter::grant(waiter, grant) };
+        }
+    }
 }
 
 impl Iterator for Chain<'_> {

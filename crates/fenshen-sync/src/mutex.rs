@@ -65,12 +65,7 @@ impl Mutex {
     /// A free lock.
     #[must_use]
     pub fn new(scope: Scope) -> Mutex {
-        Mutex {
-            state: Word::new(0),
-            latch: Latch::new(),
-            scope: scope as u32,
-            waiters: WaitList::new(scope),
-        }
+        Mutex { state: Word::new(0), latch: Latch::new(), scope: scope as u32, waiters: WaitList::new(scope) }
     }
 
     fn scope(&self) -> Scope {
@@ -78,7 +73,7 @@ impl Mutex {
     }
 
     fn guard(&self) -> Held<'_> {
-        self.latch.over(self.scope(), &self.waiters)
+        self.latch.over(self.scope(), &[&self.waiters])
     }
 
     /// Takes it if it is free; returns whether it was.
@@ -139,7 +134,6 @@ impl Mutex {
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
         let me = waiter.owner();
-        waiter.again();
         waiter.since.set(0);
         loop {
             {
@@ -167,12 +161,8 @@ impl Mutex {
                     self.set_owner(me);
                     return Ok(());
                 }
-                Ok(_) => {
-                    if self.try_lock(me) {
-                        return Ok(());
-                    }
-                    waiter.again();
-                }
+                Ok(_) if self.try_lock(me) => return Ok(()),
+                Ok(_) => {}
                 Err((failed, grant)) => {
                     match grant {
                         Some(Grant::GIVEN) => {

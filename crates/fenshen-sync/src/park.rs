@@ -68,7 +68,7 @@ pub(crate) unsafe fn wait(
     {
         return Ok(grant);
     }
-    let held = latch.over(scope, list);
+    let held = latch.over(scope, &[list]);
     // SAFETY: the list is guarded.
     let alone = unsafe { list.remove(waiter) };
     drop(held);

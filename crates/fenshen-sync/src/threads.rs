@@ -5,6 +5,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::deadline::Deadline;
+use crate::graph;
 use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park};
@@ -155,11 +156,13 @@ fn known(id: u32) -> Known {
 }
 
 unsafe extern "C" fn before_fork() {
+    graph::before_fork();
     std::mem::forget(lock());
 }
 
 unsafe extern "C" fn after_in_parent() {
     REGISTRY.latch.unlock(Scope::Process);
+    graph::after_in_parent();
 }
 
 unsafe extern "C" fn after_in_child() {
@@ -173,6 +176,7 @@ unsafe extern "C" fn after_in_child() {
         entry.known = known(id);
     }
     REGISTRY.latch.reset();
+    graph::after_in_child();
 }
 
 /// Every thread that has asked for its number and has not ended.
@@ -244,10 +248,7 @@ pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -
             Err(Failed::TimedOut) if !alone => return Ok(()),
             Err(failed) => return Err(failed),
             // It was away, and a fork came between.
-            Ok(_) => {
-                waiter.unlink();
-                waiter.again();
-            }
+            Ok(_) => waiter.unlink(),
         }
     }
 }

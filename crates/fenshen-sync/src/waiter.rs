@@ -124,11 +124,6 @@ impl Waiter {
         self.word.load(Ordering::Acquire).checked_sub(GRANT).map(Grant)
     }
 
-    /// Makes it ready to wait once more, after a grant.
-    pub(crate) fn again(&self) {
-        self.word.store(WAITING, Ordering::Relaxed);
-    }
-
     /// Sleeps until it is granted something, is poked, the deadline passes or a signal handler runs. It may also return
     /// for no reason.
     pub fn sleep(&self, deadline: Option<Deadline>) -> Slept {
@@ -240,8 +235,9 @@ impl Waiter {
         }
     }
 
-    /// Notes that it is in a list.
+    /// Notes that it is in a list, and waits, whatever it was granted before.
     pub(crate) fn link(&self) {
+        self.word.store(WAITING, Ordering::Relaxed);
         self.linked.store(LINKED | generation(), std::sync::atomic::Ordering::Relaxed);
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use fenshen_sync::{Deadline, Failed, Grant, Mutex, Park, ReentrantMutex, Scope, Sleep, Wake, Waiter, model};
+use fenshen_sync::{Deadline, Failed, Grant, Mutex, Park, ReentrantMutex, Scope, Sleep, Waiter, Wake, model};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;

@@ -18,8 +18,14 @@ kinds! {
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
 unsafe fn stand_for(ours: *mut PyTypeObject, standard: &Obj) -> Res<()> {
     done(ffi::PyObject_SetAttrString(ours.cast(), c"__standard__".as_ptr(), standard.ptr()))?;
-    (*ours.cast::<ffi::PyObject>()).ob_type = known().kind.again().into_ptr().cast();
+    stand_for_later(ours);
     Ok(())
+}
+
+/// The same for one whose standard class is yet to be [found](super::head::meet). No type can be derived from it natively
+/// any more.
+pub(crate) unsafe fn stand_for_later(ours: *mut PyTypeObject) {
+    (*ours.cast::<ffi::PyObject>()).ob_type = known().kind.again().into_ptr().cast();
 }
 
 /// Makes every type.

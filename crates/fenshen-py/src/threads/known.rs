@@ -18,7 +18,12 @@ interned! {
         acquire_restore = c"_acquire_restore",
         at_fork_reinit = c"_at_fork_reinit",
         judge = c"judge",
+        acquired = c"acquired",
+        pair = c"pair",
+        gone = c"gone",
         name = c"__name__",
+        module = c"__module__",
+        qualname = c"__qualname__",
     }
 }
 

@@ -7,9 +7,11 @@
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod head;
 mod kinds;
 mod known;
 mod lock;
+mod order;
 mod park;
 mod patience;
 mod rlock;
@@ -64,5 +66,6 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
+    order::add_to(m)?;
     stuck::add_to(m)
 }

@@ -300,12 +300,6 @@ fn say_over() {
     fenshen_sync::say_over();
 }
 
-/// In a forked child: the waits of threads that are not there are none.
-#[pyfunction]
-fn forget_waits() {
-    graph::forget();
-}
-
 /// Adds the functions to the module.
 pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(look_for_deadlocks, m)?)?;
@@ -314,6 +308,5 @@ pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(threads, m)?)?;
     m.add_function(wrap_pyfunction!(this_thread, m)?)?;
     m.add_function(wrap_pyfunction!(wait_for_end, m)?)?;
-    m.add_function(wrap_pyfunction!(say_over, m)?)?;
-    m.add_function(wrap_pyfunction!(forget_waits, m)?)
+    m.add_function(wrap_pyfunction!(say_over, m)?)
 }
