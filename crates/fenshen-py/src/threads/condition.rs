@@ -38,6 +38,7 @@ impl Shared for Condition {
 
     unsafe fn prepare(this: *mut Condition) {
         std::ptr::write(&raw mut (*this).core, fenshen_sync::Condition::new(Scope::Process));
+        std::ptr::write(&raw mut (*this).lock, None);
     }
 
     unsafe fn visit(this: *mut Condition, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
