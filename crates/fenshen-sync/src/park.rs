@@ -23,6 +23,12 @@ pub trait Park {
     /// # Errors
     /// `TimedOut` and `Interrupted`; the waiter may have been granted something at the last moment all the same.
     fn park(&mut self, waiter: &Waiter, deadline: Option<Deadline>) -> Result<Grant, Failed>;
+
+    /// Wakes others at the end of a call that was to wait for them: an interpreter's lock need not be held for that, so
+    /// that they can go on at once.
+    fn let_go(&mut self, wake: impl FnOnce()) {
+        wake();
+    }
 }
 
 /// Blocks the thread and minds nothing but the deadline.
@@ -77,12 +83,15 @@ pub(crate) unsafe fn wait(
 
 /// What a waiter is granted that somebody has just taken out of its list.
 pub(crate) fn granted_soon(waiter: &Waiter) -> Grant {
+    let mut spins = 0;
     loop {
         if let Some(grant) = waiter.granted() {
             return grant;
         }
         spin_loop();
-        if cfg!(loom) {
+        spins += 1;
+        if cfg!(loom) || spins > 100 {
+            // It may need this very core.
             std::thread::yield_now();
         }
     }
