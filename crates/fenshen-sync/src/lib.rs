@@ -9,6 +9,7 @@
 //! | [`Event`] | `event.rs` | a flag and a list |
 //! | [`Condition`] | `condition.rs` | a Mesa monitor's condition variable |
 //! | [`Barrier`] | `barrier.rs` | centralized, without draining |
+//! | [`Queue`], [`Store`] | `queue.rs`, `store.rs` | a monitor that hands over |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //!
@@ -25,8 +26,10 @@ mod latch;
 mod list;
 mod mutex;
 mod park;
+mod queue;
 mod reentrant;
 mod semaphore;
+mod store;
 mod sync;
 mod threads;
 mod waiter;
@@ -39,8 +42,10 @@ pub use event::Event;
 pub use list::WaitList;
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
+pub use queue::{Hand, NotPut, Queue, Refused};
 pub use reentrant::ReentrantMutex;
 pub use semaphore::Semaphore;
-pub use threads::{Known, all, at_end, current, find, wait_for_end};
+pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
+pub use store::{Fifo, Lifo, Priority, Store};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};

@@ -21,6 +21,7 @@ mod head;
 mod kinds;
 mod known;
 mod lock;
+mod order;
 mod park;
 mod patience;
 mod rlock;
@@ -91,5 +92,6 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
+    order::add_to(m)?;
     stuck::add_to(m)
 }
