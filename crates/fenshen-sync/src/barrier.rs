@@ -6,14 +6,13 @@
 //! It breaks when somebody loses patience or the action between the rounds fails: then all who wait, and all who come until
 //! it is reset, are told so.
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
 use crate::latch::{Held, Latch};
 use crate::list::{Chain, WaitList};
-use crate::park::{Failed, Park, Sleep, granted_soon};
-use crate::sync::Ordering;
+use crate::park::{Failed, Park, Sleep};
+use crate::sync::{Cell, Ordering};
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::{Scope, Word};
 
@@ -56,7 +55,7 @@ pub struct Barrier {
     state: Word,
     /// Guards what follows.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     parties: Cell<u64>,
     /// How many have arrived in this round.
     arrived: Cell<u64>,
@@ -78,7 +77,7 @@ impl Barrier {
         Barrier {
             state: Word::new(FILLING),
             latch: Latch::new(),
-            scope: Cell::new(scope as u32),
+            scope: scope as u32,
             parties: Cell::new(parties),
             arrived: Cell::new(0),
             waiters: WaitList::new(scope),
@@ -87,11 +86,11 @@ impl Barrier {
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
     }
 
     fn lock(&self) -> Held<'_> {
-        self.latch.lock(self.scope())
+        self.latch.over(self.scope(), &[&self.waiters, &self.early])
     }
 
     /// Sleeps until all parties have come; returns how many had come before this one.
@@ -158,7 +157,7 @@ impl Barrier {
             // SAFETY: it has just been put in.
             match unsafe { self.block(waiter, park, if early { None } else { deadline }, list) }? {
                 Grant::GIVEN => return Ok(index),
-                Grant::RETRY => waiter.again(),
+                Grant::RETRY => {}
                 _ => return Err(Missed::Broken),
             }
         }
@@ -178,7 +177,7 @@ impl Barrier {
             };
             let held = self.lock();
             let state = self.state.load(Ordering::Relaxed);
-            if failed == Failed::TimedOut && state == ACTING && waiter.linked.get() {
+            if failed == Failed::TimedOut && state == ACTING && waiter.is_linked() {
                 // All are there: nobody is late any more.
                 deadline = None;
                 continue;
@@ -195,9 +194,9 @@ impl Barrier {
             drop(held);
             return match (alone, failed) {
                 (true, _) => Err(Missed::Interrupted),
-                (false, Failed::TimedOut) => Ok(granted_soon(waiter)),
+                (false, Failed::TimedOut) => Ok(waiter.settled()),
                 (false, Failed::Interrupted) => {
-                    granted_soon(waiter);
+                    waiter.settled();
                     Err(Missed::Interrupted)
                 }
             };

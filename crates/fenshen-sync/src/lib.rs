@@ -24,6 +24,8 @@ mod event;
 pub mod graph;
 mod latch;
 mod list;
+#[cfg(any(loom, shuttle))]
+pub mod model;
 mod mutex;
 mod park;
 mod queue;
@@ -32,6 +34,7 @@ mod semaphore;
 mod store;
 mod sync;
 mod threads;
+mod tid;
 mod waiter;
 mod word;
 
@@ -45,7 +48,8 @@ pub use park::{Failed, Park, Sleep};
 pub use queue::{Hand, NotPut, Queue, Refused};
 pub use reentrant::ReentrantMutex;
 pub use semaphore::Semaphore;
-pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use store::{Fifo, Lifo, Priority, Store};
+pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
+pub use tid::{is_alive, tid};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};

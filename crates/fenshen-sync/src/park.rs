@@ -3,7 +3,6 @@
 use crate::deadline::Deadline;
 use crate::latch::Latch;
 use crate::list::WaitList;
-use crate::sync::spin_loop;
 use crate::waiter::{Grant, Waiter};
 use crate::word::{Scope, Slept};
 
@@ -17,6 +16,9 @@ pub enum Failed {
 }
 
 /// Blocks a thread that has a [`Waiter`] in a list. An interpreter's own lets go of its lock meanwhile.
+///
+/// One that has something to do amid the wait, such as to run a signal handler, steps [`away`](Waiter::away) before and
+/// is [`back`](Waiter::back) after it.
 pub trait Park {
     /// Blocks until the waiter is granted something, the deadline passes or whatever else the implementation minds.
     ///
@@ -66,33 +68,23 @@ pub(crate) unsafe fn wait(
     waiter: &Waiter,
     deadline: Option<Deadline>,
 ) -> Result<Grant, (Failed, Option<Grant>)> {
-    let failed = match park.park(waiter, deadline) {
-        Ok(grant) => return Ok(grant),
-        Err(failed) => failed,
-    };
-    let held = latch.lock(scope);
+    let outcome = park.park(waiter, deadline);
+    if let Ok(grant) = outcome
+        && waiter.granted().is_some()
+    {
+        return Ok(grant);
+    }
+    let held = latch.over(scope, &[list]);
     // SAFETY: the list is guarded.
     let alone = unsafe { list.remove(waiter) };
     drop(held);
     if alone {
-        return Err((failed, None));
+        return outcome.map_err(|failed| (failed, None));
     }
-    let grant = granted_soon(waiter);
-    if failed == Failed::TimedOut { Ok(grant) } else { Err((failed, Some(grant))) }
-}
-
-/// What a waiter is granted that somebody has just taken out of its list.
-pub(crate) fn granted_soon(waiter: &Waiter) -> Grant {
-    let mut spins = 0;
-    loop {
-        if let Some(grant) = waiter.granted() {
-            return grant;
-        }
-        spin_loop();
-        spins += 1;
-        if cfg!(loom) || spins > 100 {
-            // It may need this very core.
-            std::thread::yield_now();
-        }
+    // Whoever took it out is about to grant it something.
+    let grant = waiter.settled();
+    match outcome {
+        Err(failed) if failed != Failed::TimedOut => Err((failed, Some(grant))),
+        _ => Ok(grant),
     }
 }

@@ -48,7 +48,19 @@ impl Park for PyPark {
                     entered.poked()?;
                 }
                 match slept {
-                    Slept::Interrupted if ffi::PyErr_CheckSignals() < 0 => return Err(Failed::Interrupted),
+                    // A signal handler may want what this thread waits for, and end other waits for it.
+                    Slept::Interrupted if waiter.away() => {
+                        entered.leave();
+                        let raised = ffi::PyErr_CheckSignals() < 0;
+                        let goes_on = waiter.back();
+                        if raised {
+                            return Err(Failed::Interrupted);
+                        }
+                        if !goes_on {
+                            return Ok(Grant::RETRY);
+                        }
+                        entered.come_back()?;
+                    }
                     Slept::TimedOut if deadline.is_some_and(Deadline::is_past) => return Err(Failed::TimedOut),
                     Slept::TimedOut => entered.look_again()?,
                     _ => {}

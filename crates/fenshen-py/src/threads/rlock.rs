@@ -53,11 +53,7 @@ pub(crate) unsafe fn release(l: *mut RLock) -> Res<()> {
     if order::on() && (*l).mutex.is_owned(me) && (*l).mutex.count() == 1 {
         order::released(l.cast());
     }
-    if (*l).mutex.unlock(me) {
-        Ok(())
-    } else {
-        raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock")
-    }
+    if (*l).mutex.unlock(me) { Ok(()) } else { raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock") }
 }
 
 /// Releases it altogether; returns how often it was taken.
