@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use crate::threads::generation;
-use crate::waiter::Waiter;
+use crate::waiter::{Grant, Waiter};
 use crate::word::Scope;
 
 /// A list of waiters. It has no lock of its own: whoever owns it guards it. All zero is an empty one.
@@ -64,14 +64,26 @@ impl WaitList {
     /// How many wait.
     pub fn len(&self) -> usize {
         let mut count = 0;
+        self.each(|_| count += 1);
+        count
+    }
+
+    /// Who waits, oldest first.
+    pub(crate) fn owners(&self) -> Vec<u32> {
+        let mut owners = Vec::new();
+        self.each(|waiter| owners.push(waiter.owner()));
+        owners
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Waiter)) {
         self.refresh();
         let mut next = self.at(self.first.get());
         while let Some(waiter) = next {
-            count += 1;
             // SAFETY: whoever is in the list is alive.
-            next = self.at(unsafe { (*waiter).next.get() });
+            let waiter = unsafe { &*waiter };
+            visit(waiter);
+            next = self.at(waiter.next.get());
         }
-        count
     }
 
     /// Puts a waiter behind all others.
@@ -163,6 +175,33 @@ impl WaitList {
         self.last.set(0);
     }
 
+    /// Takes the `count` oldest out, or all if there are fewer, as a chain that [`Chain::next`] walks.
+    ///
+    /// # Safety
+    /// The caller guards the list, and grants each something soon.
+    pub(crate) unsafe fn take(&self, count: u64) -> Chain<'_> {
+        let first = self.first();
+        let mut taken = 0;
+        while taken < count {
+            let Some(waiter) = self.at(self.first.get()) else { break };
+            // SAFETY: it is in the list, and stays in place until it is granted something.
+            unsafe {
+                self.first.set((*waiter).next.get());
+                (*waiter).linked.set(false);
+                if taken + 1 == count {
+                    (*waiter).next.set(0);
+                }
+            }
+            taken += 1;
+        }
+        match self.at(self.first.get()) {
+            // SAFETY: it is in the list.
+            Some(first) => unsafe { (*first).previous.set(0) },
+            None => self.last.set(0),
+        }
+        Chain { list: self, next: if taken == 0 || first.is_null() { 0 } else { self.offset(first) } }
+    }
+
     /// Takes everybody out, as a chain that [`Chain::next`] walks.
     ///
     /// # Safety
@@ -187,6 +226,27 @@ impl WaitList {
 pub(crate) struct Chain<'a> {
     list: &'a WaitList,
     next: isize,
+}
+
+impl Chain<'_> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        let (mut count, mut next) = (0, self.list.at(self.next));
+        while let Some(waiter) = next {
+            count += 1;
+            // SAFETY: it waits until it is granted something.
+            next = self.list.at(unsafe { (*waiter).next.get() });
+        }
+        count
+    }
+
+    /// Tells each of them what it is granted. No latch is held: a wake-up may be a call.
+    pub(crate) fn grant(self, grant: Grant) {
+        for waiter in self {
+            // SAFETY: it waits, in no list, and the chain is done with it.
+            unsafe { Waiter::grant(waiter, grant) };
+        }
+    }
 }
 
 impl Iterator for Chain<'_> {

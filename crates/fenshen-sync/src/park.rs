@@ -71,10 +71,15 @@ pub(crate) unsafe fn wait(
     if alone {
         return Err((failed, None));
     }
-    // Whoever took it out is about to grant it something.
+    let grant = granted_soon(waiter);
+    if failed == Failed::TimedOut { Ok(grant) } else { Err((failed, Some(grant))) }
+}
+
+/// What a waiter is granted that somebody has just taken out of its list.
+pub(crate) fn granted_soon(waiter: &Waiter) -> Grant {
     loop {
         if let Some(grant) = waiter.granted() {
-            return if failed == Failed::TimedOut { Ok(grant) } else { Err((failed, Some(grant))) };
+            return grant;
         }
         spin_loop();
         if cfg!(loom) {

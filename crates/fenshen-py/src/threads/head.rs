@@ -80,6 +80,16 @@ pub(crate) unsafe fn meet<P: Shared>() -> Res<()> {
     done(ffi::PyObject_SetAttrString(P::kind().cast(), c"__standard__".as_ptr(), P::STANDARD.get()?))
 }
 
+/// Takes old names from `P` that the standard class does not have any more.
+pub(crate) unsafe fn like_standard<P: Shared>(names: &[&CStr]) -> Res<()> {
+    for name in names {
+        if ffi::PyObject_HasAttrString(P::STANDARD.get()?, name.as_ptr()) == 0 {
+            done(ffi::PyObject_DelAttrString(P::kind().cast(), name.as_ptr()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether `ty` has the methods `names` as `base` has them.
 unsafe fn same_methods(ty: *mut PyTypeObject, base: *mut PyTypeObject, names: &[&CStr]) -> Res<bool> {
     for name in names {
@@ -145,6 +155,13 @@ unsafe extern "C" fn setattro<P: Shared>(this: *mut PyObject, name: *mut PyObjec
         (*this.cast::<Head>()).plain = false;
     }
     status
+}
+
+/// The truth of an object.
+pub(crate) unsafe fn truth(o: &Obj) -> Res<bool> {
+    let truth = ffi::PyObject_IsTrue(o.ptr());
+    done(truth)?;
+    Ok(truth != 0)
 }
 
 /// What an object shows as its class: the standard one if its type is exactly ours.

@@ -4,9 +4,19 @@
 //! |---|---|---|
 //! | `Lock` | `fenshen_sync::Mutex` | `lock.rs` |
 //! | `RLock` | `fenshen_sync::ReentrantMutex` | `rlock.rs` |
+//! | `Condition` | `fenshen_sync::Condition` | `condition.rs`, over the locks of `any_lock.rs` |
+//! | `Semaphore`, `BoundedSemaphore` | `fenshen_sync::Semaphore` | `semaphore.rs` |
+//! | `Event` | `fenshen_sync::Event` | `event.rs` |
+//! | `Barrier` | `fenshen_sync::Barrier` | `barrier.rs` |
+//! | `AtomicInt` | a number | `atomic_int.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod any_lock;
+mod atomic_int;
+mod barrier;
+mod condition;
+mod event;
 mod head;
 mod kinds;
 mod known;
@@ -14,6 +24,8 @@ mod lock;
 mod park;
 mod patience;
 mod rlock;
+mod semaphore;
+mod shown_condition;
 mod stuck;
 
 use std::ffi::CStr;
@@ -53,6 +65,17 @@ unsafe fn no_arguments(name: &str, args: *mut PyObject, kwargs: *mut PyObject) -
     }
 }
 
+fn primitives() -> [(&'static str, *mut PyTypeObject); 6] {
+    [
+        ("Condition", kinds::condition()),
+        ("Semaphore", kinds::semaphore()),
+        ("BoundedSemaphore", kinds::bounded_semaphore()),
+        ("Event", kinds::event()),
+        ("Barrier", kinds::barrier()),
+        ("AtomicInt", kinds::atomic_int()),
+    ]
+}
+
 /// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
 #[pymodule]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -62,6 +85,9 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
         known::init().map_err(|e| crate::fetch(py, e))?;
         kinds::init().map_err(|e| crate::fetch(py, e))?;
         for (name, ty) in [("Lock", kinds::lock()), ("RLock", kinds::rlock())] {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
+        for (name, ty) in primitives() {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
