@@ -26,8 +26,11 @@ class Worker(NamedTuple):
 
 def signals(loop: Any) -> bool:
     """Whether a signal handler of the program's could wake the loop."""
-    if getattr(loop, "_signal_handlers", None):
-        return True
+    return bool(getattr(loop, "_signal_handlers", None)) or handlers()
+
+
+def handlers() -> bool:
+    """Whether the program has a signal handler in Python: any but the default ones, or `Runner`'s."""
     return any(not _harmless(number, signal.getsignal(number)) for number in signal.valid_signals())
 
 
@@ -70,11 +73,13 @@ def threads() -> tuple[list[Worker], list[str]]:
     """The executor workers among the other threads of this process, and the names of those that are neither that nor
     our own helpers.
     """
-    from fenshen import _fenshen
+    from fenshen import _fenshen, _threads
 
     tids = {int(name) for name in os.listdir("/proc/self/task")}
     tids.discard(threading.get_native_id())
     tids.difference_update(_fenshen.helper_threads())
+    # Whoever waits for ever, for one of those that wait here, wakes nobody.
+    tids.difference_update(tid for _, _, tid, _, _, timed, *_ in _threads.waits() if not timed)
     if not tids:
         return [], []
     known = {t.native_id: t for t in threading.enumerate()}

@@ -17,9 +17,6 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-PEERS = ("fenshen", "fenshen-loop", "asyncio", "uvloop", "rloop")
-"""`fenshen-loop` is our loop without `install()`: `asyncio.Task` is asyncio's own, `create_task` makes ours."""
-
 # Classes that build every loop, task and future they use from the pure-Python types, or replace asyncio's functions by
 # the pure-Python ones: they would say the same whatever is put in.
 PURE_PYTHON = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from . import runner
+from . import runner, suites
 
 TESTS = """
 import asyncio, os, pathlib, signal, sys, time, unittest
@@ -50,7 +50,7 @@ class Broken(unittest.TestCase):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> runner.Run:
     pytest.importorskip("uvloop")
-    if not runner.modules():
+    if not suites.modules():
         pytest.skip("this interpreter was installed without CPython's tests")
     folder = tmp_path_factory.mktemp("modules")
     (folder / "test_of_the_runner.py").write_text(TESTS.replace("FOLDER", repr(str(folder))))

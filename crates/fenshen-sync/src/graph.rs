@@ -86,11 +86,12 @@ impl Wait {
         }
     }
 
-    /// Whether it still waits.
+    /// Whether it still waits, and nobody has ended it with a verdict.
     #[must_use]
     pub fn goes_on(&self) -> bool {
         // SAFETY: the waiter is on the same stack.
-        unsafe { (*self.waiter).granted().is_none() }
+        let waits = unsafe { (*self.waiter).granted().is_none() };
+        waits && self.verdict.load(Ordering::Acquire).is_null()
     }
 
     /// Whom it waits for, if they can be told; `None` if it may be anyone.
@@ -218,8 +219,18 @@ impl Look {
     }
 }
 
-/// Forgets all waits: for a forked child, where those who waited do not exist.
-pub fn forget() {
+/// Before a fork: nobody is to be half way through a change of the graph.
+pub(crate) fn before_fork() {
+    std::mem::forget(look());
+}
+
+/// After it, in the parent.
+pub(crate) fn after_in_parent() {
+    GRAPH.latch.unlock(Scope::Process);
+}
+
+/// After it, in the child: those who waited do not exist here.
+pub(crate) fn after_in_child() {
+    GRAPH.waits.take();
     GRAPH.latch.reset();
-    look().change(Vec::clear);
 }

@@ -46,6 +46,6 @@ pub use queue::{Hand, NotPut, Queue, Refused};
 pub use reentrant::ReentrantMutex;
 pub use semaphore::Semaphore;
 pub use store::{Fifo, Lifo, Priority, Store};
-pub use threads::{Known, all, at_end, current, find, wait_for_end};
+pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use waiter::{Grant, Waiter, Wake};
 pub use word::{Scope, Slept, Word};

@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::deadline::Deadline;
+use crate::graph;
 use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park};
@@ -28,6 +29,8 @@ struct Entry {
     known: Known,
     /// Those who wait for its end.
     waiters: Box<WaitList>,
+    /// It has said that its end is as good as come.
+    over: bool,
 }
 
 struct Registry {
@@ -43,9 +46,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static HOOKED: Once = Once::new();
 /// What is called on a thread that is about to end, after its waiters were told.
-static AT_END: std::sync::atomic::AtomicPtr<()> = std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
-/// Whether the latch is held across a fork, by the thread that forks.
-static FORKING: AtomicBool = AtomicBool::new(false);
+static AT_END: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
 thread_local! {
     static ID: Cell<u32> = const { Cell::new(0) };
@@ -109,7 +110,7 @@ fn register() -> u32 {
     });
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     ID.set(id);
-    let entry = Entry { known: known(id), waiters: Box::new(WaitList::new(Scope::Process)) };
+    let entry = Entry { known: known(id), waiters: Box::new(WaitList::new(Scope::Process)), over: false };
     {
         let _held = lock();
         // SAFETY: the latch is held.
@@ -128,17 +129,16 @@ fn known(id: u32) -> Known {
 }
 
 unsafe extern "C" fn before_fork() {
+    graph::before_fork();
     std::mem::forget(lock());
-    FORKING.store(true, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn after_in_parent() {
-    FORKING.store(false, Ordering::Relaxed);
     REGISTRY.latch.unlock(Scope::Process);
+    graph::after_in_parent();
 }
 
 unsafe extern "C" fn after_in_child() {
-    FORKING.store(false, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
     // SAFETY: this is the only thread, and it took the latch before the fork.
     let entries = unsafe { &mut *REGISTRY.entries.get() };
@@ -148,6 +148,7 @@ unsafe extern "C" fn after_in_child() {
         entry.known = known(id);
     }
     REGISTRY.latch.reset();
+    graph::after_in_child();
 }
 
 /// Every thread that has asked for its number and has not ended.
@@ -171,6 +172,22 @@ pub fn at_end(hook: fn()) {
     AT_END.store(hook as *mut (), Ordering::Release);
 }
 
+/// Tells those who wait for the end of the calling thread that it has come: for a main thread, whose end is the process'.
+pub fn say_over() {
+    let id = current();
+    let _held = lock();
+    // SAFETY: the latch is held; whoever is in the list waits, and is granted something once.
+    unsafe {
+        let entries = &mut *REGISTRY.entries.get();
+        if let Some(entry) = entries.iter_mut().find(|e| e.known.id == id) {
+            entry.over = true;
+            for waiter in entry.waiters.take_all() {
+                Waiter::grant(waiter, Grant::GIVEN);
+            }
+        }
+    }
+}
+
 /// Blocks until the thread of that number has ended; one that is not there has.
 ///
 /// # Errors
@@ -181,7 +198,7 @@ pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -
         let _held = lock();
         // SAFETY: the latch is held; the list is boxed, so it stays in place while the vector grows.
         unsafe {
-            let Some(entry) = (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id) else {
+            let Some(entry) = (*REGISTRY.entries.get()).iter().find(|e| e.known.id == id && !e.over) else {
                 return Ok(());
             };
             entry.waiters.push_back(&waiter);
@@ -197,8 +214,9 @@ pub fn wait_for_end(id: u32, park: &mut impl Park, deadline: Option<Deadline>) -
         // SAFETY: the entry, and so the list, is there as long as the waiter is in it.
         unsafe {
             if (*REGISTRY.entries.get()).iter().any(|e| &raw const *e.waiters == list) {
-                (*list).remove(&waiter);
-                return Err(failed);
+                if (*list).remove(&waiter) {
+                    return Err(failed);
+                }
             }
         }
     }

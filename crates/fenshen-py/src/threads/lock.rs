@@ -7,6 +7,7 @@ use fenshen_sync::{Failed, Mutex, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::known::known;
+use super::order;
 use super::park::PyPark;
 use super::patience::{self, Patience};
 use crate::errors::{entry, raise};
@@ -28,13 +29,12 @@ pub(crate) struct Lock {
 #[inline]
 pub(crate) unsafe fn acquire(l: *mut Lock, patience: Patience) -> Res<bool> {
     let me = current();
-    if (*l).mutex.try_lock(if (*l).handed.get() { 0 } else { me }) {
-        return Ok(true);
+    let taken = (*l).mutex.try_lock(if (*l).handed.get() { 0 } else { me })
+        || (patience != Patience::None && acquire_slowly(l, me, patience)?);
+    if taken && order::on() {
+        order::acquired(l.cast(), patience != Patience::None);
     }
-    if patience == Patience::None {
-        return Ok(false);
-    }
-    acquire_slowly(l, me, patience)
+    Ok(taken)
 }
 
 #[cold]
@@ -61,6 +61,9 @@ pub(crate) unsafe fn release(l: *mut Lock) -> Res<()> {
     let owner = (*l).mutex.owner();
     if owner != 0 && owner != current() {
         (*l).handed.set(true);
+    }
+    if order::on() {
+        order::released(l.cast());
     }
     if (*l).mutex.unlock() { Ok(()) } else { raise(ffi::PyExc_RuntimeError, "release unlocked lock") }
 }
@@ -109,6 +112,9 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let l: *mut Lock = this.cast();
     if !(*l).weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
+    }
+    if order::on() {
+        order::forget(this);
     }
     free(this);
 }

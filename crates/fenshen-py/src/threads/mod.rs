@@ -23,6 +23,7 @@ mod head;
 mod kinds;
 mod known;
 mod lock;
+mod order;
 mod park;
 mod patience;
 mod queue;
@@ -112,5 +113,6 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
         }
     }
     m.add_function(wrap_pyfunction!(meet_queues, m)?)?;
+    order::add_to(m)?;
     stuck::add_to(m)
 }

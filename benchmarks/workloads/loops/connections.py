@@ -1,6 +1,6 @@
 """Connections rather than messages: how fast they come and go, and what thousands of idle ones cost."""
 
-from . import Limit, Load, Target, Workload
+from .. import Limit, Load, Target, Workload
 from .echo import protocol, streams
 
 IDLE, BUSY = 10_000, 100

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from . import Target, Workload
+from .. import Target, Workload
 
 TASKS = 100
 TARGET = Target(2, "uvloop")

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from . import Target, Workload
+from .. import Target, Workload
 
 
 def nothing() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import asyncio.subprocess
 
-from . import BEST_PEER, Target, Workload
+from .. import BEST_PEER, Target, Workload
 
 MIB = 1 << 20
 BLOCK = bytes(256 * 1024)

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
-from . import Cell, Load, Serve, Target, Workload
+from .. import Cell, Load, Serve, Target, Workload
 
 READ = 256 * 1024
 CONNECTIONS = (10, 200)

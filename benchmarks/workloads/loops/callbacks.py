@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from . import Target, Workload
+from .. import Target, Workload
 
 BATCH = 1000
 
