@@ -26,6 +26,14 @@ kinds! {
     barrier, BARRIER;
     /// `AtomicInt`.
     atomic_int, ATOMIC_INT;
+    /// `Queue`.
+    queue, QUEUE;
+    /// `LifoQueue`.
+    lifo_queue, LIFO_QUEUE;
+    /// `PriorityQueue`.
+    priority_queue, PRIORITY_QUEUE;
+    /// `SimpleQueue`.
+    simple_queue, SIMPLE_QUEUE;
 }
 
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
@@ -47,7 +55,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     RLOCK.store(super::rlock::build()?, Ordering::Relaxed);
     stand_for(lock(), &known().lock_class)?;
     stand_for(rlock(), &known().rlock_class)?;
-    init_primitives()
+    init_primitives()?;
+    init_queues()
 }
 
 /// What stands for classes of `threading` that are made in Python.
@@ -71,4 +80,14 @@ unsafe fn init_primitives() -> Res<()> {
 unsafe fn stand_for_shared<P: head::Shared>() -> Res<()> {
     stand_for_later(P::kind());
     head::meet::<P>()
+}
+
+/// What stands for classes of the module `queue`.
+unsafe fn init_queues() -> Res<()> {
+    QUEUE.store(super::queue::build()?, Ordering::Relaxed);
+    LIFO_QUEUE.store(super::queue::build_lifo()?, Ordering::Relaxed);
+    PRIORITY_QUEUE.store(super::queue::build_priority()?, Ordering::Relaxed);
+    SIMPLE_QUEUE.store(super::simple_queue::build()?, Ordering::Relaxed);
+    [queue(), lifo_queue(), priority_queue(), simple_queue()].into_iter().for_each(|ty| stand_for_later(ty));
+    Ok(())
 }
