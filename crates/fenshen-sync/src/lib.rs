@@ -5,6 +5,7 @@
 //! | [`Word`] | `word.rs` | futex |
 //! | [`Waiter`], [`WaitList`] | `waiter.rs`, `list.rs` | an intrusive list with relative links |
 //! | [`Mutex`], [`ReentrantMutex`] | `mutex.rs`, `reentrant.rs` | barging with bounded bypass |
+//! | [`Monitor`] | `monitor.rs` | data under a latch, and lists of waiters |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //!
@@ -16,6 +17,7 @@ mod deadline;
 pub mod graph;
 mod latch;
 mod list;
+mod monitor;
 mod mutex;
 mod park;
 mod reentrant;
@@ -26,6 +28,7 @@ mod word;
 
 pub use deadline::Deadline;
 pub use list::WaitList;
+pub use monitor::{Inside, Monitor};
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
 pub use reentrant::ReentrantMutex;

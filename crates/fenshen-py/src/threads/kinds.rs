@@ -13,6 +13,14 @@ kinds! {
     lock, LOCK;
     /// `RLock`.
     rlock, RLOCK;
+    /// `Future`.
+    future, FUTURE;
+    /// `FutureWatch`.
+    future_watch, FUTURE_WATCH;
+    /// `WorkQueue`.
+    work_queue, WORK_QUEUE;
+    /// `PoolCore`.
+    pool, POOL;
 }
 
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
@@ -33,5 +41,16 @@ pub(crate) unsafe fn init() -> Res<()> {
     LOCK.store(super::lock::build()?, Ordering::Relaxed);
     RLOCK.store(super::rlock::build()?, Ordering::Relaxed);
     stand_for(lock(), &known().lock_class)?;
-    stand_for(rlock(), &known().rlock_class)
+    stand_for(rlock(), &known().rlock_class)?;
+    init_futures()
+}
+
+unsafe fn init_futures() -> Res<()> {
+    use super::{future_type, future_watch, pool, work_queue_type};
+    FUTURE.store(future_type::build()?, Ordering::Relaxed);
+    FUTURE_WATCH.store(future_watch::build()?, Ordering::Relaxed);
+    WORK_QUEUE.store(work_queue_type::build()?, Ordering::Relaxed);
+    POOL.store(pool::build()?, Ordering::Relaxed);
+    stand_for_later(future());
+    Ok(())
 }

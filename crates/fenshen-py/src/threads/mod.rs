@@ -4,17 +4,27 @@
 //! |---|---|---|
 //! | `Lock` | `fenshen_sync::Mutex` | `lock.rs` |
 //! | `RLock` | `fenshen_sync::ReentrantMutex` | `rlock.rs` |
+//! | `Future` | `future.rs` | `future_type.rs` |
+//! | `FutureWatch` | `future_watch.rs` | `future_watch.rs` |
+//! | `PoolCore` | `work.rs`, `work_queue.rs` | `pool.rs`, `work_queue_type.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod future;
+mod future_type;
+mod future_watch;
 mod head;
 mod kinds;
 mod known;
 mod lock;
 mod park;
 mod patience;
+mod pool;
 mod rlock;
 mod stuck;
+mod work;
+mod work_queue;
+mod work_queue_type;
 
 use std::ffi::CStr;
 
@@ -65,5 +75,16 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
     }
+    for (name, ty) in [
+        ("Future", kinds::future()),
+        ("FutureWatch", kinds::future_watch()),
+        ("WorkQueue", kinds::work_queue()),
+        ("PoolCore", kinds::pool()),
+    ] {
+        // SAFETY: the types were made above, and live for ever.
+        m.add(name, unsafe { Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()) })?;
+    }
+    m.add_function(wrap_pyfunction!(pool::meet_futures, m)?)?;
+    m.add_function(wrap_pyfunction!(pool::end_pools, m)?)?;
     stuck::add_to(m)
 }
