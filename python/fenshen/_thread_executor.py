@@ -83,8 +83,8 @@ class _IdleSemaphore:
 class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     """A pool of threads, as `concurrent.futures.ThreadPoolExecutor`.
 
-    A job runs in a copy of the context in which it was submitted; variables that only the worker's `initializer` has set
-    are there too.
+    A job runs in a copy of the context in which it was submitted; variables that only the worker's `initializer` has
+    set are there too.
     """
 
     __standard__ = thread.ThreadPoolExecutor
@@ -102,9 +102,9 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     ) -> None:
         """A pool of up to `max_workers` threads, by default four more than there are CPUs, 32 at most.
 
-        Each worker calls `initializer(*initargs)` first. With `max_pending`, `submit()` and `map()` wait while that many
-        jobs wait for a worker; with `block=False` they raise `queue.Full` instead. Raises ValueError if a number is not
-        positive, TypeError if `initializer` can't be called.
+        Each worker calls `initializer(*initargs)` first. With `max_pending`, `submit()` and `map()` wait while that
+        many jobs wait for a worker; with `block=False` they raise `queue.Full` instead. Raises ValueError if a number
+        is not positive, TypeError if `initializer` can't be called.
         """
         if max_workers is None:
             max_workers = min(32, (_cpu_count() or 1) + 4)
@@ -193,10 +193,10 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     ) -> Iterator[Any]:
         """`map(fn, *iterables)`, with the calls made by the workers.
 
-        All calls are submitted at once, or, with `buffersize`, no more than so many beyond those whose results were taken.
-        `chunksize` means nothing here. The iterator raises TimeoutError if a result is not there `timeout` seconds after
-        the call, None for never, and what a call raised. Raises TypeError or ValueError if `buffersize` is not a positive
-        number or None.
+        All calls are submitted at once, or, with `buffersize`, no more than so many beyond those whose results were
+        taken. `chunksize` means nothing here. The iterator raises TimeoutError if a result is not there `timeout`
+        seconds after the call, None for never, and what a call raised. Raises TypeError or ValueError if `buffersize`
+        is not a positive number or None.
         """
         if buffersize is not None and not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")
@@ -215,8 +215,8 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more jobs, and have the workers end when they have done those that wait.
 
-        With `cancel_futures`, those that wait are cancelled. With `wait`, returns when the workers have ended. If Ctrl-C
-        interrupts that, the interpreter's exit doesn't wait for them either.
+        With `cancel_futures`, those that wait are cancelled. With `wait`, returns when the workers have ended. If
+        Ctrl-C interrupts that, the interpreter's exit doesn't wait for them either.
         """
         with self._shutdown_lock:
             self._close()

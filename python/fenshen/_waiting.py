@@ -68,8 +68,8 @@ def _leave(watch: FutureWatch, future: Any) -> None:
 def wait(fs: Iterable[Any], timeout: float | None = None, return_when: str = _base.ALL_COMPLETED) -> Any:
     """Wait until futures are done, up to `timeout` seconds, None for ever.
 
-    `return_when` is FIRST_COMPLETED (when any is finished or cancelled), FIRST_EXCEPTION (when any has raised, or all are
-    done) or ALL_COMPLETED. Returns the named tuple `(done, not_done)` of sets. Raises ValueError for another
+    `return_when` is FIRST_COMPLETED (when any is finished or cancelled), FIRST_EXCEPTION (when any has raised, or all
+    are done) or ALL_COMPLETED. Returns the named tuple `(done, not_done)` of sets. Raises ValueError for another
     `return_when`, unless all are done already.
     """
     futures = set(fs)
