@@ -36,7 +36,7 @@ unsafe fn shown(work: Work) -> Res<Obj> {
         Work::Job(job) => {
             let (args, kwargs) = job.arguments()?;
             let (function, context) = job.function();
-            let class = super::known::find(&super::known::import(c"fenshen.futures")?, c"_WorkItem")?;
+            let class = super::known::find(&super::known::import(c"fenshen._thread_executor")?, c"_WorkItem")?;
             let parts = [job.future.ptr(), function.ptr(), args.ptr(), kwargs.ptr(), context.ptr()];
             call(class.ptr(), &parts)
         }
