@@ -37,6 +37,10 @@ pub(crate) trait Shared: Sized {
     unsafe fn visit(this: *mut Self, visitor: ffi::visitproc, arg: *mut c_void) -> c_int;
     /// Empties the fields after the head, so that nothing is left to be dropped.
     unsafe fn release(this: *mut Self);
+    /// One of [`CALLED`](Shared::CALLED) was overridden in this object alone.
+    unsafe fn overridden(_this: *mut Self) -> Res<()> {
+        Ok(())
+    }
 }
 
 /// A class of the standard library, found when it is first asked for, as its module may take long to import.
@@ -153,6 +157,7 @@ unsafe extern "C" fn setattro<P: Shared>(this: *mut PyObject, name: *mut PyObjec
     let status = ffi::PyObject_GenericSetAttr(this, name, value);
     if status == 0 && P::CALLED.iter().any(|c| ffi::PyUnicode_CompareWithASCIIString(name, c.as_ptr()) == 0) {
         (*this.cast::<Head>()).plain = false;
+        return crate::errors::status(|| P::overridden(this.cast()));
     }
     status
 }

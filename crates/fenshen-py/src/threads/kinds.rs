@@ -27,6 +27,22 @@ kinds! {
     barrier, BARRIER;
     /// `AtomicInt`.
     atomic_int, ATOMIC_INT;
+    /// `Queue`.
+    queue, QUEUE;
+    /// `LifoQueue`.
+    lifo_queue, LIFO_QUEUE;
+    /// `PriorityQueue`.
+    priority_queue, PRIORITY_QUEUE;
+    /// `SimpleQueue`.
+    simple_queue, SIMPLE_QUEUE;
+    /// `Future`.
+    future, FUTURE;
+    /// `FutureWatch`.
+    future_watch, FUTURE_WATCH;
+    /// `WorkQueue`.
+    work_queue, WORK_QUEUE;
+    /// `PoolCore`.
+    pool, POOL;
 }
 
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
@@ -48,7 +64,9 @@ pub(crate) unsafe fn init() -> Res<()> {
     RLOCK.store(super::rlock::build()?, Ordering::Relaxed);
     stand_for(lock(), &known().lock_class)?;
     stand_for(rlock(), &known().rlock_class)?;
-    init_primitives()
+    init_primitives()?;
+    init_queues()?;
+    init_futures()
 }
 
 /// What stands for classes of `threading` that are made in Python.
@@ -75,4 +93,25 @@ unsafe fn init_primitives() -> Res<()> {
 unsafe fn stand_for_shared<P: head::Shared>() -> Res<()> {
     stand_for_later(P::kind());
     head::meet::<P>()
+}
+
+/// What stands for classes of the module `queue`.
+unsafe fn init_queues() -> Res<()> {
+    QUEUE.store(super::queue::build()?, Ordering::Relaxed);
+    LIFO_QUEUE.store(super::queue::build_lifo()?, Ordering::Relaxed);
+    PRIORITY_QUEUE.store(super::queue::build_priority()?, Ordering::Relaxed);
+    SIMPLE_QUEUE.store(super::simple_queue::build()?, Ordering::Relaxed);
+    [queue(), lifo_queue(), priority_queue(), simple_queue()].into_iter().for_each(|ty| stand_for_later(ty));
+    Ok(())
+}
+
+/// What stands for classes of `concurrent.futures`.
+unsafe fn init_futures() -> Res<()> {
+    use super::{future_type, future_watch, pool, work_queue_type};
+    FUTURE.store(future_type::build()?, Ordering::Relaxed);
+    FUTURE_WATCH.store(future_watch::build()?, Ordering::Relaxed);
+    WORK_QUEUE.store(work_queue_type::build()?, Ordering::Relaxed);
+    POOL.store(pool::build()?, Ordering::Relaxed);
+    stand_for_later(future());
+    Ok(())
 }
