@@ -310,7 +310,7 @@ impl Mutex {
 
 fn long_ago(since: u64) -> bool {
     #[cfg(any(loom, shuttle))]
-    return since > 0 && crate::model::HAND_OVER.load(Ordering::Relaxed);
+    return since > 0 && crate::model::hands_over();
     #[cfg(not(any(loom, shuttle)))]
     return Deadline::now().nanos().saturating_sub(since) > BYPASS;
 }
