@@ -154,7 +154,7 @@ def test_sleep_and_sockets(tmp_path: Path) -> None:
                 [end.send(b"x") for end in here]
                 return [end.result() for end in waiting]
 
-        in_pool(time.sleep, [0.1] * 8)
+        in_pool(time.sleep, [0.2] * 8)
         pairs()
         """,
     )
@@ -423,7 +423,6 @@ def test_names(tmp_path: Path) -> None:
         "mapped": 4,
         "late": 1,
     }
-    assert all(told.kind.startswith("I/O-bound") for name, told in found.items() if name != "main"), found
 
 
 def test_a_thread_that_is_still_running(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def _add_threads() -> None:
         add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
     for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
         add("threads", "queue", name, f"fenshen._threads:{name}", shown=f"queue.{name}")
+    add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
 def _add_advice() -> None:

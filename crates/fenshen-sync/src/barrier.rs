@@ -10,7 +10,7 @@ use std::fmt;
 
 use crate::deadline::Deadline;
 use crate::latch::{Held, Latch};
-use crate::list::WaitList;
+use crate::list::{Chain, WaitList};
 use crate::park::{Failed, Park, Sleep};
 use crate::sync::{Cell, Ordering};
 use crate::waiter::{Grant, Waiter, Wake};
@@ -147,7 +147,7 @@ impl Barrier {
                 if index + 1 == self.parties.get() {
                     self.state.store(ACTING, Ordering::Relaxed);
                     drop(held);
-                    return self.act(action).map(|()| index);
+                    return self.act(park, action).map(|()| index);
                 }
             }
             let list = if early { &self.early } else { &self.waiters };
@@ -185,7 +185,7 @@ impl Barrier {
             // SAFETY: the latch is held.
             let alone = unsafe { list.remove(waiter) };
             if alone && failed == Failed::TimedOut {
-                self.end(held, BROKEN);
+                self.fail(held, BROKEN);
                 return Err(Missed::Broken);
             }
             if alone && state == FILLING {
@@ -203,7 +203,7 @@ impl Barrier {
         }
     }
 
-    fn act(&self, action: impl FnOnce() -> bool) -> Result<(), Missed> {
+    fn act(&self, park: &mut impl Park, action: impl FnOnce() -> bool) -> Result<(), Missed> {
         /// Breaks the barrier if the action panics.
         struct Guard<'a>(&'a Barrier);
         impl Drop for Guard<'_> {
@@ -221,28 +221,34 @@ impl Barrier {
         if self.state.load(Ordering::Relaxed) != ACTING {
             return Err(Missed::Broken);
         }
-        self.end(held, FILLING);
+        let (waiters, early) = self.end(held, FILLING);
+        park.let_go(|| {
+            waiters.grant(Grant::GIVEN);
+            early.grant(Grant::RETRY);
+        });
         Ok(())
     }
 
-    /// Ends the round and lets everybody go: on, if the next one begins, or with the news that it is broken.
-    fn end(&self, held: Held<'_>, state: u32) {
-        self.finish(held, state, if state == FILLING { Grant::GIVEN } else { Grant::REFUSED });
-    }
-
-    fn finish(&self, held: Held<'_>, state: u32, grant: Grant) {
+    /// Ends the round; returns those who are to be told: its waiters, and those of the next one.
+    fn end(&self, held: Held<'_>, state: u32) -> (Chain<'_>, Chain<'_>) {
         self.state.store(state, Ordering::Release);
         self.arrived.set(0);
-        // SAFETY: the latch is held, and each is granted something below.
-        let (waiters, early) = unsafe { (self.waiters.take_all(), self.early.take_all()) };
+        // SAFETY: the latch is held, and the caller grants each something.
+        let told = unsafe { (self.waiters.take_all(), self.early.take_all()) };
         drop(held);
-        waiters.grant(grant);
-        early.grant(if state == FILLING { Grant::RETRY } else { Grant::REFUSED });
+        told
+    }
+
+    /// Ends the round without success.
+    fn fail(&self, held: Held<'_>, state: u32) {
+        let (waiters, early) = self.end(held, state);
+        waiters.grant(Grant::REFUSED);
+        early.grant(Grant::REFUSED);
     }
 
     /// Breaks it.
     pub fn abort(&self) {
-        self.end(self.lock(), BROKEN);
+        self.fail(self.lock(), BROKEN);
     }
 
     /// Begins a new round, whole again; those who wait are told that theirs is broken. A round that all have come to is
@@ -250,7 +256,7 @@ impl Barrier {
     pub fn reset(&self) {
         let held = self.lock();
         if self.state.load(Ordering::Relaxed) != ACTING {
-            self.finish(held, FILLING, Grant::REFUSED);
+            self.fail(held, FILLING);
         }
     }
 
@@ -266,7 +272,7 @@ impl Barrier {
         let held = self.lock();
         self.parties.set(parties);
         if self.state.load(Ordering::Relaxed) != ACTING {
-            self.finish(held, FILLING, Grant::REFUSED);
+            self.fail(held, FILLING);
         }
     }
 

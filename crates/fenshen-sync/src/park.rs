@@ -25,6 +25,12 @@ pub trait Park {
     /// # Errors
     /// `TimedOut` and `Interrupted`; the waiter may have been granted something at the last moment all the same.
     fn park(&mut self, waiter: &Waiter, deadline: Option<Deadline>) -> Result<Grant, Failed>;
+
+    /// Wakes others at the end of a call that was to wait for them: an interpreter's lock need not be held for that, so
+    /// that they can go on at once.
+    fn let_go(&mut self, wake: impl FnOnce()) {
+        wake();
+    }
 }
 
 /// Blocks the thread and minds nothing but the deadline.

@@ -4,17 +4,35 @@
 //! |---|---|---|
 //! | `Lock` | `fenshen_sync::Mutex` | `lock.rs` |
 //! | `RLock` | `fenshen_sync::ReentrantMutex` | `rlock.rs` |
+//! | `Condition` | `fenshen_sync::Condition` | `condition.rs`, over the locks of `any_lock.rs` |
+//! | `Semaphore`, `BoundedSemaphore` | `fenshen_sync::Semaphore` | `semaphore.rs` |
+//! | `Event` | `fenshen_sync::Event` | `event.rs` |
+//! | `Barrier` | `fenshen_sync::Barrier` | `barrier.rs` |
+//! | `AtomicInt` | a number | `atomic_int.rs` |
+//! | `Queue`, `LifoQueue`, `PriorityQueue` | `fenshen_sync::Queue` | `queue/` |
+//! | `SimpleQueue` | `fenshen_sync::Queue` | `simple_queue.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod any_lock;
+mod atomic_int;
+mod barrier;
+mod condition;
+mod event;
 mod head;
 mod kinds;
 mod known;
+mod live;
 mod lock;
 mod order;
 mod park;
 mod patience;
+mod request;
+mod queue;
 mod rlock;
+mod semaphore;
+mod shown_condition;
+mod simple_queue;
 mod stuck;
 
 use std::ffi::CStr;
@@ -54,6 +72,33 @@ unsafe fn no_arguments(name: &str, args: *mut PyObject, kwargs: *mut PyObject) -
     }
 }
 
+fn primitives() -> [(&'static str, *mut PyTypeObject); 6] {
+    [
+        ("Condition", kinds::condition()),
+        ("Semaphore", kinds::semaphore()),
+        ("BoundedSemaphore", kinds::bounded_semaphore()),
+        ("Event", kinds::event()),
+        ("Barrier", kinds::barrier()),
+        ("AtomicInt", kinds::atomic_int()),
+    ]
+}
+
+fn queues() -> [(&'static str, *mut PyTypeObject); 4] {
+    [
+        ("Queue", kinds::queue()),
+        ("LifoQueue", kinds::lifo_queue()),
+        ("PriorityQueue", kinds::priority_queue()),
+        ("SimpleQueue", kinds::simple_queue()),
+    ]
+}
+
+/// Has our queues and the standard library's be instances of each other's classes, and share their exceptions.
+#[pyfunction]
+fn meet_queues(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the thread is attached, and the types are made.
+    unsafe { queue::meet() }.map_err(|e| crate::fetch(py, e))
+}
+
 /// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
 #[pymodule]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -65,7 +110,13 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
         for (name, ty) in [("Lock", kinds::lock()), ("RLock", kinds::rlock())] {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
+        for (name, ty) in primitives().into_iter().chain(queues()) {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
     }
+    live::add_to(m)?;
+    m.add_function(wrap_pyfunction!(meet_queues, m)?)?;
     order::add_to(m)?;
+    request::add_to(m)?;
     stuck::add_to(m)
 }

@@ -68,4 +68,14 @@ impl Park for PyPark {
             }
         }
     }
+
+    fn let_go(&mut self, wake: impl FnOnce()) {
+        // SAFETY: the thread is attached, as above; nothing of Python is touched meanwhile.
+        unsafe {
+            crate::exit::arm();
+            let state = ffi::PyEval_SaveThread();
+            wake();
+            crate::exit::restore_thread(state);
+        }
+    }
 }
