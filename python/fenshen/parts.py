@@ -131,7 +131,7 @@ def _add_threads() -> None:
     for name in ("Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"):
         add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
     for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
-        add("threads", "queue", name, f"fenshen._threads:{name}", shown=f"queue.{name}")
+        add("threads", "queue", name, f"fenshen.queue:{name}", shown=f"queue.{name}")
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
