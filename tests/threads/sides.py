@@ -92,7 +92,7 @@ def assert_same(*actions: Callable[[ModuleType], object], words: bool = True) ->
         theirs, mine = outcome(lambda: action(threading)), outcome(lambda: action(ours))  # noqa: B023
         if not words:
             theirs, mine = theirs.partition(":")[0], mine.partition(":")[0]
-        assert mine == theirs
+        assert mine == theirs, f"fenshen's: {mine}; the standard library's: {theirs}"
 
 
 def assert_waits(wait: Callable[[float], object], expected: object) -> None:
