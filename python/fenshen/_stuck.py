@@ -149,7 +149,8 @@ def _name_of(number: int, waits: dict[int, Wait]) -> str:
     return f"a thread that {'this forked process does not have' if os.getpid() != _pid else 'has ended'}"
 
 
-def _shown(what: Any) -> str:
+def shown(what: Any) -> str:
+    """An object on one line."""
     if isinstance(what, threading.Thread):
         return f"the end of {what.name}"
     try:
@@ -157,6 +158,17 @@ def _shown(what: Any) -> str:
     except Exception:
         text = f"<{type(what).__name__} object>"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def count(number: int, what: str) -> str:
+    """`1 thread`, `2 threads`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def told(wait: Wait) -> str:
+    """What a thread waits for, and who holds it."""
+    owner = _owner(wait, {})
+    return shown(wait.what) + (f", held by {owner}" if owner is not None and not _is_thread(wait.what) else "")
 
 
 def _owner(wait: Wait, waits: dict[int, Wait]) -> str | None:
@@ -170,7 +182,7 @@ def _describe(members: list[Wait], waits: dict[int, Wait]) -> list[WaitingThread
     notes = sys.modules.get("fenshen._order")
     origin = notes.origin if notes is not None else lambda _: []
     return [
-        WaitingThread(_name(w), _shown(w.what), _owner(w, waits), stack(frames.get(w.ident)), origin(w.what))
+        WaitingThread(_name(w), shown(w.what), _owner(w, waits), stack(frames.get(w.ident)), origin(w.what))
         for w in members
     ]
 

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fenshen import _request
+
 # Names of the worker function's local variables and code are those of 3.10 to 3.14.
 
 
@@ -35,7 +37,7 @@ def handlers() -> bool:
 
 
 def _harmless(number: int, handler: Any) -> bool:
-    if handler is signal.SIG_DFL or handler is signal.SIG_IGN:
+    if handler is signal.SIG_DFL or handler is signal.SIG_IGN or _request.is_ours(handler):
         return True
     if number != signal.SIGINT:
         return False
@@ -110,6 +112,11 @@ def has_jobs(workers: Sequence[Worker]) -> bool:
     code = sys.modules["concurrent.futures.thread"]._worker.__code__
     frames = sys._current_frames()
     for worker in workers:
+        busy = getattr(worker.queue, "_busy", None)
+        if busy is not None:  # a queue of ours
+            if busy or worker.queue.qsize() > 0:
+                return True
+            continue
         frame = frames.get(worker.ident)
         if worker.queue.qsize() > 0 or frame is None or frame.f_code is not code:
             return True

@@ -70,12 +70,21 @@ def _put_in_all(triggers: set[str]) -> list[_Change]:
             changes = [change for part in wanted if (change := _put_in(part)) is not None]
             if any(change.part.group == "deadlock" for change in changes):
                 _look_for_deadlocks()
+            _tell_when_asked()
             return changes
         except BaseException:
             for change in reversed(_changes[before:]):
                 change.undo()
             del _changes[before:]
             raise
+
+
+def _tell_when_asked() -> None:
+    """Under `fenshen run`, now that there may be threads or tasks to tell of."""
+    if "fenshen._request" in sys.modules:
+        from fenshen import _request
+
+        _request.tell_all()
 
 
 def _look_for_deadlocks() -> None:
@@ -136,6 +145,9 @@ def begin(text: str) -> None:
             _engine.say_stdlib()
         return
     if options.any():
+        from fenshen import _request
+
+        _request.listen()
         _watch_imports()
         _put_in_all(_loaded())
     if options.advise:

@@ -73,7 +73,7 @@ def _put_types_in() -> None:
     fenshen = importlib.import_module("fenshen")
     if fenshen.engine != "native":
         raise ImportError("fenshen's native module does not load here")
-    fenshen.install(loop=True, threads=False, processes=False)
+    fenshen.install(loop=True, threads=True, processes=False, deadlock="raise")
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
     # What our loop's TLS connections are made of, for the tests that make one by hand.

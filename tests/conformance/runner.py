@@ -52,6 +52,8 @@ class Run:
     peer: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: float = 0.0
+    said: list[str] = field(default_factory=list)
+    """What we printed while no test listened: reports of deadlocks, say, where there are none."""
 
     def ended(self, outcome: str) -> list[Outcome]:
         """Those that ended so."""
@@ -104,7 +106,7 @@ class _Process:
                 raise TimeoutError
 
     def end(self) -> str:
-        """Make sure that it and what it started are gone; the last words it printed."""
+        """Make sure that it and what it started are gone; what it printed."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -114,7 +116,7 @@ class _Process:
         self.child.wait()
         os.close(self.fd)
         self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-4000:]
+        return self.log.read().decode(errors="replace")
 
 
 def _run_process(run: Run, job: dict[str, Any]) -> str | None:
@@ -135,11 +137,12 @@ def _run_process(run: Run, job: dict[str, Any]) -> str | None:
             fate = f"hung: no test started or ended for {SILENCE:.0f} s"
         finally:
             printed = process.end()
-    if done and not fate:
+    run.said += [line for line in printed.splitlines() if line.startswith("fenshen:")]
+    if done and not fate and process.child.returncode == 0:
         return None
     fate = fate or f"the process died, status {process.child.returncode}: {(printed.splitlines() or ['silently'])[-1]}"
     name = current or f"{run.module} (outside any test, after {last or 'its start'})"
-    run.outcomes[name] = Outcome(name, "failed", f"{printed}\n{fate}", SILENCE if "hung" in fate else 0.0)
+    run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\n{fate}", SILENCE if "hung" in fate else 0.0)
     return last if last != job["after"] else None
 
 

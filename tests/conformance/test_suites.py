@@ -60,7 +60,8 @@ def test_what_a_test_starts_is_installed_too(deadlock: str) -> None:
         "from conformance.thread_suites import install\n"
         f"install({deadlock!r})\n"
         "names = 'Lock', 'Semaphore'\n"
-        "code = f'import threading as a, fenshen.threading as b; print(*(vars(a)[x] is vars(b)[x] for x in {names}))'\n"
+        "code = 'import threading as a, fenshen.threading as b\\n'"
+        "'print(*(getattr(a, x) is getattr(b, x) for x in %r))' % (names,)\n"
         "print(assert_python_ok('-c', code)[1].decode())"
     )
     assert run(code).split() == [str(deadlock == "raise"), "True"]

@@ -50,7 +50,6 @@ OF_LIBRARIES: dict[str, tuple[str, ...]] = {
     "culsans_bridges": ("culsans aiologic", "Queue 19900 True 0\n", "QueueShutDown\n400\n[True, True, True]\nTrue 0\n"),
     "django_threads": ("django urllib3", "1770\n", "(60, 1770) 60 True\n(9, True)\n[13, [1, 2, 4, 8, 16]]\n2340 1\n"),
     "flask_server": ("flask urllib3", "True 11175 {", "{2000}\n[500, 404, 200]\n20\n[b'1', b'2', b'3']\n100 16125\n"),
-    "gevent_patched": ("gevent", "4950\n3\n4950\nFalse\nTrue\nTrue\n780\n5 32\n"),
     "janus_bridges": ("janus", "Queue 44850 44850 True\n", "\nEmpty\nQueueEmpty\n"),
     "joblib_threads": (
         "joblib",
@@ -79,7 +78,7 @@ OF_LIBRARIES: dict[str, tuple[str, ...]] = {
     "watchdog_files": ("watchdog", "True\nTrue True\nTrue\nTrue\nFalse\n" * 2, "['a', 'b', 'a']\n[0, 1, 2, 3, 4]\n1\n"),
     "wsgi_servers": ("waitress cheroot urllib3", "True\n8 500\nTrue\nFalse\nTrue\n8 500\nTrue\nTrue\nFalse\n1\n"),
 }
-ON_SERVERS = {"psycopg_threads", "redis_threads"}
+WITH_MORE = {"gevent_patched", "psycopg_threads", "redis_threads"}
 PARTS = {"engine", "by_install", "local_server"}
 
 
@@ -102,6 +101,13 @@ def test_libraries(compare: Comparison, program: str) -> None:
     assert [part for part in said if part not in out] == [], out
 
 
+@pytest.mark.needs("gevent")
+def test_gevent_keeps_its_own(compare: Comparison) -> None:
+    says = "fenshen: this program patches its threads by gevent; fenshen's locks, queues and pools are not in use\n"
+    out = compare("gevent_patched.py", types="stdlib", says=says)
+    assert out == "4950\n3\n4950\nFalse\nTrue\nTrue\n780\n5 32\n"
+
+
 @pytest.mark.needs("psycopg", "psycopg_pool")
 def test_psycopg_pool(compare: Comparison, postgres: Server) -> None:
     out = compare("psycopg_threads.py", postgres.url)
@@ -119,4 +125,4 @@ def test_redis(compare: Comparison, redis: Server) -> None:
 
 def test_every_program_is_run() -> None:
     names = {path.stem for path in PROGRAMS.glob("*.py")}
-    assert names == {*OF_THE_STANDARD_LIBRARY, *OF_LIBRARIES, *ON_SERVERS, *PARTS}
+    assert names == {*OF_THE_STANDARD_LIBRARY, *OF_LIBRARIES, *WITH_MORE, *PARTS}

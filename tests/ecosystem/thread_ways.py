@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -15,13 +14,13 @@ from commands import PYTHON, Outcome, end, start
 from .ways import RUN
 
 PROGRAMS = Path(__file__).parent / "threads"
-# Each with the types that the program must find (see threads/engine.py). After `install()` the interpreter's own locks
-# stand below our queues and conditions; under `fenshen run` ours do, and deadlocks are errors.
-OURS = "fenshen" if importlib.util.find_spec("fenshen.threading") else "stdlib"
+# Whose types a program is to find (see threads/engine.py). After `install()` the interpreter's own locks stand below
+# our queues and conditions; under `fenshen run` ours do, and deadlocks are errors.
+OURS = "fenshen"
 WAYS = {
-    "python": ([*PYTHON], "stdlib"),
-    "fenshen run": (RUN, OURS),
-    "install": ([*PYTHON, str(PROGRAMS / "by_install.py")], OURS),
+    "python": PYTHON,
+    "fenshen run": RUN,
+    "install": [*PYTHON, str(PROGRAMS / "by_install.py")],
 }
 SECONDS = 60
 
@@ -43,21 +42,24 @@ class Comparison:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def __call__(self, program: str, *words: str, seconds: float = SECONDS) -> str:
+    def __call__(self, program: str, *words: str, types: str = OURS, says: str = "", seconds: float = SECONDS) -> str:
         """What `program` prints in every way, on stdout; on stderr it writes the same too. `words` are its arguments.
 
-        Each run has an empty folder of its own as the current one. It must end with status 0 within `seconds`, and no
-        process that it started may live on.
+        With us in place it finds these `types`, and we write after that what `says` has. Each run has an empty folder
+        of its own as the current one. It must end with status 0 within `seconds`, and no process that it started may
+        live on.
         """
         plain: Outcome | None = None
-        for way, (command, engine) in WAYS.items():
+        for way, command in WAYS.items():
+            ours = way != "python"
             folder = self.folder / way.replace(" ", "_")
             folder.mkdir(exist_ok=True)
-            found = self._run([*command, str(PROGRAMS / program), *words], engine, folder, seconds)
+            found = self._run([*command, str(PROGRAMS / program), *words], types if ours else "stdlib", folder, seconds)
             if plain is None:
                 assert found.status == 0, f"{way}: {found.err}\n{found.out}"
                 plain = found
-            assert found == plain, f"{way}:\n{differences(plain, found)}"
+            expected = plain._replace(err=plain.err + says * ours)
+            assert found == expected, f"{way}:\n{differences(expected, found)}"
         assert plain is not None
         return plain.out
 

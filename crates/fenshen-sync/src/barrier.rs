@@ -6,14 +6,13 @@
 //! It breaks when somebody loses patience or the action between the rounds fails: then all who wait, and all who come until
 //! it is reset, are told so.
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
 use crate::latch::{Held, Latch};
-use crate::list::WaitList;
-use crate::park::{Failed, Park, Sleep, granted_soon};
-use crate::sync::Ordering;
+use crate::list::{Chain, WaitList};
+use crate::park::{Failed, Park, Sleep};
+use crate::sync::{Cell, Ordering};
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::{Scope, Word};
 
@@ -56,7 +55,7 @@ pub struct Barrier {
     state: Word,
     /// Guards what follows.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     parties: Cell<u64>,
     /// How many have arrived in this round.
     arrived: Cell<u64>,
@@ -78,7 +77,7 @@ impl Barrier {
         Barrier {
             state: Word::new(FILLING),
             latch: Latch::new(),
-            scope: Cell::new(scope as u32),
+            scope: scope as u32,
             parties: Cell::new(parties),
             arrived: Cell::new(0),
             waiters: WaitList::new(scope),
@@ -87,11 +86,11 @@ impl Barrier {
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
     }
 
     fn lock(&self) -> Held<'_> {
-        self.latch.lock(self.scope())
+        self.latch.over(self.scope(), &[&self.waiters, &self.early])
     }
 
     /// Sleeps until all parties have come; returns how many had come before this one.
@@ -148,7 +147,7 @@ impl Barrier {
                 if index + 1 == self.parties.get() {
                     self.state.store(ACTING, Ordering::Relaxed);
                     drop(held);
-                    return self.act(action).map(|()| index);
+                    return self.act(park, action).map(|()| index);
                 }
             }
             let list = if early { &self.early } else { &self.waiters };
@@ -158,7 +157,7 @@ impl Barrier {
             // SAFETY: it has just been put in.
             match unsafe { self.block(waiter, park, if early { None } else { deadline }, list) }? {
                 Grant::GIVEN => return Ok(index),
-                Grant::RETRY => waiter.again(),
+                Grant::RETRY => {}
                 _ => return Err(Missed::Broken),
             }
         }
@@ -178,7 +177,7 @@ impl Barrier {
             };
             let held = self.lock();
             let state = self.state.load(Ordering::Relaxed);
-            if failed == Failed::TimedOut && state == ACTING && waiter.linked.get() {
+            if failed == Failed::TimedOut && state == ACTING && waiter.is_linked() {
                 // All are there: nobody is late any more.
                 deadline = None;
                 continue;
@@ -186,7 +185,7 @@ impl Barrier {
             // SAFETY: the latch is held.
             let alone = unsafe { list.remove(waiter) };
             if alone && failed == Failed::TimedOut {
-                self.end(held, BROKEN);
+                self.fail(held, BROKEN);
                 return Err(Missed::Broken);
             }
             if alone && state == FILLING {
@@ -195,16 +194,16 @@ impl Barrier {
             drop(held);
             return match (alone, failed) {
                 (true, _) => Err(Missed::Interrupted),
-                (false, Failed::TimedOut) => Ok(granted_soon(waiter)),
+                (false, Failed::TimedOut) => Ok(waiter.settled()),
                 (false, Failed::Interrupted) => {
-                    granted_soon(waiter);
+                    waiter.settled();
                     Err(Missed::Interrupted)
                 }
             };
         }
     }
 
-    fn act(&self, action: impl FnOnce() -> bool) -> Result<(), Missed> {
+    fn act(&self, park: &mut impl Park, action: impl FnOnce() -> bool) -> Result<(), Missed> {
         /// Breaks the barrier if the action panics.
         struct Guard<'a>(&'a Barrier);
         impl Drop for Guard<'_> {
@@ -222,28 +221,34 @@ impl Barrier {
         if self.state.load(Ordering::Relaxed) != ACTING {
             return Err(Missed::Broken);
         }
-        self.end(held, FILLING);
+        let (waiters, early) = self.end(held, FILLING);
+        park.let_go(|| {
+            waiters.grant(Grant::GIVEN);
+            early.grant(Grant::RETRY);
+        });
         Ok(())
     }
 
-    /// Ends the round and lets everybody go: on, if the next one begins, or with the news that it is broken.
-    fn end(&self, held: Held<'_>, state: u32) {
-        self.finish(held, state, if state == FILLING { Grant::GIVEN } else { Grant::REFUSED });
-    }
-
-    fn finish(&self, held: Held<'_>, state: u32, grant: Grant) {
+    /// Ends the round; returns those who are to be told: its waiters, and those of the next one.
+    fn end(&self, held: Held<'_>, state: u32) -> (Chain<'_>, Chain<'_>) {
         self.state.store(state, Ordering::Release);
         self.arrived.set(0);
-        // SAFETY: the latch is held, and each is granted something below.
-        let (waiters, early) = unsafe { (self.waiters.take_all(), self.early.take_all()) };
+        // SAFETY: the latch is held, and the caller grants each something.
+        let told = unsafe { (self.waiters.take_all(), self.early.take_all()) };
         drop(held);
-        waiters.grant(grant);
-        early.grant(if state == FILLING { Grant::RETRY } else { Grant::REFUSED });
+        told
+    }
+
+    /// Ends the round without success.
+    fn fail(&self, held: Held<'_>, state: u32) {
+        let (waiters, early) = self.end(held, state);
+        waiters.grant(Grant::REFUSED);
+        early.grant(Grant::REFUSED);
     }
 
     /// Breaks it.
     pub fn abort(&self) {
-        self.end(self.lock(), BROKEN);
+        self.fail(self.lock(), BROKEN);
     }
 
     /// Begins a new round, whole again; those who wait are told that theirs is broken. A round that all have come to is
@@ -251,7 +256,7 @@ impl Barrier {
     pub fn reset(&self) {
         let held = self.lock();
         if self.state.load(Ordering::Relaxed) != ACTING {
-            self.finish(held, FILLING, Grant::REFUSED);
+            self.fail(held, FILLING);
         }
     }
 
@@ -267,7 +272,7 @@ impl Barrier {
         let held = self.lock();
         self.parties.set(parties);
         if self.state.load(Ordering::Relaxed) != ACTING {
-            self.finish(held, FILLING, Grant::REFUSED);
+            self.fail(held, FILLING);
         }
     }
 

@@ -5,14 +5,13 @@
 //! It is of two halves, so that it serves any kind of lock: one [enlists](Condition::enlist) while the lock is held,
 //! releases it, [blocks](Condition::block), and takes it again.
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
-use crate::latch::Latch;
+use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::mutex::Mutex;
-use crate::park::{Failed, Park, Sleep, granted_soon, wait};
+use crate::park::{Failed, Park, Sleep, wait};
 use crate::sync::Ordering;
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::{Scope, Word};
@@ -47,7 +46,7 @@ pub struct Condition {
     waited: Word,
     /// Guards the list.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     waiters: WaitList,
 }
 
@@ -60,16 +59,15 @@ impl Condition {
     /// One that nobody waits for.
     #[must_use]
     pub fn new(scope: Scope) -> Condition {
-        Condition {
-            waited: Word::new(0),
-            latch: Latch::new(),
-            scope: Cell::new(scope as u32),
-            waiters: WaitList::new(scope),
-        }
+        Condition { waited: Word::new(0), latch: Latch::new(), scope: scope as u32, waiters: WaitList::new(scope) }
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+    }
+
+    fn guard(&self) -> Held<'_> {
+        self.latch.over(self.scope(), &[&self.waiters])
     }
 
     /// The first half of a wait, while the lock is held: from here on the waiter may be told.
@@ -79,7 +77,7 @@ impl Condition {
     /// [`withdraw`](Condition::withdraw) has returned, one of which must follow. If the condition is shared, it lies in the
     /// same mapping of the same memory.
     pub unsafe fn enlist(&self, waiter: &Waiter) {
-        let _held = self.latch.lock(self.scope());
+        let _held = self.guard();
         self.waited.store(1, Ordering::Relaxed);
         // SAFETY: the latch is held; the waiter is the caller's promise.
         unsafe { self.waiters.push_back(waiter) };
@@ -116,12 +114,12 @@ impl Condition {
     /// # Safety
     /// The waiter was given to [`enlist`](Condition::enlist) of this condition.
     pub unsafe fn withdraw(&self, waiter: &Waiter) -> bool {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         // SAFETY: the latch is held.
         let alone = unsafe { self.waiters.remove(waiter) };
         drop(held);
         if !alone {
-            granted_soon(waiter);
+            waiter.settled();
         }
         !alone
     }
@@ -135,7 +133,7 @@ impl Condition {
 
     #[cold]
     fn tell(&self, count: u64) -> u64 {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         // SAFETY: the latch is held, and each is told below.
         let told = unsafe { self.waiters.take(count) };
         if self.waiters.is_empty() {
@@ -156,14 +154,14 @@ impl Condition {
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        let _held = self.latch.lock(self.scope());
+        let _held = self.guard();
         self.waiters.len()
     }
 
     /// Who waits, oldest first.
     #[must_use]
     pub fn owners(&self) -> Vec<u32> {
-        let _held = self.latch.lock(self.scope());
+        let _held = self.guard();
         self.waiters.owners()
     }
 

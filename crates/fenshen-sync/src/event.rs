@@ -3,11 +3,10 @@
 //! The flag and the sign that somebody waits are one word: asking, setting and clearing without waiters is one access.
 //! Whoever waited when it was set passes, even if it is cleared before he has woken.
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
-use crate::latch::Latch;
+use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park, Sleep, wait};
 use crate::sync::Ordering;
@@ -38,7 +37,7 @@ pub struct Event {
     state: Word,
     /// Guards the list, and every change of `QUEUED`.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     waiters: WaitList,
 }
 
@@ -51,16 +50,15 @@ impl Event {
     /// One that is not set.
     #[must_use]
     pub fn new(scope: Scope) -> Event {
-        Event {
-            state: Word::new(0),
-            latch: Latch::new(),
-            scope: Cell::new(scope as u32),
-            waiters: WaitList::new(scope),
-        }
+        Event { state: Word::new(0), latch: Latch::new(), scope: scope as u32, waiters: WaitList::new(scope) }
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+    }
+
+    fn guard(&self) -> Held<'_> {
+        self.latch.over(self.scope(), &[&self.waiters])
     }
 
     /// Whether it is set.
@@ -81,7 +79,7 @@ impl Event {
     /// Under the latch, as one who clears it and then waits must not be let pass by this.
     #[cold]
     fn let_pass(&self) {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         self.state.set_bits(SET);
         // SAFETY: the latch is held, and each is granted its passage below.
         let passing = unsafe { self.waiters.take_all() };
@@ -134,24 +132,30 @@ impl Event {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
-        {
-            let _held = self.latch.lock(self.scope());
-            if self.state.set_bits(QUEUED) & SET != 0 {
-                self.settle_queued();
-                return Ok(());
+        loop {
+            {
+                let _held = self.guard();
+                if self.state.set_bits(QUEUED) & SET != 0 {
+                    self.settle_queued();
+                    return Ok(());
+                }
+                // SAFETY: the latch is held; the waiter is the caller's promise.
+                unsafe { self.waiters.push_back(waiter) };
             }
-            // SAFETY: the latch is held; the waiter is the caller's promise.
-            unsafe { self.waiters.push_back(waiter) };
+            // SAFETY: the latch guards the list, and the waiter has just been put in.
+            match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
+                Ok(Grant::GIVEN) => return Ok(()),
+                // The process was forked meanwhile.
+                Ok(_) => {}
+                Err((failed, granted)) => {
+                    if granted.is_none() {
+                        let _held = self.guard();
+                        self.settle_queued();
+                    }
+                    return Err(failed);
+                }
+            }
         }
-        // SAFETY: the latch guards the list, and the waiter has just been put in.
-        let waited = unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) };
-        waited.map(|_| ()).map_err(|(failed, granted)| {
-            if granted.is_none() {
-                let _held = self.latch.lock(self.scope());
-                self.settle_queued();
-            }
-            failed
-        })
     }
 
     /// Clears `QUEUED` if nobody waits. The latch is held.

@@ -6,9 +6,9 @@
 //! gives it to the thread that has waited longest, and whoever takes one puts in the item of the longest-waiting putter.
 //! So nobody who comes by later gets before those that wait, and a thread that wakes up has what it waited for.
 //! Two things always hold while the latch is free: where a getter waits, there is no item; where a putter waits, there is
-//! no place.
+//! no place. Those that are [away](Waiter::away) don't count: they are passed over, and try again when they are back.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::fmt;
 
 use crate::deadline::Deadline;
@@ -16,6 +16,7 @@ use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park, Sleep, wait};
 use crate::store::Store;
+use crate::sync::Cell;
 use crate::threads::current;
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::Scope;
@@ -187,7 +188,7 @@ impl<S: Store> Inside<'_, S> {
     fn hand_over(&self, item: S::Item, put: fn(&mut S, S::Item)) -> Told {
         // SAFETY: the latch is held. Whoever is in the list is a living hand's waiter, its first field.
         unsafe {
-            let getter = self.queue.getters.pop();
+            let getter = self.queue.getters.claim();
             match getter.cast::<Hand<S::Item>>().as_ref() {
                 Some(hand) => hand.item.set(Some(item)),
                 None => put(&mut self.inner().store, item),
@@ -204,8 +205,8 @@ impl<S: Store> Inside<'_, S> {
         }
         // SAFETY: as above.
         unsafe {
-            let putter = self.queue.putters.pop();
-            if let Some(item) = (*putter.cast::<Hand<S::Item>>()).item.take() {
+            let putter = self.queue.putters.claim();
+            if let Some(item) = putter.cast::<Hand<S::Item>>().as_ref().and_then(|hand| hand.item.take()) {
                 self.inner().unfinished += 1;
                 // A getter waits only if there is no item, and then there is a place for every putter.
                 self.inner().store.put(item);
@@ -266,7 +267,8 @@ impl<S: Store> Queue<S> {
 
     #[inline]
     fn lock(&self) -> Inside<'_, S> {
-        Inside { queue: self, held: self.latch.lock(self.scope) }
+        let lists = &[&self.getters, &self.putters, &self.joiners];
+        Inside { queue: self, held: self.latch.over(self.scope, lists) }
     }
 
     /// Puts an item in if there is a place.
@@ -371,35 +373,48 @@ impl<S: Store> Queue<S> {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), NotPut<S::Item>> {
-        {
-            let inside = self.lock();
-            if let Some(why) = inside.closed() {
-                drop(inside);
-                return Err(NotPut { why, item });
+        hand.item.set(Some(item));
+        let mut again = false;
+        loop {
+            {
+                let inside = self.lock();
+                let closed = inside.closed();
+                if closed.is_some() || !inside.is_full() {
+                    let item = hand.item.take();
+                    let told = match (closed, item) {
+                        (None, Some(item)) => {
+                            inside.inner().unfinished += 1;
+                            inside.hand_over(item, S::put)
+                        }
+                        (Some(why), Some(item)) => {
+                            drop(inside);
+                            return Err(NotPut { why, item });
+                        }
+                        (_, None) => return Ok(()),
+                    };
+                    drop(inside);
+                    told.given();
+                    return Ok(());
+                }
+                // SAFETY: the latch is held; the hand is the caller's promise.
+                unsafe { self.putters.push(&hand.waiter, again) };
             }
-            if !inside.is_full() {
-                inside.inner().unfinished += 1;
-                let told = inside.hand_over(item, S::put);
-                drop(inside);
-                told.given();
-                return Ok(());
-            }
-            hand.item.set(Some(item));
-            // SAFETY: the latch is held; the hand is the caller's promise.
-            unsafe { self.putters.push_back(&hand.waiter) };
-        }
-        // SAFETY: the latch guards the list, and the waiter has just been put in.
-        let ended = unsafe { wait(park, &self.latch, self.scope, &self.putters, &hand.waiter, deadline) };
-        let why = match ended {
-            Ok(Grant::GIVEN) => return Ok(()),
-            Ok(Grant::REFUSED) => Refused::ShutDown,
-            Ok(_) => Refused::Retired,
-            Err((failed, _)) => failed.into(),
-        };
-        match hand.item.take() {
-            Some(item) => Err(NotPut { why, item }),
-            // It was put in as the interruption came; of that, the park has a note.
-            None => Ok(()),
+            // SAFETY: the latch guards the list, and the waiter has just been put in.
+            let ended = unsafe { wait(park, &self.latch, self.scope, &self.putters, &hand.waiter, deadline) };
+            let why = match ended {
+                Ok(Grant::GIVEN) => return Ok(()),
+                Ok(Grant::REFUSED) => Refused::ShutDown,
+                Ok(_) => {
+                    again = true;
+                    continue;
+                }
+                Err((failed, _)) => failed.into(),
+            };
+            return match hand.item.take() {
+                Some(item) => Err(NotPut { why, item }),
+                // It was put in as the interruption came; of that, the park has a note.
+                None => Ok(()),
+            };
         }
     }
 
@@ -416,32 +431,35 @@ impl<S: Store> Queue<S> {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<S::Item, Refused> {
-        {
-            let inside = self.lock();
-            if let Some(item) = inside.inner().store.get() {
-                let told = inside.admit();
-                drop(inside);
-                told.given();
-                return Ok(item);
-            }
-            if let Some(why) = inside.closed() {
-                return Err(why);
-            }
-            // SAFETY: the latch is held; the hand is the caller's promise.
-            unsafe { self.getters.push_back(&hand.waiter) };
-        }
-        // SAFETY: the latch guards the list, and the waiter has just been put in.
-        let ended = unsafe { wait(park, &self.latch, self.scope, &self.getters, &hand.waiter, deadline) };
-        let item = hand.item.take();
-        match (ended, item) {
-            (Ok(_), Some(item)) => Ok(item),
-            (Ok(Grant::REFUSED), None) => Err(Refused::ShutDown),
-            (Ok(_), None) => Err(Refused::Retired),
-            (Err((failed, _)), item) => {
-                if let Some(item) = item {
-                    drop(self.give_back(item));
+        let mut again = false;
+        loop {
+            {
+                let inside = self.lock();
+                if let Some(item) = inside.inner().store.get() {
+                    let told = inside.admit();
+                    drop(inside);
+                    told.given();
+                    return Ok(item);
                 }
-                Err(failed.into())
+                if let Some(why) = inside.closed() {
+                    return Err(why);
+                }
+                // SAFETY: the latch is held; the hand is the caller's promise.
+                unsafe { self.getters.push(&hand.waiter, again) };
+            }
+            // SAFETY: the latch guards the list, and the waiter has just been put in.
+            let ended = unsafe { wait(park, &self.latch, self.scope, &self.getters, &hand.waiter, deadline) };
+            let item = hand.item.take();
+            match (ended, item) {
+                (Ok(_), Some(item)) => return Ok(item),
+                (Ok(Grant::REFUSED), None) => return Err(Refused::ShutDown),
+                (Ok(_), None) => again = true,
+                (Err((failed, _)), item) => {
+                    if let Some(item) = item {
+                        drop(self.give_back(item));
+                    }
+                    return Err(failed.into());
+                }
             }
         }
     }
@@ -550,22 +568,24 @@ impl<S: Store> Queue<S> {
     /// `TimedOut`, `Interrupted` and `Retired`.
     pub fn join(&self, me: u32, wake: Wake, park: &mut impl Park, deadline: Option<Deadline>) -> Result<(), Refused> {
         let waiter = Waiter::new(me, wake);
-        {
-            let inside = self.lock();
-            if inside.inner().unfinished == 0 {
-                return Ok(());
+        loop {
+            {
+                let inside = self.lock();
+                if inside.inner().unfinished == 0 {
+                    return Ok(());
+                }
+                if inside.inner().retired {
+                    return Err(Refused::Retired);
+                }
+                // SAFETY: the latch is held; `wait` takes the waiter out before this returns.
+                unsafe { self.joiners.push_back(&waiter) };
             }
-            if inside.inner().retired {
-                return Err(Refused::Retired);
+            // SAFETY: the latch guards the list, and the waiter has just been put in.
+            match unsafe { wait(park, &self.latch, self.scope, &self.joiners, &waiter, deadline) } {
+                Ok(Grant::GIVEN) => return Ok(()),
+                Ok(_) => {}
+                Err((failed, _)) => return Err(failed.into()),
             }
-            // SAFETY: the latch is held; `wait` takes the waiter out before this returns.
-            unsafe { self.joiners.push_back(&waiter) };
-        }
-        // SAFETY: the latch guards the list, and the waiter has just been put in.
-        match unsafe { wait(park, &self.latch, self.scope, &self.joiners, &waiter, deadline) } {
-            Ok(Grant::GIVEN) => Ok(()),
-            Ok(_) => Err(Refused::Retired),
-            Err((failed, _)) => Err(failed.into()),
         }
     }
 

@@ -4,18 +4,17 @@
 //! compare-and-swap each. A unit that is given back while somebody waits is handed to the oldest waiter and never enters
 //! the count, so nobody can come in between: what the count holds, nobody waits for.
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
-use crate::latch::Latch;
+use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park, Sleep, wait};
 use crate::sync::{AtomicU64, Ordering};
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::Scope;
 
-/// Somebody is in the list; the count is zero then.
+/// Somebody is in the list; the count is zero then, unless those in it are all away.
 const QUEUED: u64 = 1;
 /// One unit of the count.
 const ONE: u64 = 2;
@@ -41,7 +40,7 @@ pub struct Semaphore {
     state: AtomicU64,
     /// Guards the list, and every change of `QUEUED`.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     waiters: WaitList,
 }
 
@@ -60,13 +59,17 @@ impl Semaphore {
         Semaphore {
             state: AtomicU64::new(count.min(Semaphore::MAX) * ONE),
             latch: Latch::new(),
-            scope: Cell::new(scope as u32),
+            scope: scope as u32,
             waiters: WaitList::new(scope),
         }
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+    }
+
+    fn guard(&self) -> Held<'_> {
+        self.latch.over(self.scope(), &[&self.waiters])
     }
 
     #[inline]
@@ -125,29 +128,34 @@ impl Semaphore {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
-        {
-            let _held = self.latch.lock(self.scope());
-            self.state.fetch_or(QUEUED, Ordering::AcqRel);
-            // From here on nothing is given back but under the latch.
-            if self.try_acquire() {
-                self.settle_queued();
-                return Ok(());
-            }
-            // SAFETY: the latch is held; the waiter is the caller's promise.
-            unsafe { self.waiters.push_back(waiter) };
-        }
-        // SAFETY: the latch guards the list, and the waiter has just been put in.
-        match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
-            Ok(_) => Ok(()),
-            Err((failed, granted)) => {
-                match granted {
-                    Some(_) => _ = self.release(1),
-                    None => {
-                        let _held = self.latch.lock(self.scope());
-                        self.settle_queued();
-                    }
+        let mut again = false;
+        loop {
+            {
+                let _held = self.guard();
+                self.state.fetch_or(QUEUED, Ordering::AcqRel);
+                // From here on nothing is given back but under the latch.
+                if self.try_acquire() {
+                    self.settle_queued();
+                    return Ok(());
                 }
-                Err(failed)
+                // SAFETY: the latch is held; the waiter is the caller's promise.
+                unsafe { self.waiters.push(waiter, again) };
+            }
+            // SAFETY: the latch guards the list, and the waiter has just been put in.
+            match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
+                Ok(Grant::GIVEN) => return Ok(()),
+                // It was away when a unit came by.
+                Ok(_) => again = true,
+                Err((failed, granted)) => {
+                    match granted {
+                        Some(_) => _ = self.release(1),
+                        None => {
+                            let _held = self.guard();
+                            self.settle_queued();
+                        }
+                    }
+                    return Err(failed);
+                }
             }
         }
     }
@@ -184,13 +192,13 @@ impl Semaphore {
 
     #[cold]
     fn release_queued(&self, units: u64, limit: u64) -> bool {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         let count = self.count();
         if limit < units || count > limit - units {
             return false;
         }
         // SAFETY: the latch is held, and each is granted its unit below.
-        let served = unsafe { self.waiters.take(units) };
+        let served = unsafe { self.waiters.claim_some(units) };
         self.state.fetch_add((units - served.len()) * ONE, Ordering::AcqRel);
         self.settle_queued();
         drop(held);
@@ -207,12 +215,13 @@ impl Semaphore {
     /// Has there be `count` units, at most [`MAX`](Semaphore::MAX), whatever there were; those who wait get theirs first.
     pub fn set_count(&self, count: u64) {
         let count = count.min(Semaphore::MAX);
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         self.state.fetch_or(QUEUED, Ordering::AcqRel);
         // SAFETY: the latch is held, and each is granted its unit below.
-        let served = unsafe { self.waiters.take(count) };
+        let served = unsafe { self.waiters.claim_some(count) };
         let rest = (count - served.len()) * ONE;
-        self.state.store(if self.waiters.is_empty() { rest } else { QUEUED }, Ordering::Release);
+        let queued = if self.waiters.is_empty() { 0 } else { QUEUED };
+        self.state.store(rest | queued, Ordering::Release);
         drop(held);
         served.grant(Grant::GIVEN);
     }

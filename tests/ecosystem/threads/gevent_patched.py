@@ -6,13 +6,13 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import os  # noqa: E402
 import queue  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 
 import gevent  # noqa: E402
+from engine import checked  # noqa: E402
 from gevent.event import AsyncResult  # noqa: E402
 from gevent.pool import Pool  # noqa: E402
 
@@ -78,8 +78,8 @@ def waited() -> None:
     print(done.get(timeout=SECONDS), gevent.get_hub().threadpool.apply(pow, (2, 5)))
 
 
+@checked
 def main() -> None:
-    print("on", os.environ["EXPECTED_TYPES"], flush=True)  # gevent's, in each way
     for part in (locked, queued, waited):
         part()
 

@@ -7,6 +7,7 @@ use fenshen_sync::{Failed, ReentrantMutex, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::known::known;
+use super::live;
 use super::order;
 use super::park::PyPark;
 use super::patience::{self, Patience};
@@ -18,8 +19,7 @@ use crate::types::{TypeBuilder, free};
 /// The layout of `RLock`.
 #[repr(C)]
 pub(crate) struct RLock {
-    ob_base: PyObject,
-    weakrefs: *mut PyObject,
+    head: live::Head,
     pub(crate) mutex: ReentrantMutex,
 }
 
@@ -138,12 +138,14 @@ pub(crate) unsafe fn make(ty: *mut PyTypeObject) -> Res<Obj> {
     let this = Obj::new(alloc(ty, 0))?;
     let l: *mut RLock = this.ptr().cast();
     std::ptr::write(&raw mut (*l).mutex, ReentrantMutex::new(Scope::Process));
+    live::link(&raw mut (*l).head);
     Ok(this)
 }
 
 unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let l: *mut RLock = this.cast();
-    if !(*l).weakrefs.is_null() {
+    live::unlink(&raw mut (*l).head);
+    if !(*l).head.weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
     }
     if order::on() {
@@ -161,7 +163,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
-        .weakrefs(std::mem::offset_of!(RLock, weakrefs))
+        .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
         .property(c"__class__", get_class, None)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .no_args(

@@ -75,6 +75,21 @@ impl Entered<'_> {
         }
     }
 
+    /// The thread does something else for a while: nobody is to think that it waits.
+    pub(crate) fn leave(&mut self) {
+        if self.on {
+            graph::look().leave(self.wait);
+        }
+    }
+
+    /// It waits again, and looks soon whether that can end.
+    pub(crate) unsafe fn come_back(&mut self) -> Result<(), Failed> {
+        if self.on {
+            graph::look().enter(self.wait);
+        }
+        self.poked()
+    }
+
     /// Somebody has poked the waiter: with a verdict, or to have it look again.
     pub(crate) unsafe fn poked(&mut self) -> Result<(), Failed> {
         let verdict = self.wait.verdict.swap(std::ptr::null_mut(), Ordering::AcqRel);
