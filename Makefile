@@ -31,10 +31,10 @@ lint: ## formatting, clippy, ruff, stubs
 stubtest: ## the stubs against the module
 	@scripts/check stubtest
 
-conformance: ## CPython's own asyncio suites on our loop
+conformance: ## CPython's own asyncio and thread suites on us
 	@scripts/check conformance
 
-ecosystem: ## the libraries and servers that people run on a loop, on ours
+ecosystem: ## the libraries and servers that people run on a loop or in threads, on ours
 	@scripts/check ecosystem
 
 foreign: ## uvloop's, aiohttp's and anyio's own suites on our loop and on asyncio's; ARGS="uvloop" chooses
@@ -49,10 +49,10 @@ loom: ## every interleaving of the cross-thread inbox
 tsan: ## the reactor's tests under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
-bench: ## asyncio, uvloop, rloop and us, measured in turn; writes benchmarks/results/
+bench: ## every loop, and everybody's threads, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
 
-bench-publish: ## the same, written to docs/benchmarks.md and its picture
+bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)
 
 clean: ## removes what was built, and the environments

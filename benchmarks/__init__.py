@@ -1,1 +1,1 @@
-"""Measures every loop in the same run: `python -m benchmarks --help`. Benchmarks are never tests."""
+"""Measures everybody in the same run: `python -m benchmarks --help`. Benchmarks are never tests."""

@@ -1,6 +1,7 @@
-"""`python -m benchmarks`: measures every loop in the same run, and writes a table and a picture.
+"""`python -m benchmarks`: measures everybody in the same run, and writes a page and a picture for each table.
 
-python -m benchmarks --only queue,lock --rounds 3 --loops uvloop,fenshen
+python -m benchmarks --only threads
+python -m benchmarks --only queue,lock --rounds 3 --peers uvloop,fenshen
 python -m benchmarks --only 'echo_*_1k_10'
 """
 
@@ -11,9 +12,9 @@ import sys
 from collections.abc import Iterator
 
 from . import picture, report
-from .loops import LOOPS
-from .measure import RESULTS, ROOT, Plan, Sample, Samples, measure
-from .workloads import GROUPS, Workload, every, matching
+from .measure import RESULTS, ROOT, Plan, Sample, Samples, contenders, measure
+from .tables import TABLES, Table
+from .workloads import Workload, groups, matching, of_table
 
 
 def names(text: str) -> list[str]:
@@ -21,66 +22,91 @@ def names(text: str) -> list[str]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure every loop in the same run.")
-    parser.add_argument("--only", type=names, default=[], help="groups, workloads or patterns, with commas between")
-    parser.add_argument("--loops", type=names, default=[], help=f"of {', '.join(LOOPS)} (default: all that are here)")
+    everybody = ", ".join(dict.fromkeys(name for table in TABLES.values() for name in table.contenders))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure everybody in the same run.")
+    parser.add_argument(
+        "--only", type=names, default=[], help="tables, groups, workloads or patterns, with commas between"
+    )
+    parser.add_argument("--peers", type=names, default=[], help=f"of {everybody} (default: all that are here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.2, help="the least length of a measurement (default: 0.2)")
     parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the results go (default: {RESULTS})")
-    parser.add_argument("--json", action="store_true", help="print the samples instead of the text")
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.md and docs/benchmarks.svg too")
+    parser.add_argument("--json", action="store_true", help="print the samples, by table, instead of the text")
+    parser.add_argument("--publish", action="store_true", help="write the page and the picture in docs/ too")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
     return parser.parse_args()
 
 
-def chosen_workloads(only: list[str]) -> list[Workload]:
-    """Those named, by a group, by a name or by a pattern; all where none is named."""
+def chosen_workloads(only: list[str]) -> dict[str, list[Workload]]:
+    """By table, those named, by a table, a group, a name or a pattern; all where none is named."""
     unknown = ", ".join(word for word in only if not matching(word))
     if unknown:
-        groups = ", ".join(GROUPS)
-        sys.exit(f"benchmarks: no such workload: {unknown}; the groups are {groups}, and --list names the rest")
+        known = "; ".join(f"{table}: {', '.join(groups(table))}" for table in TABLES)
+        sys.exit(f"benchmarks: no such workload: {unknown}; the groups are {known}; and --list names the rest")
     wanted = {name for word in only for name in matching(word)}
-    return [workload for workload in every().values() if not only or workload.name in wanted]
+    found = {
+        table: [workload for workload in of_table(table).values() if not only or workload.name in wanted]
+        for table in TABLES
+    }
+    return {table: workloads for table, workloads in found.items() if workloads}
 
 
-def chosen_loops(loops: list[str]) -> list[str]:
-    """Those named, or all; whatever is not installed is left out, and said."""
-    unknown = [name for name in loops if name not in LOOPS]
+def chosen_peers(table: Table, peers: list[str]) -> list[str]:
+    """Those named that the table knows, or all; whatever is not installed is left out, and said."""
+    known = [name for each in TABLES.values() for name in each.contenders]
+    unknown = [name for name in peers if name not in known]
     if unknown:
-        sys.exit(f"benchmarks: no such loop: {', '.join(unknown)}; there are {', '.join(LOOPS)}")
-    wanted = loops or list(LOOPS)
+        sys.exit(f"benchmarks: no such peer: {', '.join(unknown)}; there are {', '.join(dict.fromkeys(known))}")
+    wanted = [name for name in table.contenders if not peers or name in peers]
     for name in wanted:
-        if not LOOPS[name].available():
+        if not table.contenders[name].available():
             print(f"benchmarks: {name} is not installed here, and is left out", file=sys.stderr)
-    return [name for name in wanted if LOOPS[name].available()]
+    return [name for name in wanted if table.contenders[name].available()]
 
 
-def of_loop(samples: Samples, loop: str) -> Iterator[Sample | None]:
-    """All that was measured of one loop."""
-    return (sample for by_loop in samples.values() for sample in by_loop.get(loop, []))
+def of_contender(samples: Samples, name: str) -> Iterator[Sample | None]:
+    """All that was measured of one of them."""
+    return (sample for by_name in samples.values() for sample in by_name.get(name, []))
+
+
+def run(plan: Plan, options: argparse.Namespace) -> tuple[dict[str, object], bool]:
+    """Measures one table and writes what was found: the samples, and whether all of it could be measured."""
+    samples, failures = measure(plan)
+    table, into = plan.table, options.into
+    found = report.as_json(plan, samples, failures)
+    (into / f"{table.name}.json").write_text(json.dumps(found, indent=1))
+    (into / f"{table.name}.md").write_text(report.markdown(plan, samples, failures, f"{table.name}.svg"))
+    (into / f"{table.name}.svg").write_text(picture.draw(plan, samples))
+    if not options.json:
+        print(report.markdown(plan, samples, failures, f"{table.name}.svg"))
+    if options.publish and any(sample is None for name in table.ours for sample in of_contender(samples, name)):
+        print(f"benchmarks: {table.name} not published, since measurements of our own failed", file=sys.stderr)
+    elif options.publish:
+        docs = ROOT / "docs"
+        (docs / f"{table.page}.md").write_text(report.markdown(plan, samples, failures, f"{table.page}.svg"))
+        (docs / f"{table.page}.svg").write_text(picture.draw(plan, samples))
+    return found, not failures
 
 
 def main() -> int:
     options = arguments()
-    workloads = chosen_workloads(options.only)
+    chosen = chosen_workloads(options.only)
     if options.list:
-        print("\n".join(f"{workload.name:24}{workload.title}" for workload in workloads))
+        for workload in [each for workloads in chosen.values() for each in workloads]:
+            print(f"{workload.name:28}{workload.title}")
         return 0
-    plan = Plan(workloads, chosen_loops(options.loops), options.rounds, options.seconds)
-    samples, failures = measure(plan)
-    into: pathlib.Path = options.into
-    into.mkdir(parents=True, exist_ok=True)
-    dumped = json.dumps(report.as_json(plan, samples, failures), indent=1)
-    (into / "latest.json").write_text(dumped)
-    (into / "latest.md").write_text(report.markdown(plan, samples, failures, "latest.svg"))
-    (into / "latest.svg").write_text(picture.draw(plan, samples))
-    print(dumped if options.json else report.markdown(plan, samples, failures, "latest.svg"))
-    if options.publish and any(sample is None for loop in report.OURS for sample in of_loop(samples, loop)):
-        print("benchmarks: not published, since measurements of our own loop failed", file=sys.stderr)
-    elif options.publish:
-        (ROOT / "docs" / "benchmarks.md").write_text(report.markdown(plan, samples, failures, "benchmarks.svg"))
-        (ROOT / "docs" / "benchmarks.svg").write_text(picture.draw(plan, samples))
-    return 1 if failures else 0
+    options.into.mkdir(parents=True, exist_ok=True)
+    found, well = {}, True
+    for name, workloads in chosen.items():
+        peers = chosen_peers(TABLES[name], options.peers)
+        measured = [workload for workload in workloads if contenders(workload, peers)]
+        if measured:
+            plan = Plan(TABLES[name], measured, peers, options.rounds, options.seconds)
+            found[name], all_well = run(plan, options)
+            well = well and all_well
+    if options.json:
+        print(json.dumps(found, indent=1))
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

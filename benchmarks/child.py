@@ -1,4 +1,4 @@
-"""One measurement in a process of its own: `python -m benchmarks.child LOOP WORKLOAD SECONDS CORE LOAD_CORE FLOOR`.
+"""One measurement in a process of its own: `python -m benchmarks.child WHO WORKLOAD SECONDS CORE LOAD_CORE FLOOR`.
 
 Prints a JSON object: operations, seconds on the clock, seconds of CPU of the process measured, and what else there is
 to say; or `null` where a peer does not have what the workload needs. Started by `measure.py`.
@@ -6,7 +6,6 @@ to say; or `null` where a peer does not have what the workload needs. Started by
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import pathlib
@@ -14,21 +13,13 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 from .loops import LOOPS, LoopFactory
-from .serving import Generator, Measured, serve
+from .measured import Measured, repeat
+from .peers import PEERS
+from .serving import Generator, serve
+from .threaded import MEASURES
 from .workloads import Workload, every
-
-
-def repeat(batch: Callable[[], int], seconds: float) -> Measured:
-    """Run batches until that much time has passed: operations, seconds, CPU seconds."""
-    gc.collect()
-    operations, started, cpu = 0, time.perf_counter(), time.process_time()
-    while (took := time.perf_counter() - started) < seconds:
-        operations += batch()
-    return Measured(operations, took, time.process_time() - cpu)
 
 
 def program(workload: Workload, factory: LoopFactory, seconds: float) -> Measured:
@@ -93,22 +84,27 @@ def startup(workload: Workload, loop: str, seconds: float) -> Measured:
     return Measured(operations, took, cpu)
 
 
+def measure(workload: Workload, name: str, seconds: float, generator: Generator) -> Measured:
+    """One measurement of the contender of that name."""
+    if workload.kind in MEASURES:
+        return MEASURES[workload.kind](workload, PEERS[name].things(), seconds)
+    if workload.load:
+        return serve(workload, name, generator)
+    if workload.kind == "startup":
+        return startup(workload, name, seconds)
+    return (runs if workload.kind == "runs" else program)(workload, LOOPS[name].factory(), seconds)
+
+
 def main() -> None:
     name, which, seconds, core, load_core, floor = sys.argv[1:]
-    os.sched_setaffinity(0, {int(core)})
+    workload = every()[which]
+    if not workload.everywhere:
+        os.sched_setaffinity(0, {int(core)})
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    workload = every()[which]
     generator = Generator(floor, int(load_core), float(seconds))
     try:
-        if workload.load:
-            measured = serve(workload, name, generator)
-        elif workload.kind == "startup":
-            measured = startup(workload, name, float(seconds))
-        elif workload.kind == "runs":
-            measured = runs(workload, LOOPS[name].factory(), float(seconds))
-        else:
-            measured = program(workload, LOOPS[name].factory(), float(seconds))
+        measured = measure(workload, name, float(seconds), generator)
     except NotImplementedError:
         if name.startswith("fenshen"):
             raise

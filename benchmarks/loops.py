@@ -25,6 +25,9 @@ class Loop(NamedTuple):
         """The version of the package it comes from; none for asyncio, whose version is the interpreter's."""
         return "" if self.module == "asyncio" else importlib.metadata.version(self.module)
 
+    def package(self) -> str:
+        return self.module
+
     def factory(self) -> LoopFactory:
         """What makes a loop; called in the process that measures, after which the loop is set up."""
         module = importlib.import_module(self.module)

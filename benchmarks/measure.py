@@ -1,4 +1,4 @@
-"""Takes the measurements: rounds outermost, loops in turn within a workload, each in a fresh process on one core."""
+"""Takes the measurements: rounds outermost, contenders in turn within a workload, each in a fresh process."""
 
 import functools
 import json
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from .tables import Table
 from .workloads import Workload
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -30,23 +31,24 @@ class Missing:
 
 
 class Plan(NamedTuple):
-    """What is to be measured."""
+    """What is to be measured of one table."""
 
+    table: Table
     workloads: list[Workload]
-    loops: list[str]
+    contenders: list[str]
     rounds: int
     seconds: float
 
 
-# by workload, then by loop, a sample for each round; None where the measurement failed or the loop does not have it
+# by workload, then by contender, a sample for each round; None where it failed or the contender does not have it
 Samples = dict[str, dict[str, list[Sample | None]]]
 
 
-def contenders(workload: Workload, loops: list[str]) -> list[str]:
-    """Which loops a workload is for: process start-up is python's or ours, and only servers have a floor."""
-    if workload.kind == "startup":
-        return [loop for loop in loops if loop in ("asyncio", "fenshen (installed)")]
-    return [*loops, FLOOR] if workload.kind in ("echo", "accept") and floor_program() else loops
+def contenders(workload: Workload, names: list[str]) -> list[str]:
+    """Which of them a workload is for; servers have a floor too."""
+    if workload.contenders:
+        return [name for name in names if name in workload.contenders]
+    return [*names, FLOOR] if workload.kind in ("echo", "accept") and floor_program() else names
 
 
 def cores() -> tuple[int, int]:
@@ -66,13 +68,13 @@ def floor_program() -> str:
     return str(target / "release" / "floor")
 
 
-def take(loop: str, workload: Workload, seconds: float) -> Sample | Missing | str:
-    """One measurement, or that the loop does not have it, or what went wrong."""
+def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | str:
+    """One measurement, or that the contender does not have it, or what went wrong."""
     core, load_core = cores()
     floor = floor_program() if workload.load else ""
     if workload.load and not floor:
         return "cargo was not found, and the load generator is in Rust"
-    words = [loop, workload.name, str(seconds), str(core), str(load_core), floor]
+    words = [name, workload.name, str(seconds), str(core), str(load_core), floor]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FENSHEN"))}
     try:
         done = subprocess.run(
@@ -96,24 +98,24 @@ def take(loop: str, workload: Workload, seconds: float) -> Sample | Missing | st
 
 
 def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
-    """Everything in turn; each round begins with another loop, so that none is always first."""
+    """Everything in turn; each round begins with another contender, so that none is always first."""
     for number in range(plan.rounds):
         for workload in [each for each in plan.workloads if number < each.rounds]:
-            names = contenders(workload, plan.loops)
+            names = contenders(workload, plan.contenders)
             for index in range(len(names)):
                 yield number, workload, names[(index + number) % len(names)]
 
 
 def measure(plan: Plan) -> tuple[Samples, list[str]]:
     """All samples, and a line for each measurement that failed."""
-    samples: Samples = {each.name: {loop: [] for loop in contenders(each, plan.loops)} for each in plan.workloads}
+    samples: Samples = {each.name: {name: [] for name in contenders(each, plan.contenders)} for each in plan.workloads}
     failures: list[str] = []
-    for number, workload, loop in rounds(plan):
-        progress(f"round {number + 1} of {plan.rounds}: {workload.title}, {loop}")
-        sample = take(loop, workload, plan.seconds)
+    for number, workload, name in rounds(plan):
+        progress(f"round {number + 1} of {plan.rounds}: {workload.title}, {name}")
+        sample = take(name, workload, plan.seconds)
         if isinstance(sample, str):
-            failures.append(f"{workload.title}, {loop}, round {number + 1}: {sample}")
-        samples[workload.name][loop].append(sample if isinstance(sample, Sample) else None)
+            failures.append(f"{workload.title}, {name}, round {number + 1}: {sample}")
+        samples[workload.name][name].append(sample if isinstance(sample, Sample) else None)
     progress("")
     return samples, failures
 

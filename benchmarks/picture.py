@@ -1,4 +1,4 @@
-"""The picture: a row a workload, a dot a loop at its ratio to uvloop, a line through it from the least to the greatest.
+"""The picture: a row a workload, a dot for each at its ratio to the base, a line from the least to the greatest.
 
 Plain SVG that follows the reader's light or dark colours by itself.
 """
@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from html import escape
 
 from .measure import FLOOR, Plan, Samples
-from .report import OURS, ByLoop, Spread, Taken, ratio, samples_of
+from .report import ByName, Spread, Taken, ratio, samples_of
+from .tables import Table
 from .workloads import Workload
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 980, 370, 96, 92, 44
-COLOURS = {
-    "asyncio": ("#8a8f98", "#9aa0aa"),
-    "uvloop": ("#3b7dd8", "#6aa5f2"),
-    "rloop": ("#c2711f", "#e69a4e"),
-    "fenshen": ("#b08ad9", "#8f6cc0"),
-    "fenshen (installed)": ("#7a3fc4", "#c49bff"),
-}
+UNDRAWN = ("objects", "timeouts")  # their rates are beside the point
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
   .small { font-size: 11.5px; fill: #57606a }
@@ -33,10 +28,11 @@ STYLE = """
 """
 
 
-def style() -> str:
-    """The sheet, with a class for each loop in light and in dark."""
-    light = "".join(f"  .l{i} {{ fill: {light}; stroke: {light} }}\n" for i, (light, _) in enumerate(COLOURS.values()))
-    dark = "".join(f"    .l{i} {{ fill: {dark}; stroke: {dark} }}\n" for i, (_, dark) in enumerate(COLOURS.values()))
+def style(table: Table) -> str:
+    """The sheet, with a class for each contender in light and in dark."""
+    pairs = list(enumerate(table.colours.values()))
+    light = "".join(f"  .l{i} {{ fill: {light}; stroke: {light} }}\n" for i, (light, _) in pairs)
+    dark = "".join(f"    .l{i} {{ fill: {dark}; stroke: {dark} }}\n" for i, (_, dark) in pairs)
     head, media, tail = STYLE.partition("  @media")
     return f"<style>{head}{light}{media}{tail}{dark}  }}\n</style>"
 
@@ -57,66 +53,67 @@ class Axis:
 
 
 def shown(plan: Plan, samples: Samples) -> list[tuple[Workload, dict[str, Spread], float | None]]:
-    """The rows: each loop's ratio to uvloop, and where the target stands on that scale."""
+    """The rows: everybody's ratio to the base, and where the target stands on that scale."""
     rows = []
     for workload in plan.workloads:
-        if workload.cell and not workload.target:
+        if not workload.target and (workload.cell or workload.kind in UNDRAWN):
             continue
-        by_loop = samples[workload.name]
-        base = by_loop.get("uvloop", [])
-        found = {loop: ratio(taken, base) for loop, taken in by_loop.items() if loop != FLOOR}
-        if ratios := {loop: each for loop, each in found.items() if each}:
-            rows.append((workload, ratios, target(workload, by_loop, base)))
+        by_name = samples[workload.name]
+        base = by_name.get(plan.table.base, [])
+        found = {name: ratio(taken, base) for name, taken in by_name.items() if name != FLOOR}
+        if ratios := {name: each for name, each in found.items() if each}:
+            rows.append((workload, ratios, target(workload, by_name, base)))
     return rows
 
 
-def target(workload: Workload, by_loop: ByLoop, base: Taken) -> float | None:
+def target(workload: Workload, by_name: ByName, base: Taken) -> float | None:
     if workload.target is None:
         return None
-    of = ratio(samples_of(workload.target.of, by_loop), base)
+    of = ratio(samples_of(workload.target.of, by_name), base)
     return workload.target.factor * of.median if of else None
 
 
-def mark(axis: Axis, loop: str, found: Spread, y: float) -> str:
+def mark(table: Table, axis: Axis, name: str, found: Spread, y: float) -> str:
     """A dot, with its spread behind it."""
-    number, x = list(COLOURS).index(loop), axis(found.median)
+    number, x = list(table.colours).index(name), axis(found.median)
     return (
-        f'<g class="l{number}"><title>{escape(loop)}: {found.median:.2f}x ({found.low:.2f}-{found.high:.2f})</title>'
+        f'<g class="l{number}"><title>{escape(name)}: {found.median:.2f}x ({found.low:.2f}-{found.high:.2f})</title>'
         f'<line x1="{axis(found.low):.1f}" x2="{axis(found.high):.1f}" y1="{y:.1f}" y2="{y:.1f}" '
         f'stroke-width="2.5" stroke-linecap="round" stroke-opacity=".45"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" stroke="none"/></g>'
     )
 
 
-def ours(loop: str, found: Spread, y: float) -> str:
+def ours(table: Table, name: str, found: Spread, y: float) -> str:
     """Our number in words, at the right."""
-    colour = f'class="l{list(COLOURS).index(loop)} number"'
+    colour = f'class="l{list(table.colours).index(name)} number"'
     return f'<text {colour} x="{WIDTH - 20}" y="{y + 4:.1f}" text-anchor="end">{found.median:.2f}x</text>'
 
 
-def legend(loops: list[str]) -> Iterator[str]:
+def legend(plan: Plan) -> Iterator[str]:
     x = float(LEFT)
-    for loop in loops:
-        yield f'<circle class="l{list(COLOURS).index(loop)}" cx="{x:.1f}" cy="50" r="4.5" stroke="none"/>'
-        yield f'<text class="small" x="{x + 9:.1f}" y="54">{escape(loop)}</text>'
-        x += 34 + 6.4 * len(loop)
+    for number, name in enumerate(plan.table.colours):
+        if name in plan.contenders:
+            yield f'<circle class="l{number}" cx="{x:.1f}" cy="50" r="4.5" stroke="none"/>'
+            yield f'<text class="small" x="{x + 9:.1f}" y="54">{escape(name)}</text>'
+            x += 34 + 6.4 * len(name)
     yield f'<path class="target" d="M{x:.1f} 43v14"/><text class="small" x="{x + 8:.1f}" y="54">our target</text>'
 
 
 def draw(plan: Plan, samples: Samples) -> str:
     """The SVG's text."""
-    rows = shown(plan, samples)
+    rows, table = shown(plan, samples), plan.table
     ends = [end for _, ratios, goal in rows for each in ratios.values() for end in (each.low, each.high, goal or 1.0)]
     axis = Axis(min(ends, default=1.0), max(ends, default=1.0))
     height = TOP + ROW * len(rows) + 24
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f"aria-label=\"Each loop's speed as a multiple of uvloop's\">{style()}",
+        f'aria-label="Speeds as multiples of that of {table.base}">{style(table)}',
         f'<rect class="card" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>',
-        f'<text class="title" x="20" y="30">Times uvloop, more is better</text>'
+        f'<text class="title" x="20" y="30">Times {table.base}, more is better</text>'
         f'<text class="small" x="{WIDTH - 20}" y="30" text-anchor="end">{plan.rounds} rounds; '
         f"dot: median, line: least to greatest</text>",
-        *legend([loop for loop in COLOURS if loop in plan.loops]),
+        *legend(plan),
     ]
     for tick in axis.ticks():
         x, kind = axis(tick), "one" if tick == 1 else "grid"
@@ -129,7 +126,7 @@ def draw(plan: Plan, samples: Samples) -> str:
             parts.append(f'<path class="target" d="M{axis(goal):.1f} {y - ROW * 0.42:.1f}v{ROW * 0.84:.1f}"/>')
         parts.append(f'<path class="grid" d="M20 {y + ROW / 2:.1f}H{WIDTH - 20}"/>')
         step = ROW * 0.64 / max(1, len(ratios) - 1)
-        for place, (loop, found) in enumerate(ratios.items()):
-            parts.append(mark(axis, loop, found, y - ROW * 0.32 + place * step))
-        parts += [ours(loop, ratios[loop], y) for loop in OURS[:1] if loop in ratios]
+        for place, (name, found) in enumerate(ratios.items()):
+            parts.append(mark(table, axis, name, found, y - ROW * 0.32 + place * step))
+        parts += [ours(table, name, ratios[name], y) for name in table.ours[:1] if name in ratios]
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -9,14 +9,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, zip_longest
 from typing import NamedTuple
 
-from .loops import LOOPS
 from .measure import FLOOR, Plan, Sample, Samples
+from .tables import OURS
 from .workloads import BEST_PEER, Limit, Target, Workload
 
-OURS = ("fenshen (installed)", "fenshen")
-
 Taken = Sequence[Sample | None]
-ByLoop = Mapping[str, Taken]
+ByName = Mapping[str, Taken]
 
 
 class Spread(NamedTuple):
@@ -60,37 +58,37 @@ def cheaper(of: Taken, to: Taken) -> Spread | None:
     return spread([b.cpu / a.cpu for a, b in zip(of, to, strict=False) if a and b and a.cpu])
 
 
-def samples_of(name: str, by_loop: ByLoop) -> Taken:
-    """Of a loop; of the best peer, those of each round's fastest."""
+def samples_of(name: str, by_name: ByName) -> Taken:
+    """Of a contender; of the best peer, those of each round's fastest."""
     if name != BEST_PEER:
-        return by_loop.get(name, [])
-    peers = [taken for loop, taken in by_loop.items() if loop not in (*OURS, FLOOR)]
+        return by_name.get(name, [])
+    peers = [taken for name, taken in by_name.items() if name not in (*OURS, FLOOR)]
     rounds = zip_longest(*peers)
     return [
         max((sample for sample in taken if sample), key=lambda sample: sample.rate, default=None) for taken in rounds
     ]
 
 
-def verdict(workload: Workload, by_loop: ByLoop, loop: str) -> Verdict | None:
+def verdict(workload: Workload, by_name: ByName, name: str) -> Verdict | None:
     """`None` where there is no target or nothing to compare with."""
     if workload.target is None:
         return None
-    ours, theirs = by_loop.get(loop, []), samples_of(workload.target.of, by_loop)
+    ours, theirs = by_name.get(name, []), samples_of(workload.target.of, by_name)
     found = ratio(ours, theirs)
-    by_cpu = cheaper(ours, theirs) if workload.load else None
+    by_cpu = cheaper(ours, theirs) if workload.load or workload.kind == "threads" else None
     return Verdict(found, found.median >= workload.target.factor, by_cpu) if found else None
 
 
-def kept(limit: Limit, by_loop: ByLoop, loop: str) -> Verdict | None:
-    """Whether a limit was kept; `None` where it was not measured."""
+def kept(limit: Limit, by_name: ByName, name: str) -> Verdict | None:
+    """Whether a limit was kept, one of none at all in every round; `None` where it was not measured."""
 
     def of(name: str) -> list[float | None]:
-        return [sample and sample.more[limit.what] for sample in by_loop.get(name, [])]
+        return [sample and sample.more[limit.what] for sample in by_name.get(name, [])]
 
-    ours = of(loop)
+    ours = of(name)
     theirs = of(limit.of) if limit.of else [1.0] * len(ours)
     found = spread([a / b for a, b in zip(ours, theirs, strict=False) if a is not None and b])
-    return Verdict(found, found.median <= limit.factor) if found else None
+    return Verdict(found, (found.median if limit.factor else found.high) <= limit.factor) if found else None
 
 
 def number(value: float) -> str:
@@ -115,19 +113,13 @@ def machine() -> str:
 
 def heading(plan: Plan) -> list[str]:
     """How and on what it was measured."""
-    versions = {LOOPS[loop].module: LOOPS[loop].version() for loop in plan.loops}
-    peers = ", ".join(f"{module} {version}" for module, version in versions.items() if version)
+    chosen = [plan.table.contenders[name] for name in plan.contenders]
+    versions = {each.package(): each.version() for each in chosen}
+    peers = "".join(f", {package} {version}" for package, version in versions.items() if version)
     return [
-        f"{machine()}. CPython {platform.python_version()}, {peers}. {datetime.date.today():%d %B %Y}.",
+        f"{machine()}. CPython {platform.python_version()}{peers}. {datetime.date.today():%d %B %Y}.",
         "",
-        f"{plan.rounds} rounds; in each, every loop in turn, each measurement in a fresh process pinned to one core, "
-        f"for {plan.seconds:g} s. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
-        'and the greatest behind it. "installed" is what `fenshen run` gives a program: the loop and the primitives; '
-        'plain "fenshen" is the loop alone, by `loop_factory`. Each loop runs the same program text.',
-        "",
-        "A server has its core to itself; the load comes from a program in Rust on another core, the same for all, "
-        "that keeps one message on its way on each connection. The CPU is the server process's own, by its clock. The "
-        "floor is the same load on a server that is nothing but epoll (`benchmarks/floor`; for TLS, OpenSSL on it).",
+        *[line.format(rounds=plan.rounds, seconds=plan.seconds) for line in plan.table.how],
     ]
 
 
@@ -136,7 +128,7 @@ def ratio_text(found: Spread | None) -> str:
 
 
 def figures(found: Verdict) -> str:
-    """The ratio, and for a server that of the CPU."""
+    """The ratio, and for a server or threads that of the CPU."""
     return ratio_text(found.ratio) + (f", by CPU {found.cpu.median:.2f}x" if found.cpu else "")
 
 
@@ -148,77 +140,106 @@ def verdict_text(found: Verdict | None) -> str:
 
 def summary(plan: Plan, samples: Samples) -> list[str]:
     """Every target and whether it is met."""
-    ours = [loop for loop in OURS if loop in plan.loops]
+    ours = [name for name in plan.table.ours if name in plan.contenders]
     lines = [
         f"| workload | target | {' | '.join(ours)} |",
         f"|---|---|{'---|' * len(ours)}",
     ]
     for workload in plan.workloads if ours else []:
-        by_loop = samples[workload.name]
+        by_name = samples[workload.name]
         if workload.target:
-            cells = [verdict_text(verdict(workload, by_loop, loop)) for loop in ours]
+            cells = [verdict_text(verdict(workload, by_name, name)) for name in ours]
             lines.append(f"| {workload.title} | {workload.target} | {' | '.join(cells)} |")
         for limit in workload.limits:
-            cells = [verdict_text(kept(limit, by_loop, loop)) for loop in ours]
+            cells = [verdict_text(kept(limit, by_name, name)) for name in ours]
             lines.append(f"| {workload.title}: {limit.what} | {limit} | {' | '.join(cells)} |")
     return lines if len(lines) > 2 else []
 
 
 def slower(plan: Plan, samples: Samples) -> list[str]:
-    """Where one of ours does less than asyncio."""
+    """Where one of ours does less than the standard library's."""
     lines = []
-    for workload in plan.workloads:
-        against = workload._replace(target=Target(1, "asyncio"))
-        for loop in OURS:
-            found = verdict(against, samples[workload.name], loop)
+    for workload in [each for each in plan.workloads if each.kind != "timeouts"]:
+        against = workload._replace(target=Target(1, plan.table.reference))
+        for name in plan.table.ours:
+            found = verdict(against, samples[workload.name], name)
             if found and not found.hit:
-                lines.append(f"- {workload.title}: {loop}, {figures(found)}")
+                lines.append(f"- {workload.title}: {name}, {figures(found)}")
     return lines
 
 
-def details(workload: Workload, by_loop: ByLoop) -> list[str]:
-    """One workload, a line a loop."""
-    more = next((list(sample.more) for taken in by_loop.values() for sample in taken if sample), [])
+def details(workload: Workload, by_name: ByName, base: str) -> list[str]:
+    """One workload, a line for each that was measured."""
+    more = next((list(sample.more) for taken in by_name.values() for sample in taken if sample), [])
     columns = "".join(f" {each} |" for each in more)
     lines = [
         f"### {workload.title}",
         "",
-        f"| loop | {workload.unit}/s | least-greatest | CPU µs each | times uvloop |{columns}",
+        f"| | {workload.unit}/s | least-greatest | CPU µs each | times {base} |{columns}",
         f"|---|--:|:-:|--:|:-:|{'--:|' * len(more)}",
     ]
-    for loop, samples in by_loop.items():
+    for name, samples in by_name.items():
         rates, costs = rate(samples), cpu(samples)
         if rates is None or costs is None:
-            lines.append(f"| {loop} | - | | | |{' |' * len(more)}")
+            lines.append(f"| {name} | - | | | |{' |' * len(more)}")
             continue
         ends = f"{number(rates.low)} - {number(rates.high)}"
-        against = ratio_text(ratio(samples, by_loop.get("uvloop", [])))
-        found = [statistics.median(sample.more[each] for sample in samples if sample) for each in more]
-        others = "".join(f" {number(each)} |" for each in found)
-        lines.append(f"| {loop} | {number(rates.median)} | {ends} | {costs.median:.2f} | {against} |{others}")
+        against = ratio_text(ratio(samples, by_name.get(base, [])))
+        others = "".join(f" {number(middle(samples, each))} |" for each in more)
+        lines.append(f"| {name} | {number(rates.median)} | {ends} | {costs.median:.2f} | {against} |{others}")
     return [*lines, ""]
 
 
-def cells(title: str, workloads: list[Workload], samples: Samples) -> list[str]:
-    """Many workloads that are alike: a line each, a column a loop."""
-    loops = list(samples[workloads[0].name])
+def cells(title: str, workloads: list[Workload], samples: Samples, plan: Plan) -> list[str]:
+    """Many workloads that are alike: a line each, a column for each that does any of it, and our ratios."""
+    base, ours = plan.table.base, [name for name in plan.table.ours if name in plan.contenders]
+    known = dict.fromkeys(name for workload in workloads for name in samples[workload.name])
+    everyone = [name for name in known if name in (base, *ours) or does(name, workloads, samples)]
+    heads = [*everyone, *[f"{name}, times {base}" for name in ours]]
+    measured = "server" if workloads[0].load else "process"
     lines = [
         f"### {title}",
         "",
-        f"{workloads[0].unit.capitalize()}/s, and CPU µs of the server for each.",
+        f"{workloads[0].unit.capitalize()}/s, and CPU µs of the {measured} for each.",
         "",
-        f"| | {' | '.join(loops)} |",
-        f"|---|{'--:|' * len(loops)}",
+        f"| | {' | '.join(heads)} |",
+        f"|---|{'--:|' * len(everyone)}{':-:|' * len(ours)}",
     ]
     for workload in workloads:
-        row = [cell_text(samples[workload.name][loop]) for loop in loops]
+        by_name = samples[workload.name]
+        row = [cell_text(by_name.get(name, [])) for name in everyone]
+        row += [ratio_text(ratio(by_name.get(name, []), by_name.get(base, []))) for name in ours]
         lines.append(f"| {workload.cell.row if workload.cell else ''} | {' | '.join(row)} |")
     return [*lines, ""]
 
 
+def does(name: str, workloads: list[Workload], samples: Samples) -> bool:
+    """Whether it has any of what these workloads need."""
+    return any(sample for workload in workloads for sample in samples[workload.name].get(name, []))
+
+
 def cell_text(samples: Taken) -> str:
     rates, costs = rate(samples), cpu(samples)
-    return f"{number(rates.median)}, {costs.median:.1f} µs" if rates and costs else "-"
+    if rates is None or costs is None:
+        return "-"
+    more = [f", {number(middle(samples, each))} {each}" for each in next(sample.more for sample in samples if sample)]
+    return f"{number(rates.median)}, {number(costs.median)} µs{''.join(more)}"
+
+
+def middle(samples: Taken, what: str) -> float:
+    """The median of something else that was measured."""
+    return statistics.median(sample.more[what] for sample in samples if sample)
+
+
+def lateness(title: str, workloads: list[Workload], samples: Samples) -> list[str]:
+    """Timeouts: a line for each number of busy threads and each whose timeouts they are."""
+    taken = [(each, name, found) for each in workloads for name, found in samples[each.name].items() if any(found)]
+    columns = next((list(sample.more) for _, _, found in taken for sample in found if sample), [])
+    lines = [f"### {title}", "", f"| | | {' | '.join(columns)} |", f"|---|---|{'--:|' * len(columns)}"]
+    for workload, name, found in taken:
+        row = [number(middle(found, each)) for each in columns]
+        lines.append(f"| {workload.cell.row if workload.cell else ''} | {name} | {' | '.join(row)} |")
+    return [*lines, ""]
 
 
 def every_workload(plan: Plan, samples: Samples) -> list[str]:
@@ -226,17 +247,20 @@ def every_workload(plan: Plan, samples: Samples) -> list[str]:
     lines = []
     for table, members in groupby(plan.workloads, key=lambda workload: workload.cell and workload.cell.table):
         alike = list(members)
-        if table:
-            lines += cells(table, alike, samples)
+        if table and alike[0].kind == "timeouts":
+            lines += lateness(table, alike, samples)
+        elif table:
+            lines += cells(table, alike, samples, plan)
         else:
             for workload in alike:
-                lines += details(workload, samples[workload.name])
+                lines += details(workload, samples[workload.name], plan.table.base)
     return lines
 
 
 def markdown(plan: Plan, samples: Samples, failures: list[str], picture: str) -> str:
     """The whole text."""
-    lines = ["# Benchmarks", "", *heading(plan), "", f"![Every loop against uvloop]({picture})", ""]
+    table = plan.table
+    lines = [f"# {table.title}", "", *heading(plan), "", table.see, "", f"![Ours and the rest]({picture})", ""]
     targets = summary(plan, samples)
     if targets:
         lines += ["## Targets", "", *targets, ""]
@@ -244,7 +268,7 @@ def markdown(plan: Plan, samples: Samples, failures: list[str], picture: str) ->
         lines += ["## What failed", "", *[f"- {failure}" for failure in failures], ""]
     behind = slower(plan, samples)
     if behind:
-        lines += ["## Slower than asyncio", "", *behind, ""]
+        lines += [f"## Slower than {table.reference}", "", *behind, ""]
     lines += ["## Every workload", "", *every_workload(plan, samples)]
     lines += ["`make bench` measures again, on your machine; `make bench-publish` writes this page."]
     return "\n".join(lines) + "\n"
@@ -253,14 +277,15 @@ def markdown(plan: Plan, samples: Samples, failures: list[str], picture: str) ->
 def as_json(plan: Plan, samples: Samples, failures: list[str]) -> dict[str, object]:
     """Every sample, for other programs."""
     return {
+        "table": plan.table.name,
         "machine": machine(),
         "python": platform.python_version(),
-        "versions": {loop: LOOPS[loop].version() for loop in plan.loops},
+        "versions": {name: plan.table.contenders[name].version() for name in plan.contenders},
         "rounds": plan.rounds,
         "seconds": plan.seconds,
         "failures": failures,
         "samples": {
-            name: {loop: [sample and sample._asdict() for sample in taken] for loop, taken in by_loop.items()}
-            for name, by_loop in samples.items()
+            workload: {name: [sample and sample._asdict() for sample in taken] for name, taken in by_name.items()}
+            for workload, by_name in samples.items()
         },
     }

@@ -1,30 +1,20 @@
 """Measures a server under the load of another process: echo, accepting, a crowd of idle connections."""
 
 import asyncio
-import gc
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from .loops import LOOPS
+from .measured import Measured, own_memory
 from .workloads import Workload
-from .workloads.connections import MEMORY, SLOWER
+from .workloads.loops.connections import MEMORY, SLOWER
 
 FLOOR = "floor"
-
-
-class Measured(NamedTuple):
-    """Operations, seconds on the clock, seconds of the measured process's CPU, and what else there is to say."""
-
-    operations: float
-    seconds: float
-    cpu: float
-    more: Mapping[str, float] = {}
 
 
 class Generator(NamedTuple):
@@ -68,15 +58,6 @@ def go_on(generator: "subprocess.Popen[str]") -> None:
     assert generator.stdin
     generator.stdin.write("\n")
     generator.stdin.flush()
-
-
-def own_memory() -> int:
-    """Bytes of this process, what is shared counted by its share."""
-    gc.collect()
-    for row in pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if row.startswith("Pss:"):
-            return int(row.split()[1]) * 1024
-    raise LookupError("the kernel does not say how much memory a process has")
 
 
 def crowd(generator: "subprocess.Popen[str]", workload: Workload) -> Measured:

@@ -1,4 +1,4 @@
-"""The benchmarks run: each workload on our loop, for a moment, and the texts that are made of what was measured."""
+"""The benchmarks run: each workload on ours, for a moment, and the texts that are made of what was measured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from commands import needs_native
 
 from benchmarks import report
 from benchmarks.measure import Plan, Sample, cores, floor_program
+from benchmarks.peers import PEERS, Things
 from benchmarks.serving import Generator, serve
-from benchmarks.workloads import BEST_PEER, Limit, Target, Workload, every
-from benchmarks.workloads.connections import MEMORY
+from benchmarks.tables import TABLES
+from benchmarks.workloads import BEST_PEER, Cell, Limit, Target, Workload, every, of_table
+from benchmarks.workloads.loops.connections import MEMORY
 
 ROOT = Path(__file__).resolve().parent.parent
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not here, and the load is in Rust")
@@ -27,21 +30,22 @@ def benchmarks(*words: str, seconds: float = 300) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
 
 
-def measured(into: Path, only: str, loops: str = "asyncio,fenshen,fenshen (installed)") -> dict[str, dict[str, Any]]:
+def measured(into: Path, only: str, peers: str, table: str = "loops") -> dict[str, dict[str, Any]]:
     """The samples of one short round."""
-    words = ["--only", only, "--loops", loops, "--rounds", "1", "--seconds", "0.02", "--into", str(into), "--json"]
+    words = ["--only", only, "--peers", peers, "--rounds", "1", "--seconds", "0.02", "--into", str(into), "--json"]
     done = benchmarks(*words)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:] + done.stderr[-2000:]
     found = json.loads(done.stdout)
-    assert found["failures"] == []
-    return found["samples"]
+    assert found.keys() == {table}
+    assert found[table]["failures"] == []
+    return found[table]["samples"]
 
 
 def all_did_something(samples: dict[str, dict[str, Any]]) -> None:
-    for name, by_loop in samples.items():
-        for loop, (sample,) in by_loop.items():
-            assert sample["rate"] > 0, (name, loop)
-            assert sample["cpu"] >= 0, (name, loop)
+    for name, by_name in samples.items():
+        for who, (sample,) in by_name.items():
+            assert sample["rate"] > 0, (name, who)
+            assert sample["cpu"] >= 0, (name, who)
 
 
 @needs_native
@@ -49,7 +53,7 @@ def test_programs_on_our_loop(tmp_path: Path) -> None:
     samples = measured(tmp_path, "tasks,callbacks,timers,primitives,startup,subprocesses", "fenshen (installed)")
     assert {"sleep0", "queue", "run_empty", "cat", "spawn_process"} < set(samples)
     all_did_something(samples)
-    assert "fenshen (installed)" in (tmp_path / "latest.md").read_text()
+    assert "fenshen (installed)" in (tmp_path / "loops.md").read_text()
 
 
 @needs_native
@@ -60,9 +64,22 @@ def test_servers_under_load(tmp_path: Path) -> None:
     assert len(samples) == 9
     all_did_something(samples)
     assert samples["echo_udp_10k_10"].keys() == {"fenshen (installed)", "floor"}
-    text = (tmp_path / "latest.md").read_text()
+    text = (tmp_path / "loops.md").read_text()
     assert "### Echo, TLS streams" in text
     assert "| 10 KiB, 10 connections | " in text
+
+
+@needs_native
+def test_threads_with_ours(tmp_path: Path) -> None:
+    samples = measured(tmp_path, "threads", "stdlib,fenshen,fenshen (installed)", "threads")
+    assert samples.keys() == of_table("threads").keys()
+    all_did_something(samples)
+    for by_name in [found for name, found in samples.items() if "_timeout_" in name]:
+        assert {name: sample["more"]["early"] for name, (sample,) in by_name.items()} == dict.fromkeys(by_name, 0)
+    text = (tmp_path / "threads.md").read_text()
+    assert "| Lock, acquire + release | ≥ 1.3x stdlib |" in text
+    assert "### Timeouts of 20 ms" in text
+    assert "fenshen (installed)" in (tmp_path / "threads.svg").read_text()
 
 
 @needs_native
@@ -83,10 +100,16 @@ def test_a_pattern_names_workloads() -> None:
     assert sum(line.startswith("echo_tls_") for line in listed) == 12
 
 
+def test_names_are_of_one_workload_each() -> None:
+    assert len(every()) == sum(len(of_table(table)) for table in TABLES)
+    listed = benchmarks("--list", "--only", "threads").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == list(of_table("threads"))
+
+
 def test_an_unknown_workload_is_refused() -> None:
     done = benchmarks("--only", "lock,no_such")
     assert done.returncode == 1
-    assert "no such workload: no_such; the groups are tasks, " in done.stderr
+    assert "no such workload: no_such; the groups are loops: tasks, " in done.stderr
 
 
 def taken(*rates: float) -> list[Sample | None]:
@@ -98,10 +121,10 @@ def workload(target: Target | None = None, *limits: Limit) -> Workload:
 
 
 def test_a_target_is_met_by_the_median_of_the_rounds() -> None:
-    by_loop = {"uvloop": taken(10, 20, 10), "fenshen": taken(30, 30, 18)}
-    found = report.verdict(workload(Target(1.8, "uvloop")), by_loop, "fenshen")
+    by_name = {"uvloop": taken(10, 20, 10), "fenshen": taken(30, 30, 18)}
+    found = report.verdict(workload(Target(1.8, "uvloop")), by_name, "fenshen")
     assert found == report.Verdict(report.Spread(1.8, 1.5, 3.0), True)
-    assert not report.verdict(workload(Target(1.9, "uvloop")), by_loop, "fenshen").hit
+    assert not report.verdict(workload(Target(1.9, "uvloop")), by_name, "fenshen").hit
 
 
 def test_the_best_peer_is_the_fastest_of_each_round() -> None:
@@ -111,23 +134,62 @@ def test_the_best_peer_is_the_fastest_of_each_round() -> None:
 
 
 def test_a_limit_is_kept_from_above() -> None:
-    by_loop = {"uvloop": taken(10), "fenshen": taken(15)}
-    assert not report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen").hit
-    assert report.kept(Limit("bytes", 2, "uvloop"), by_loop, "fenshen").hit
-    assert report.kept(Limit("bytes", 15), by_loop, "fenshen").hit
-    assert not report.kept(Limit("bytes", 14), by_loop, "fenshen").hit
+    by_name = {"uvloop": taken(10), "fenshen": taken(15)}
+    assert not report.kept(Limit("bytes", 1, "uvloop"), by_name, "fenshen").hit
+    assert report.kept(Limit("bytes", 2, "uvloop"), by_name, "fenshen").hit
+    assert report.kept(Limit("bytes", 15), by_name, "fenshen").hit
+    assert not report.kept(Limit("bytes", 14), by_name, "fenshen").hit
 
 
 def test_what_a_peer_does_not_have_is_a_dash() -> None:
-    by_loop = {"uvloop": [None], "fenshen": taken(4)}
-    assert report.verdict_text(report.verdict(workload(Target(1, "uvloop")), by_loop, "fenshen")) == "-"
-    assert report.kept(Limit("bytes", 1, "uvloop"), by_loop, "fenshen") is None
-    assert "| uvloop | - | | | | |" in report.details(workload(), by_loop)
+    by_name = {"uvloop": [None], "fenshen": taken(4)}
+    assert report.verdict_text(report.verdict(workload(Target(1, "uvloop")), by_name, "fenshen")) == "-"
+    assert report.kept(Limit("bytes", 1, "uvloop"), by_name, "fenshen") is None
+    assert "| uvloop | - | | | | |" in report.details(workload(), by_name, "uvloop")
     assert report.cell_text([None]) == "-"
 
 
+def test_what_is_passed_on_is_not_ours() -> None:
+    ours = Things(threading, but_not={"Lock": threading.Lock})
+    assert ours.RLock is threading.RLock
+    with pytest.raises(NotImplementedError, match="there is no Lock"):
+        _ = ours.Lock
+    with pytest.raises(NotImplementedError, match="there is no Queue"):
+        _ = ours.Queue
+
+
+def test_the_standard_library_has_everything() -> None:
+    things = PEERS["stdlib"].things()
+    for workload in [each for each in of_table("threads").values() if each.kind == "threads"]:
+        workload.program(things, 8)  # too few for a round of some, enough for every name
+
+
+def test_no_limit_of_none_is_kept_on_average() -> None:
+    by_name = {"fenshen": [Sample(1, 1, {"early": early}) for early in (0, 0, 1)]}
+    assert not report.kept(Limit("early", 0), by_name, "fenshen").hit
+    assert report.kept(Limit("early", 0), {"fenshen": by_name["fenshen"][:2]}, "fenshen").hit
+
+
+def test_rows_that_are_alike_have_a_column_for_each_that_does_any() -> None:
+    one = workload()._replace(cell=Cell("Alike", "first"))
+    plan = Plan(TABLES["threads"], [one], ["stdlib", "janus", "fenshen"], 1, 1.0)
+    samples = {"one": {"stdlib": taken(10, 10), "janus": [None, None], "fenshen": taken(20, 30)}}
+    lines = report.every_workload(plan, samples)
+    assert "| | stdlib | fenshen | fenshen, times stdlib |" in lines
+    row = "10.0, 100 k µs, 10.0 bytes | 25.0, 41.7 k µs, 25.0 bytes | 2.50x (2.00-3.00)"
+    assert f"| first | {row} |" in lines
+
+
+def test_lateness_has_a_line_for_each() -> None:
+    one = workload()._replace(kind="timeouts", cell=Cell("Timeouts", "alone"))
+    plan = Plan(TABLES["threads"], [one], ["stdlib", "fenshen"], 1, 1.0)
+    samples = {"one": {"stdlib": [Sample(1, 1, {"late": 70.0})], "fenshen": [Sample(1, 1, {"late": 60.0})]}}
+    lines = report.every_workload(plan, samples)
+    assert lines[2:6] == ["| | | late |", "|---|---|--:|", "| alone | stdlib | 70.0 |", "| alone | fenshen | 60.0 |"]
+
+
 def test_what_is_slower_than_asyncio_is_said() -> None:
-    plan = Plan([workload()], ["asyncio", "fenshen"], 1, 1.0)
+    plan = Plan(TABLES["loops"], [workload()], ["asyncio", "fenshen"], 1, 1.0)
     lines = report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(9, 8)}})
     assert lines == ["- one: fenshen, 0.85x (0.80-0.90)"]
     assert report.slower(plan, {"one": {"asyncio": taken(10, 10), "fenshen": taken(10, 11)}}) == []

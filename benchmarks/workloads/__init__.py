@@ -1,19 +1,13 @@
-"""What is measured, one file a group. A workload is the same program text for every loop.
-
-A program is `async def program(operations)`; it runs on the loop under test until it has done that many operations. It
-names asyncio's things through the module (`asyncio.Queue`), as programs do, so that what `fenshen.install()` puts there
-is what it gets. A server is `async def serve(folder)`, an asynchronous context manager that gives the address it
-serves at; the load comes from another process.
-"""
+"""What is measured: a package for each table, in it a file for each group, in it a row for each workload."""
 
 import fnmatch
 import importlib
 import pathlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-Program = Callable[[int], Awaitable[None]]
+Program = Callable[..., Any]
 Serve = Callable[[pathlib.Path], AbstractAsyncContextManager[str]]
 
 BEST_PEER = "best peer"
@@ -50,6 +44,13 @@ class Load(NamedTuple):
     idle: int = 0
 
 
+class Vain(NamedTuple):
+    """Waits that end by their timeouts: how long these are, and how many threads are busy meanwhile."""
+
+    seconds: float
+    busy: int
+
+
 class Cell(NamedTuple):
     """The place of a workload that is one of many like it: a table of their own, a line in it."""
 
@@ -61,8 +62,10 @@ class Workload(NamedTuple):
     """One row of the table.
 
     `batch` is how many operations a program does in one go: enough that its own set-up does not count. `kind` says how
-    it is measured: a `program` on a loop, or, with a measure of its own, `runs`, `startup`, `echo`, `accept`, `crowd`.
-    The last three need `serve` and `load`. `rounds` is the most that it is worth.
+    it is measured: a `program` on a loop, or, with a measure of its own, `runs`, `startup`, `echo`, `accept`, `crowd`,
+    of which the last three need `serve` and `load`; of threads a `threads` program, `objects`, or `timeouts`, which
+    need `vain`. `contenders` are those that it is for, where it is not for all; `rounds` is the most that it is worth;
+    `everywhere` lets it run on every core.
     """
 
     name: str
@@ -74,27 +77,42 @@ class Workload(NamedTuple):
     unit: str = "operations"
     serve: Serve | None = None
     load: Load | None = None
+    vain: Vain | None = None
     cell: Cell | None = None
     limits: tuple[Limit, ...] = ()
     rounds: int = 1000
+    contenders: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
-GROUPS = ("tasks", "callbacks", "timers", "primitives", "startup", "echo", "connections", "subprocesses")
+TABLES = ("loops", "threads")
 
 
-def group(name: str) -> list[Workload]:
-    """The workloads of one file."""
-    found: list[Workload] = importlib.import_module(f"{__name__}.{name}").WORKLOADS
+def groups(table: str) -> tuple[str, ...]:
+    """The files of a table, in its order."""
+    found: tuple[str, ...] = importlib.import_module(f"{__name__}.{table}").GROUPS
     return found
 
 
+def group(table: str, name: str) -> list[Workload]:
+    """The workloads of one file."""
+    found: list[Workload] = importlib.import_module(f"{__name__}.{table}.{name}").WORKLOADS
+    return found
+
+
+def of_table(table: str) -> dict[str, Workload]:
+    """A table's workloads by name, in its order."""
+    return {workload.name: workload for name in groups(table) for workload in group(table, name)}
+
+
 def every() -> dict[str, Workload]:
-    """All workloads by name, in the table's order."""
-    return {workload.name: workload for name in GROUPS for workload in group(name)}
+    """All workloads by name, in the tables' order."""
+    return {name: workload for table in TABLES for name, workload in of_table(table).items()}
 
 
 def matching(wanted: str) -> set[str]:
-    """The names of those that a word means: a group's, its own, a pattern's (`echo_tls*`); none where it means none."""
-    if wanted in GROUPS:
-        return {workload.name for workload in group(wanted)}
-    return set(fnmatch.filter(every(), wanted))
+    """The names of those that a word means: a table's, a group's, its own, a pattern's (`echo_tls*`); or none."""
+    if wanted in TABLES:
+        return set(of_table(wanted))
+    in_groups = {each.name for table in TABLES if wanted in groups(table) for each in group(table, wanted)}
+    return in_groups or set(fnmatch.filter(every(), wanted))

@@ -143,7 +143,7 @@ def _waits_on(task: Any) -> Any:
 def find_cycle(waiting: list[Any]) -> list[WaitingTask]:
     """Tasks that wait for each other in a ring, each for the next one; empty if none is found."""
     real = [task for task in waiting if isinstance(task, asyncio.Task)]
-    held = [(task, thing) for task in real for thing in _holds(task)]
+    held = [(task, thing) for task in real for thing in holds(task)]
     edges = {id(task): _waits_for(task, real, held) for task in real}
     for start in real:
         path: list[Any] = []
@@ -175,7 +175,7 @@ def _waits_for(task: Any, real: list[Any], held: list[tuple[Any, Any]]) -> list[
     return [t for t in real if id(t) in wanted] + [owner for owner, thing in held if thing is what]
 
 
-def _holds(task: Any) -> list[Any]:
+def holds(task: Any) -> list[Any]:
     """The locks inside whose `async with` the task is: a suspended frame keeps the method that will release them."""
     found = []
     for step in _chain(task):

@@ -39,7 +39,7 @@ def engine() -> str:
         why = _unfit()
         if not why:
             try:
-                import fenshen._fenshen  # noqa: F401
+                import fenshen._threads  # noqa: F401
             except ImportError as e:
                 why = (
                     f"the native module does not load: {e}" if _built() else "there is no native module for this Python"

@@ -2,7 +2,8 @@
 processes.
 
 The text is a comma-separated list of words: `no-loop`, `no-threads`, `no-processes`, `no-blocked`,
-`deadlock=off|report|raise`. `1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty text, `0`,
+`deadlock=off|report|raise`, `lock-order`, `deadlock-origins`, `advise`.
+`1` (or any of `on`, `yes`, `true`) changes nothing of the defaults; an empty text, `0`,
 `off`, `no` or `false` asks for nothing at all.
 """
 
@@ -10,14 +11,26 @@ from __future__ import annotations
 
 GROUPS = ("loop", "threads", "processes")
 DEADLOCK = ("off", "report", "raise")
+# What is off unless it is asked for.
+EXTRAS = ("lock_order", "deadlock_origins", "advise")
 _OFF = frozenset(("", "0", "off", "no", "false"))
 _ON = frozenset(("1", "on", "yes", "true"))
 
 
 class Options:
-    """Which parts are installed, and what happens at a deadlock or when one step blocks the loop."""
+    """Which parts are installed, what happens at a deadlock or when one step blocks the loop, and what else is on."""
 
-    __slots__ = ("blocked", "child", "deadlock", "loop", "processes", "threads")
+    __slots__ = (
+        "advise",
+        "blocked",
+        "child",
+        "deadlock",
+        "deadlock_origins",
+        "lock_order",
+        "loop",
+        "processes",
+        "threads",
+    )
 
     def __init__(self) -> None:
         self.loop = False
@@ -25,6 +38,11 @@ class Options:
         self.processes = False
         self.deadlock = "off"
         self.blocked = False
+        # Locks that are taken in both orders are reported; where a lock was acquired is kept for reports.
+        self.lock_order = False
+        self.deadlock_origins = False
+        # The program is measured, to tell which model fits it.
+        self.advise = False
         # A child of multiprocessing: what its parent has said is not said again.
         self.child = False
 
@@ -53,12 +71,14 @@ class Options:
             self.deadlock = value
         elif word == "child":
             self.child = True
+        elif word.replace("-", "_") in EXTRAS:
+            setattr(self, word.replace("-", "_"), True)
         elif word.startswith("no-") and word[3:] in (*GROUPS, "blocked"):
             setattr(self, word[3:], False)
         elif word and word not in _ON:
             raise ValueError(
                 f"{word!r} is not understood; words are 1, no-loop, no-threads, no-processes, no-blocked, "
-                "deadlock=off, deadlock=report, deadlock=raise"
+                "lock-order, deadlock-origins, advise, deadlock=off, deadlock=report, deadlock=raise"
             )
 
     def to_text(self) -> str:
@@ -66,13 +86,18 @@ class Options:
         words = [f"no-{name}" for name in (*GROUPS, "blocked") if not getattr(self, name)]
         if self.deadlock != "raise":
             words.append(f"deadlock={self.deadlock}")
+        words += [name.replace("_", "-") for name in EXTRAS if getattr(self, name)]
         if self.child:
             words.append("child")
         return ",".join(words) or "1"
 
     def any(self) -> bool:
-        """Whether any group is on."""
-        return self.loop or self.threads or self.processes
+        """Whether any group is on, or the program is measured."""
+        return self.loop or self.threads or self.processes or self.advise
+
+    def watches_locks(self) -> bool:
+        """Whether the locks of threads must be ours: for an eye on deadlocks, or on their order."""
+        return self.threads and (self.deadlock != "off" or self.lock_order)
 
     def set(self, other: Options) -> None:
         """Become equal to `other`, for those that hold this object."""

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from fenshen import _request
+
 # Names of the worker function's local variables and code are those of 3.10 to 3.14.
 
 
@@ -26,13 +28,16 @@ class Worker(NamedTuple):
 
 def signals(loop: Any) -> bool:
     """Whether a signal handler of the program's could wake the loop."""
-    if getattr(loop, "_signal_handlers", None):
-        return True
+    return bool(getattr(loop, "_signal_handlers", None)) or handlers()
+
+
+def handlers() -> bool:
+    """Whether the program has a signal handler in Python: any but the default ones, or `Runner`'s."""
     return any(not _harmless(number, signal.getsignal(number)) for number in signal.valid_signals())
 
 
 def _harmless(number: int, handler: Any) -> bool:
-    if handler is signal.SIG_DFL or handler is signal.SIG_IGN:
+    if handler is signal.SIG_DFL or handler is signal.SIG_IGN or _request.is_ours(handler):
         return True
     if number != signal.SIGINT:
         return False
@@ -70,11 +75,13 @@ def threads() -> tuple[list[Worker], list[str]]:
     """The executor workers among the other threads of this process, and the names of those that are neither that nor
     our own helpers.
     """
-    from fenshen import _fenshen
+    from fenshen import _fenshen, _threads
 
     tids = {int(name) for name in os.listdir("/proc/self/task")}
     tids.discard(threading.get_native_id())
     tids.difference_update(_fenshen.helper_threads())
+    # Whoever waits for ever, for one of those that wait here, wakes nobody.
+    tids.difference_update(tid for _, _, tid, _, _, timed, *_ in _threads.waits() if not timed)
     if not tids:
         return [], []
     known = {t.native_id: t for t in threading.enumerate()}

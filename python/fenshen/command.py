@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from fenshen._options import DEADLOCK, GROUPS, Options
+from fenshen._options import DEADLOCK, EXTRAS, GROUPS, Options
 
 _FLAGS_ALONE = frozenset("bBdEiIOPqsuv")
 _FLAGS_WITH_VALUE = frozenset("WX")
@@ -58,6 +58,14 @@ def _run_parser() -> argparse.ArgumentParser:
         default="raise",
         help="when nothing can ever go on: raise DeadlockError, report on stderr, or stay silent (default: raise)",
     )
+    parser.add_argument(
+        "--lock-order",
+        action="store_true",
+        help="report locks that are taken in different orders, though nothing hung this time",
+    )
+    parser.add_argument(
+        "--deadlock-origins", action="store_true", help="have deadlocks tell where each lock was acquired (slow)"
+    )
     parser.add_argument("--no-loop", dest="loop", action="store_false", help="leave asyncio as it is")
     parser.add_argument(
         "--no-threads", dest="threads", action="store_false", help="leave threading, queue and thread pools as they are"
@@ -70,6 +78,11 @@ def _run_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--no-blocked", dest="blocked", action="store_false", help="do not name the step that blocks the event loop"
+    )
+    parser.add_argument(
+        "--advise",
+        action="store_true",
+        help="measure the functions that are handed to threads, pools and tasks, and tell at the end which model fits",
     )
     return parser
 
@@ -127,7 +140,7 @@ def _run(words: list[str], own_process: bool) -> int:
     if target in (["-m"], ["-c"]):
         parser.error(f"argument expected for the {target[0]} option")
     options = Options.of_a_run()
-    for name in (*GROUPS, "blocked", "deadlock"):
+    for name in (*GROUPS, *EXTRAS, "blocked", "deadlock"):
         setattr(options, name, getattr(found, name))
     from fenshen.running import run
 

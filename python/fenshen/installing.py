@@ -34,7 +34,11 @@ _lock = _thread.RLock()
 
 
 def _wanted(part: parts.Part, options: Options) -> bool:
-    return options.any() if part.group == "any" else bool(getattr(options, part.group))
+    if part.group == "any":
+        return options.any()
+    if part.group == "deadlock":
+        return options.watches_locks()
+    return bool(getattr(options, part.group))
 
 
 def _put_in(part: parts.Part) -> _Change | None:
@@ -63,7 +67,11 @@ def _put_in_all(triggers: set[str]) -> list[_Change]:
             return []
         before = len(_changes)
         try:
-            return [change for part in wanted if (change := _put_in(part)) is not None]
+            changes = [change for part in wanted if (change := _put_in(part)) is not None]
+            if any(change.part.group == "deadlock" for change in changes):
+                _look_for_deadlocks()
+            _tell_when_asked()
+            return changes
         except BaseException:
             for change in reversed(_changes[before:]):
                 change.undo()
@@ -71,8 +79,26 @@ def _put_in_all(triggers: set[str]) -> list[_Change]:
             raise
 
 
+def _tell_when_asked() -> None:
+    """Under `fenshen run`, now that there may be threads or tasks to tell of."""
+    if "fenshen._request" in sys.modules:
+        from fenshen import _request
+
+        _request.tell_all()
+
+
+def _look_for_deadlocks() -> None:
+    from fenshen import _thread_ends
+
+    _thread_ends.start()
+    if current.lock_order or current.deadlock_origins:
+        from fenshen import _order
+
+        _order.start(pairs=current.lock_order, origins=current.deadlock_origins)
+
+
 # Ours that import asyncio themselves: while one of them is half way, nothing can be taken from it.
-_OWN = ("fenshen._fenshen", "fenshen.loop")
+_OWN = ("fenshen._fenshen", "fenshen._threads", "fenshen.loop")
 
 
 def _half_way(name: str) -> bool:
@@ -119,8 +145,15 @@ def begin(text: str) -> None:
             _engine.say_stdlib()
         return
     if options.any():
+        from fenshen import _request
+
+        _request.listen()
         _watch_imports()
         _put_in_all(_loaded())
+    if options.advise:
+        from fenshen import advise
+
+        advise.start()
 
 
 def install(
@@ -130,6 +163,8 @@ def install(
     processes: bool = True,
     deadlock: str | None = None,
     blocked: bool | None = None,
+    lock_order: bool | None = None,
+    deadlock_origins: bool | None = None,
 ) -> None:
     """Put fenshen's engine under the standard library's names, for the whole process, until `uninstall()`.
 
@@ -137,13 +172,18 @@ def install(
     same arguments does nothing.
 
     - `loop`: asyncio's default event loop, its tasks, futures, queues, locks and streams.
-    - `threads`, `processes`: accepted and recorded; nothing of `threading` and `multiprocessing` is replaced in this
-      version.
+    - `threads`: the locks, conditions, events and barriers of `threading`, the queues of `queue`, and thread pools with
+      their futures. `threading.Lock` and `RLock` stay the interpreter's own while deadlocks are not looked for.
+    - `processes`: accepted and recorded; nothing of `multiprocessing` is replaced in this version.
     - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`
       (`DeadlockError`). None, the default, leaves it as it is, which is `"off"` unless the program runs under
       `fenshen run`.
     - `blocked`: whether a step that holds the event loop for too long is named on stderr while it does. None, the
       default, leaves it as it is, which is False unless the program runs under `fenshen run`.
+    - `lock_order`: whether locks that are taken in both orders, which may deadlock some day, are reported, each pair
+      once. None, the default, leaves it as it is, which is False.
+    - `deadlock_origins`: whether reports and errors tell where a lock was acquired, which costs more than the lock.
+      None, the default, leaves it as it is, which is False.
 
     A group passed as False is left as it is. Names that a module took with `from asyncio import ...` before this call
     stay what they were; a RuntimeWarning lists such modules, each once. With the engine `"stdlib"`, nothing is
@@ -161,20 +201,29 @@ def install(
                 setattr(current, name, True)
         if deadlock is not None:
             current.deadlock = deadlock
-        if blocked is not None:
-            current.blocked = blocked
+        for name, value in (("blocked", blocked), ("lock_order", lock_order), ("deadlock_origins", deadlock_origins)):
+            if value is not None:
+                setattr(current, name, value)
         if not current.any():
             return
         if _engine.engine() != "native":
             _engine.say_stdlib()
             return
         try:
+            _take_out_unwanted()
             changes = _put_in_all(_loaded())
         except BaseException:
             current.set(before)
             raise
         _watch_imports()
     _warn_of_taken(changes)
+
+
+def _take_out_unwanted() -> None:
+    for change in reversed(_changes):
+        if not _wanted(change.part, current):
+            change.undo()
+    _changes[:] = [change for change in _changes if _wanted(change.part, current)]
 
 
 def uninstall(*, loop: bool = True, threads: bool = True, processes: bool = True) -> None:
@@ -187,10 +236,7 @@ def uninstall(*, loop: bool = True, threads: bool = True, processes: bool = True
         for name, wanted in zip(GROUPS, (loop, threads, processes), strict=True):
             if wanted:
                 setattr(current, name, False)
-        for change in reversed(_changes):
-            if not _wanted(change.part, current):
-                change.undo()
-        _changes[:] = [change for change in _changes if _wanted(change.part, current)]
+        _take_out_unwanted()
         if not current.any():
             current.set(Options())
             if _finder in sys.meta_path:

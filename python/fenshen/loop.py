@@ -202,7 +202,7 @@ class EventLoop(LoopCore, TLS, Connections, Pipes, Subprocesses, Executors, asyn
 
 def _stalled(loop: EventLoop) -> float | None:
     """Called by a loop that has nothing to do for the first time: from then on its own check is."""
-    from fenshen.deadlock import StallCheck
+    from fenshen.stalls import StallCheck
 
     loop._stall_hook = loop._stall_check = StallCheck()
     return loop._stall_check(loop)

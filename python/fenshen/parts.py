@@ -20,7 +20,8 @@ MISSING = object()
 class Part:
     """One name to replace.
 
-    `group` is what switches it ("loop", "threads", "processes", or "any" for what goes with every one of them);
+    `group` is what switches it ("loop", "threads", "processes", "deadlock" for what goes with threads where deadlocks
+    are looked for, "advise", or "any" for what goes with every one of them);
     `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
     with the standard object and returns the replacement. `shown` is the name under which people know it, None for
     plumbing.
@@ -121,7 +122,35 @@ def _add_servers() -> None:
         add("loop", module, setup, "fenshen._adapters:uvicorn_loop_setup", wrap=True)
 
 
+def _add_threads() -> None:
+    # Without an eye on deadlocks the interpreter's own locks are as good.
+    for name in ("Lock", "RLock"):
+        add("deadlock", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
+    for method in ("_set_native_id", "join"):
+        add("deadlock", "threading", f"Thread.{method}", f"fenshen._thread_ends:{method.lstrip('_')}", wrap=True)
+    for name in ("Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"):
+        add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
+    for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
+        add("threads", "queue", name, f"fenshen.queue:{name}", shown=f"queue.{name}")
+    add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
+
+
+def _add_advice() -> None:
+    """Where functions are handed to threads and to pools."""
+    add("advise", "threading", "Thread._bootstrap_inner", "fenshen.advice.hooks:bootstrap_inner", wrap=True)
+    for module, method in (
+        ("concurrent.futures.thread", "ThreadPoolExecutor.submit"),
+        ("fenshen._threads", "PoolCore.submit"),
+    ):
+        add("advise", module, method, "fenshen.advice.hooks:submit", wrap=True)
+    for method in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        add("advise", "multiprocessing.pool", f"Pool.{method}", "fenshen.advice.hooks:pool_method", wrap=True)
+    add("advise", "multiprocessing.util", "_exit_function", "fenshen.advice.hooks:exit_function", wrap=True)
+
+
 _add_asyncio()
 _add_servers()
+_add_threads()
+_add_advice()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import expected, runner
+from . import expected, runner, suites
 from .counts import HEADER, row
-from .putting_in import PEERS
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.split("\n")[0])
     parser.add_argument("selectors", nargs="*", metavar="selector", help="a module, class or test (default: all)")
-    parser.add_argument("--peer", choices=PEERS, default="fenshen", help="whose loop is put in (default: fenshen)")
+    parser.add_argument("--peer", choices=suites.peers(), default="fenshen", help="whose types are put in")
+    parser.add_argument("--kind", choices=suites.PEERS, help="only the modules of one kind")
     parser.add_argument("--required", action="store_true", help="only the modules that have to hold")
     parser.add_argument("--list-failures", action="store_true", help="name each failed test, with its error")
     parser.add_argument("--tracebacks", type=Path, metavar="FILE", help="write each failure's traceback to a file")
@@ -27,15 +27,16 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def chosen(selectors: Sequence[str], required: bool) -> dict[str, list[str]]:
+def chosen(args: argparse.Namespace) -> dict[str, list[str]]:
     """Module to the parts of it that were asked for, an empty list for the whole."""
-    names = [name for name in runner.modules() if not required or name in runner.REQUIRED]
-    if not selectors:
-        return {name: [] for name in names}
+    names = suites.modules(args.peer)
+    if not args.selectors:
+        required = (*suites.REQUIRED, *suites.THREADS) if args.required else names
+        return {name: [] for name in names if name in required and args.kind in (None, suites.kind(name))}
     parts: dict[str, list[str]] = {}
-    for selector in selectors:
+    for selector in args.selectors:
         module, _, part = selector.partition(".")
-        if module not in runner.modules():
+        if module not in names:
             raise SystemExit(f"no such module here: {module}")
         parts.setdefault(module, []).extend([selector] if part else [])
     return parts
@@ -44,7 +45,7 @@ def chosen(selectors: Sequence[str], required: bool) -> dict[str, list[str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a row a module and their sum; 1 if something is not as expected, 0 otherwise."""
     args = arguments(argv)
-    parts = chosen(args.selectors, args.required)
+    parts = chosen(args)
     listed = expected.read() if args.peer == "fenshen" else {}
     print(f"{args.peer} on Python {sys.version.split()[0]}\n{HEADER}", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:

@@ -7,12 +7,12 @@ the last test that an earlier process began, or an empty string), `only` (the id
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import faulthandler
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -20,15 +20,15 @@ import traceback
 import unittest
 from typing import Any
 
-from conformance.putting_in import load, put_in
+from conformance.suites import kind
 
 PR_SET_PDEATHSIG = 1
-PREFIX = "test.test_asyncio."
+PREFIX = re.compile(r"\btest\.(test_asyncio\.)?")
 
 
 def test_id(test: Any) -> str:
     """The test's id less the package's name; for a class's or a module's set-up, what unittest calls it."""
-    return str(test.id()).replace(PREFIX, "")
+    return PREFIX.sub("", str(test.id()), count=1)
 
 
 class StreamingResult(unittest.TestResult):
@@ -55,8 +55,9 @@ class StreamingResult(unittest.TestResult):
         super().stopTest(test)
         self._inside = False
         self._end(test)
-        if self._outcome == "failed":  # it may have left its loop "running": every test after it would fail too
-            asyncio._set_running_loop(None)
+        if self._outcome == "failed" and "asyncio" in sys.modules:
+            # It may have left its loop "running": every test after it would fail too.
+            sys.modules["asyncio"]._set_running_loop(None)
 
     def _end(self, test: unittest.TestCase) -> None:
         seconds = time.monotonic() - self._began
@@ -95,6 +96,22 @@ class StreamingResult(unittest.TestResult):
         self._note(test, "failed", "marked by CPython as an expected failure, and passed")
 
 
+def put_in(module: str, peer: str, folder: str | None) -> list[unittest.TestCase]:
+    """The tests of a module, once a peer's types have been put in. Only what the module's kind needs is imported.
+
+    Raises:
+        ImportError: the peer is not installed.
+        unittest.SkipTest: the module does not run on this machine.
+    """
+    if kind(module) == "threads":
+        return list(importlib.import_module("conformance.thread_suites").tests(module, peer))
+    putting_in = importlib.import_module("conformance.putting_in")
+    loop_cls = putting_in.put_in(peer)
+    if folder:
+        importlib.import_module("test.test_asyncio").__path__.append(folder)
+    return list(putting_in.load(module, peer, loop_cls))
+
+
 def main() -> None:
     """Run what the argument asks for; the last line says `done`, and its lack means that the process was killed."""
     job = json.loads(sys.argv[1])
@@ -104,11 +121,8 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     result = StreamingResult(job["fd"])
     os.set_inheritable(job["fd"], False)
-    loop_cls = put_in(job["peer"])
     try:
-        if job["folder"]:
-            importlib.import_module("test.test_asyncio").__path__.append(job["folder"])
-        tests = load(job["module"], job["peer"], loop_cls)
+        tests = put_in(job["module"], job["peer"], job["folder"])
     except unittest.SkipTest as skipped:
         result.say(event="done", skipped=str(skipped))
         return

@@ -58,7 +58,7 @@ def of_module(module: str, listed: dict[str, str]) -> dict[str, str]:
 
 def differences(run: Run, listed: dict[str, str]) -> list[str]:
     """What is wrong with a whole module's run, a line each: it holds if there are none."""
-    wrong = []
+    wrong = [f"{run.module} printed: {line}" for line in run.said]
     for outcome in run.ended("failed"):
         if outcome.id not in listed and not outcome.environment:
             wrong.append(f"{outcome.id} failed and is not listed: {outcome.last_line}")

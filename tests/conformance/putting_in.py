@@ -17,9 +17,6 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-PEERS = ("fenshen", "fenshen-loop", "asyncio", "uvloop", "rloop")
-"""`fenshen-loop` is our loop without `install()`: `asyncio.Task` is asyncio's own, `create_task` makes ours."""
-
 # Classes that build every loop, task and future they use from the pure-Python types, or replace asyncio's functions by
 # the pure-Python ones: they would say the same whatever is put in.
 PURE_PYTHON = {
@@ -76,7 +73,7 @@ def _put_types_in() -> None:
     fenshen = importlib.import_module("fenshen")
     if fenshen.engine != "native":
         raise ImportError("fenshen's native module does not load here")
-    fenshen.install(loop=True, threads=False, processes=False)
+    fenshen.install(loop=True, threads=True, processes=False, deadlock="raise")
     asyncio.tasks._CTask = asyncio.tasks.Task  # type: ignore[attr-defined]
     asyncio.futures._CFuture = asyncio.futures.Future  # type: ignore[attr-defined]
     # What our loop's TLS connections are made of, for the tests that make one by hand.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import select
@@ -17,53 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from .suites import stock
+
 HERE = Path(__file__).parent
 SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
 """Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 5 here."""
-
-# The longest first, so that two processes end at about the same time.
-REQUIRED = (
-    "test_events",
-    "test_tasks",
-    "test_unix_events",
-    "test_base_events",
-    "test_sock_lowlevel",
-    "test_taskgroups",
-    "test_waitfor",
-    "test_locks",
-    "test_futures",
-    "test_futures2",
-    "test_queues",
-    "test_timeouts",
-    "test_runners",
-    "test_threads",
-    "test_context",
-    "test_pep492",
-    "test_eager_task_factory",
-)
-BEYOND = (
-    "test_sslproto",
-    "test_ssl",
-    "test_subprocess",
-    "test_sendfile",
-    "test_streams",
-    "test_server",
-    "test_buffered_proto",
-    "test_selector_events",
-    "test_protocols",
-    "test_transports",
-)
-
-
-def modules() -> list[str]:
-    """The modules this interpreter ships, of those that are run: it may lack newer ones, or its tests altogether."""
-    try:
-        package = importlib.util.find_spec("test.test_asyncio")
-    except ImportError:
-        return []
-    places = [Path(place) for place in (package.submodule_search_locations or ())] if package else []
-    wanted = sorted((*REQUIRED, *BEYOND), key=lambda name: name not in ("test_sslproto", "test_ssl"))
-    return [name for name in wanted if any((place / f"{name}.py").exists() for place in places)]
 
 
 @dataclass
@@ -77,7 +34,7 @@ class Outcome:
     retried: bool = False
     """Failed at first and passed in a process of its own."""
     environment: bool = False
-    """The standard library's own loop fails it on this machine too."""
+    """The standard library's own types fail it on this machine too."""
 
     @property
     def last_line(self) -> str:
@@ -95,6 +52,8 @@ class Run:
     peer: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     seconds: float = 0.0
+    said: list[str] = field(default_factory=list)
+    """What we printed while no test listened: reports of deadlocks, say, where there are none."""
 
     def ended(self, outcome: str) -> list[Outcome]:
         """Those that ended so."""
@@ -147,7 +106,7 @@ class _Process:
                 raise TimeoutError
 
     def end(self) -> str:
-        """Make sure that it and what it started are gone; the last words it printed."""
+        """Make sure that it and what it started are gone; what it printed."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -157,7 +116,7 @@ class _Process:
         self.child.wait()
         os.close(self.fd)
         self.log.seek(0)
-        return self.log.read().decode(errors="replace")[-4000:]
+        return self.log.read().decode(errors="replace")
 
 
 def _run_process(run: Run, job: dict[str, Any]) -> str | None:
@@ -178,11 +137,12 @@ def _run_process(run: Run, job: dict[str, Any]) -> str | None:
             fate = f"hung: no test started or ended for {SILENCE:.0f} s"
         finally:
             printed = process.end()
-    if done and not fate:
+    run.said += [line for line in printed.splitlines() if line.startswith("fenshen:")]
+    if done and not fate and process.child.returncode == 0:
         return None
     fate = fate or f"the process died, status {process.child.returncode}: {(printed.splitlines() or ['silently'])[-1]}"
     name = current or f"{run.module} (outside any test, after {last or 'its start'})"
-    run.outcomes[name] = Outcome(name, "failed", f"{printed}\n{fate}", SILENCE if "hung" in fate else 0.0)
+    run.outcomes[name] = Outcome(name, "failed", f"{printed[-4000:]}\n{fate}", SILENCE if "hung" in fate else 0.0)
     return last if last != job["after"] else None
 
 
@@ -210,7 +170,7 @@ def run_module(
 ) -> Run:
     """As `run_once`, then give each failure that is not `expected` a second chance in a fresh process.
 
-    What fails twice is tried under the standard library's loop: if that fails too, the machine is to blame.
+    What fails twice is tried on the standard library's own types: if that fails too, the machine is to blame.
     """
     run = run_once(module, peer, only, folder)
     failed = [each.id for each in run.ended("failed") if each.id not in expected and " (" not in each.id]
@@ -222,8 +182,8 @@ def run_module(
             outcome.retried = True
             run.outcomes[name] = outcome
     still = [name for name in failed if run.outcomes[name].outcome == "failed"]
-    if still and peer != "asyncio":
-        for name in (each.id for each in run_once(module, "asyncio", still, folder).ended("failed")):
+    if still and peer != stock(module):
+        for name in (each.id for each in run_once(module, stock(module), still, folder).ended("failed")):
             if name in run.outcomes:
                 run.outcomes[name].environment = True
     run.seconds += again.seconds

@@ -1,4 +1,4 @@
-"""CPython's own asyncio tests with our types put in, a test a module; see docs/conformance.md."""
+"""CPython's own tests with our types put in, a test a module; see docs/conformance.md."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from . import expected, runner
+from . import expected, runner, suites
 
-MODULES = runner.modules()
+MODULES = suites.modules()
 
 
 @pytest.fixture(scope="session")
@@ -44,4 +44,4 @@ def test_conformance(module: str, run_of: Callable[[str], runner.Run]) -> None:
 def test_every_listed_module_is_run() -> None:
     """A line about a module that is never run would never be checked."""
     named = {name.split(".")[0] for name in expected.read(version=(3, 13))}
-    assert named <= {*runner.REQUIRED, *runner.BEYOND}
+    assert named <= {*suites.REQUIRED, *suites.BEYOND, *suites.THREADS}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from . import runner
+from . import expected, runner, suites
 
 TESTS = """
-import asyncio, os, pathlib, signal, sys, time, unittest
+import asyncio, atexit, os, pathlib, signal, sys, time, unittest
 
 class Tests(unittest.TestCase):
     def test_a_passes(self):
@@ -35,8 +35,14 @@ class Tests(unittest.TestCase):
     def test_i_leaves_a_loop_running(self):
         asyncio._set_running_loop(asyncio.new_event_loop())
         self.fail()
+    def test_i_says_something(self):
+        print("fenshen: these threads wait for each other", file=sys.stderr)
     def test_j_passes(self):
         self.assertIsNone(asyncio._get_running_loop())
+
+class TestsEnd(unittest.TestCase):
+    def test_leaves_something_that_kills_at_exit(self):
+        atexit.register(os._exit, 3)
 
 class Broken(unittest.TestCase):
     @classmethod
@@ -50,7 +56,7 @@ class Broken(unittest.TestCase):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> runner.Run:
     pytest.importorskip("uvloop")
-    if not runner.modules():
+    if not suites.modules():
         pytest.skip("this interpreter was installed without CPython's tests")
     folder = tmp_path_factory.mktemp("modules")
     (folder / "test_of_the_runner.py").write_text(TESTS.replace("FOLDER", repr(str(folder))))
@@ -75,6 +81,7 @@ def test_outcomes(run: runner.Run) -> None:
         "test_g_fails_for_uvloop_only": "failed",
         "test_h_fails_as_expected": "passed",
         "test_i_leaves_a_loop_running": "failed",
+        "test_i_says_something": "passed",
         "test_j_passes": "passed",
     }
 
@@ -101,3 +108,13 @@ def test_what_asyncio_fails_too_is_the_machine(run: runner.Run) -> None:
 
 def test_a_class_that_cannot_be_set_up_is_a_failure(run: runner.Run) -> None:
     assert [each.last_line for each in run.ended("failed") if "setUpClass" in each.id] == ["OSError: no set-up"]
+
+
+def test_what_we_print_is_told(run: runner.Run) -> None:
+    assert run.said == ["fenshen: these threads wait for each other"]
+    assert expected.differences(run, {})[0] == "test_of_the_runner printed: fenshen: these threads wait for each other"
+
+
+def test_a_death_at_exit_is_a_failure(run: runner.Run) -> None:
+    [died] = [each for each in run.ended("failed") if "status 3" in each.last_line]
+    assert "outside any test" in died.id

@@ -37,7 +37,7 @@ def command(suite: Suite, python: Path, processes: int, arguments: Sequence[str]
     left_out = [f"--ignore-glob=*/{name}" for name in suite.left_out]
     limits = [f"--timeout={SECONDS}", "--timeout-method=thread", "-n", str(processes), "--dist", "load"]
     plain = ["-p", "foreign.plugin", "-p", "no:cacheprovider", "-q", "--no-header", "--max-worker-restart=200"]
-    return [str(python), "-m", "pytest", *plain, *limits, *left_out, *suite.options, "tests", *arguments]
+    return [str(python), "-m", "pytest", *plain, *limits, *left_out, *suite.options, suite.tests, *arguments]
 
 
 def run_once(
@@ -54,6 +54,7 @@ def run_once(
             "peer": peer,
             "results": str(results),
             "only": list(only.values()) if only else None,
+            "threads": suite.threads,
         }
         printed = _pytest(command(suite, python, suite.processes if only is None else 1, arguments), tests, job)
         lines = [json.loads(line) for line in results.read_text().splitlines()]

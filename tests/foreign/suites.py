@@ -1,4 +1,4 @@
-"""What is run: each project's version, what its tests need, and which of them speak of a loop."""
+"""What is run: each project's version, what its tests need, and which of them speak of a loop or of threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ class Suite:
     options: tuple[str, ...] = ()
     """For pytest."""
     left_out: tuple[str, ...] = ()
-    """Files whose tests say the same whatever loop is put in, or nothing about one."""
+    """Files whose tests say the same whatever is put in."""
+    tests: str = "tests"
+    """The folder with the tests."""
+    threads: bool = False
+    """Whether ours are the locks, queues and pools too, and not only the loop."""
 
 
 UVLOOP = Suite(
@@ -72,4 +76,72 @@ ANYIO = Suite(
     own="src",
     processes=2,
 )
-SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO)}
+# What follows is made of threads.
+ASYNC = "pytest-asyncio==1.4.0"
+JANUS = Suite(
+    "janus",
+    "2.0.0",
+    needs=(ASYNC, "pytest-cov==7.1.0"),
+    own="janus",
+    processes=2,
+    left_out=("test_benchmarks.py",),
+    threads=True,
+)
+CULSANS = Suite("culsans", "0.11.0", needs=("anyio==4.16.0", ASYNC), own="src", processes=2, threads=True)
+AIOLOGIC = Suite("aiologic", "0.17.1", needs=("anyio==4.16.0", ASYNC), own="src", processes=2, threads=True)
+CACHETOOLS = Suite("cachetools", "8.0.0", needs=(), own="src", processes=2, threads=True)
+APSCHEDULER = Suite(
+    "apscheduler",
+    "3.11.3",
+    needs=("anyio==4.16.0", "pytz", "tornado", "sqlalchemy"),
+    own="src",
+    processes=2,
+    options=("-m", "not external_service"),
+    threads=True,
+)
+URLLIB3 = Suite(
+    "urllib3",
+    "2.8.0",
+    needs=("h2", "httpx==0.28.1", "hypercorn", "quart", "quart-trio", "trio", "trustme", "pytest-socket", "PySocks"),
+    own="src",
+    processes=2,
+    tests="test",
+    threads=True,
+)
+SQLALCHEMY = Suite(
+    "sqlalchemy",
+    "2.1.9",
+    needs=("greenlet",),
+    own="lib",
+    processes=2,
+    options=("-o", "addopts=--tb=native -p warnings -p logging"),
+    tests="test/engine/test_pool.py",
+    threads=True,
+)
+WATCHDOG = Suite("watchdog", "7.1.0", needs=("eventlet", "flaky", "PyYAML"), own="src", processes=2, threads=True)
+TENACITY = Suite("tenacity", "9.2.1", needs=("tornado", "typeguard"), own="tenacity", processes=2, threads=True)
+WAITRESS = Suite("waitress", "3.0.2", needs=("pytest-cov==7.1.0",), own="src", processes=2, threads=True)
+PEBBLE = Suite(
+    "pebble",
+    "5.2.3",
+    needs=(),
+    own="pebble",
+    processes=2,
+    left_out=("test_*process*.py",),
+    tests="test",
+    threads=True,
+)
+OF_THREADS = (
+    JANUS,
+    CULSANS,
+    AIOLOGIC,
+    CACHETOOLS,
+    APSCHEDULER,
+    URLLIB3,
+    SQLALCHEMY,
+    WATCHDOG,
+    TENACITY,
+    WAITRESS,
+    PEBBLE,
+)
+SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO, *OF_THREADS)}

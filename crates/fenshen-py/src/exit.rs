@@ -32,7 +32,7 @@ pub(crate) unsafe fn restore_thread(state: *mut ffi::PyThreadState) {
 }
 
 /// The main thread tears the interpreter down, and may run a loop while it does (in `atexit`, in a finaliser).
-fn is_main_thread() -> bool {
+pub(crate) fn is_main_thread() -> bool {
     // SAFETY: both only read numbers.
     unsafe { libc::getpid() as libc::c_long == libc::syscall(libc::SYS_gettid) }
 }

@@ -17,10 +17,13 @@
 //! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //! | locks and queues for threads | `threads/`, the module `fenshen._threads` | `threads/` |
 //!
-//! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it.
+//! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it. `advise/`
+//! measures what functions in threads, pools and tasks do, when it is asked to.
 //!
 //! `object.rs` states the contract that every `unsafe fn` here has, and `errors.rs` holds the wall that no panic passes.
 
+mod advise;
+mod after_fork;
 mod args;
 mod current;
 mod errors;
@@ -37,6 +40,7 @@ mod methods;
 mod names;
 mod object;
 mod primitives;
+mod proc;
 mod pulse;
 mod registry;
 mod sleep;
@@ -154,6 +158,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(live_tasks, m)?)?;
     m.add_function(wrap_pyfunction!(throw_into, m)?)?;
     watchdog::add_to(m)?;
+    advise::add_to(m)?;
     m.add_function(wrap_pyfunction!(panic_for_test, m)?)?;
     let collecting = wrap_pyfunction!(collecting, m)?;
     py.import("gc")?.getattr("callbacks")?.call_method1("append", (&collecting,))?;

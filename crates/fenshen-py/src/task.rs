@@ -11,7 +11,7 @@ use crate::future::{self, Callback, Future, Outcome, State};
 use crate::names::{asyncio, names};
 use crate::object::{Obj, Raised, Res, attr_opt, call, call_method, clear, done, ptr_or_null, repr, set, text};
 use crate::registry::{self, Links};
-use crate::{current, kinds};
+use crate::{advise, current, kinds};
 
 /// The layout of `fenshen.Task`.
 #[repr(C)]
@@ -92,6 +92,9 @@ pub(crate) unsafe fn begin(t: *mut Task, start: &Start) -> Res<()> {
     (*t).must_cancel = false;
     (*t).log_destroy_pending = true;
     set(&mut (*t).coro, Some(Obj::from(start.coro)));
+    if advise::on() {
+        advise::created(t);
+    }
     if start.eager && loop_is_running(t)? {
         return start_eagerly(t);
     }
@@ -277,10 +280,9 @@ unsafe fn in_context(t: *mut Task, exc: Option<Obj>) -> Res<()> {
     }
 }
 
-unsafe fn advance(t: *mut Task, exc: Option<Obj>) -> Res<()> {
-    let Some(coro) = Obj::from_opt(ptr_or_null(&(*t).coro)) else {
-        return errors::runtime_error("uninitialized Task object");
-    };
+/// Runs a coroutine to its next `await`: how it got there, and what it yielded or returned.
+#[inline(always)]
+unsafe fn send(coro: &Obj, exc: Option<Obj>) -> (ffi::PySendResult, *mut PyObject) {
     let mut out = ptr::null_mut();
     let sent = match exc {
         None => ffi::PyIter_Send(coro.ptr(), ffi::Py_None(), &mut out),
@@ -298,6 +300,25 @@ unsafe fn advance(t: *mut Task, exc: Option<Obj>) -> Res<()> {
             },
         },
     };
+    (sent, out)
+}
+
+/// [`send`], timed.
+#[cold]
+unsafe fn measured(t: *mut Task, coro: &Obj, exc: Option<Obj>) -> (ffi::PySendResult, *mut PyObject) {
+    let step = advise::Step::begin(t, coro);
+    let (sent, out) = send(coro, exc);
+    if let Some(step) = step {
+        step.end(sent, out);
+    }
+    (sent, out)
+}
+
+unsafe fn advance(t: *mut Task, exc: Option<Obj>) -> Res<()> {
+    let Some(coro) = Obj::from_opt(ptr_or_null(&(*t).coro)) else {
+        return errors::runtime_error("uninitialized Task object");
+    };
+    let (sent, out) = if advise::on() { measured(t, &coro, exc) } else { send(&coro, exc) };
     drop(coro);
     match sent {
         ffi::PySendResult::PYGEN_NEXT => yielded(t, Obj::steal(out)),

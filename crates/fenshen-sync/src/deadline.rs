@@ -42,6 +42,7 @@ impl Deadline {
         self.0
     }
 
+    #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn timespec(self) -> libc::timespec {
         libc::timespec {
             tv_sec: (self.0 / 1_000_000_000) as libc::time_t,

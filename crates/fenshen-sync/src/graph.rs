@@ -6,22 +6,23 @@
 //! members only: a knot, found by taking out, again and again, whoever somebody outside could help.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::latch::{Held, Latch};
-use crate::sync::AtomicU32;
+use crate::mutex::owner_in;
 use crate::waiter::Waiter;
-use crate::word::Scope;
+use crate::word::{Scope, Word};
 
 /// Who could end a wait.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
     /// Anyone.
     Anyone,
-    /// The owner that is noted there; anyone, if it is zero. A lock whose owner alone may release it is `strict`.
+    /// The owner of a mutex; anyone, if it is not known. A lock whose owner alone may release it is `strict`.
     Owner {
-        /// Where the owner is noted; alive as long as the wait.
-        cell: *const AtomicU32,
+        /// [`Mutex::owner_cell`](crate::Mutex::owner_cell); alive as long as the wait.
+        cell: *const Word,
         /// Whether nobody else may release it.
         strict: bool,
     },
@@ -66,7 +67,12 @@ struct Graph {
 // SAFETY: the vector is only touched by the latch's holder, and what it points to is alive while it is there.
 unsafe impl Sync for Graph {}
 
-static GRAPH: Graph = Graph { latch: Latch::free(), waits: Cell::new(Vec::new()) };
+#[cfg(not(loom))]
+static GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()) };
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref GRAPH: Graph = Graph { latch: Latch::new(), waits: Cell::new(Vec::new()) };
+}
 static ORDER: AtomicU64 = AtomicU64::new(1);
 
 impl Wait {
@@ -99,7 +105,7 @@ impl Wait {
         match self.target {
             Target::Anyone => None,
             // SAFETY: what is waited for is alive.
-            Target::Owner { cell, .. } => match unsafe { (*cell).load(Ordering::Relaxed) } {
+            Target::Owner { cell, .. } => match owner_in(unsafe { (*cell).load(crate::sync::Ordering::Relaxed) }) {
                 0 => None,
                 owner => Some(vec![owner]),
             },
@@ -168,10 +174,10 @@ impl Look {
         self.waits().iter().map(|&w| unsafe { &*w }).filter(|w| w.goes_on())
     }
 
-    /// The wait of a thread.
+    /// The wait of a thread: the youngest, if it began one amid another.
     #[must_use]
     pub fn of(&self, thread: u32) -> Option<&Wait> {
-        self.all().find(|w| w.thread == thread)
+        self.all().filter(|w| w.thread == thread).max_by_key(|w| w.order)
     }
 
     /// How many waits without a deadline there are.
@@ -183,16 +189,32 @@ impl Look {
     /// The largest set of threads that wait, without a deadline, for each other only.
     #[must_use]
     pub fn stuck(&self) -> Vec<u32> {
-        let mut set: Vec<(u32, Vec<u32>)> =
-            self.all().filter(|w| !w.timed).filter_map(|w| w.helpers().map(|helpers| (w.thread, helpers))).collect();
-        loop {
-            let members: Vec<u32> = set.iter().map(|(thread, _)| *thread).collect();
-            let before = set.len();
-            set.retain(|(_, helpers)| !helpers.is_empty() && helpers.iter().all(|h| members.contains(h)));
-            if set.len() == before {
-                return members;
+        let mut waits: HashMap<u32, &Wait> = HashMap::new();
+        for wait in self.all() {
+            let youngest = waits.entry(wait.thread).or_insert(wait);
+            if wait.order > youngest.order {
+                *youngest = wait;
             }
         }
+        // Who waits for whom, turned round; and those whom somebody outside could help.
+        let mut waiting_for: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut free = Vec::new();
+        for (&thread, wait) in &waits {
+            match wait.helpers().filter(|helpers| !wait.timed && !helpers.is_empty()) {
+                Some(helpers) if helpers.iter().all(|h| waits.contains_key(h)) => {
+                    helpers.into_iter().for_each(|h| waiting_for.entry(h).or_default().push(thread));
+                }
+                _ => free.push(thread),
+            }
+        }
+        while let Some(thread) = free.pop() {
+            if waits.remove(&thread).is_some() {
+                free.extend(waiting_for.remove(&thread).unwrap_or_default());
+            }
+        }
+        let mut stuck: Vec<u32> = waits.into_keys().collect();
+        stuck.sort_unstable();
+        stuck
     }
 
     /// The ring that a walk from `thread` runs into, each member waiting for the next and the last for the first; empty if
@@ -218,8 +240,18 @@ impl Look {
     }
 }
 
-/// Forgets all waits: for a forked child, where those who waited do not exist.
-pub fn forget() {
+/// Before a fork: nobody is to be half way through a change of the graph.
+pub(crate) fn before_fork() {
+    std::mem::forget(look());
+}
+
+/// After it, in the parent.
+pub(crate) fn after_in_parent() {
+    GRAPH.latch.unlock(Scope::Process);
+}
+
+/// After it, in the child: those who waited do not exist here.
+pub(crate) fn after_in_child() {
+    GRAPH.waits.take();
     GRAPH.latch.reset();
-    look().change(Vec::clear);
 }

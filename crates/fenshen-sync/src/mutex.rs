@@ -5,26 +5,36 @@
 //! (The rule is that of eventual fairness in WebKit's `WTF::Lock`, F. Pizlo, "Locking in WebKit", 2016, and of starvation
 //! mode in Go's `sync.Mutex`, D. Vyukov, 2016.)
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
-use crate::latch::Latch;
+use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park, Sleep, wait};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::Ordering;
 use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::{Scope, Word};
 
 const LOCKED: u32 = 1;
 /// Somebody is in the list.
 const QUEUED: u32 = 2;
+/// Who took it stands above these.
+const SHIFT: u32 = 2;
+const OWNER: u32 = !0 << SHIFT;
+#[cfg(not(any(loom, shuttle)))]
 /// Nanoseconds that a waiter may be passed over for.
 const BYPASS: u64 = 1_000_000;
 
+/// Who holds a mutex that is in this state; zero for nobody, or nobody that is known.
+pub(crate) fn owner_in(state: u32) -> u32 {
+    state >> SHIFT
+}
+
 /// A lock without data, which anyone may release. It knows who took it.
 ///
-/// It may lie in shared memory, as long as its waiters do; all zero is a free lock of one process.
+/// Holders are known by numbers below 2^30: [`current`](crate::current) in one process, [`tid`](crate::tid) where
+/// several meet. In shared memory its waiters lie in the same mapping ([`SharedWaiters`](crate::SharedWaiters)), and what
+/// a killed holder leaves locked is [recovered](Mutex::recover). All zero is a free lock of one process.
 ///
 /// ```
 /// use fenshen_sync::{Mutex, Scope, current};
@@ -38,17 +48,15 @@ const BYPASS: u64 = 1_000_000;
 /// ```
 #[repr(C)]
 pub struct Mutex {
-    /// `LOCKED` and `QUEUED`.
+    /// `LOCKED`, `QUEUED`, and the owner: one word, so that a holder that dies is known whenever it dies.
     state: Word,
-    /// Who took it; zero while it is free, and for the moment between taking it and saying so.
-    owner: AtomicU32,
     /// Guards the list, and every change of `QUEUED`.
     latch: Latch,
-    scope: Cell<u32>,
+    scope: u32,
     waiters: WaitList,
 }
 
-// SAFETY: the atomics are atomic, the list is guarded by the latch, and the scope is never changed while it is shared.
+// SAFETY: the words are atomic, the list is guarded by the latch, and the scope is never changed.
 unsafe impl Send for Mutex {}
 // SAFETY: as above.
 unsafe impl Sync for Mutex {}
@@ -57,37 +65,31 @@ impl Mutex {
     /// A free lock.
     #[must_use]
     pub fn new(scope: Scope) -> Mutex {
-        Mutex {
-            state: Word::new(0),
-            owner: AtomicU32::new(0),
-            latch: Latch::new(),
-            scope: Cell::new(scope as u32),
-            waiters: WaitList::new(scope),
-        }
+        Mutex { state: Word::new(0), latch: Latch::new(), scope: scope as u32, waiters: WaitList::new(scope) }
     }
 
     fn scope(&self) -> Scope {
-        if self.scope.get() == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+        if self.scope == Scope::Process as u32 { Scope::Process } else { Scope::Shared }
+    }
+
+    fn guard(&self) -> Held<'_> {
+        self.latch.over(self.scope(), &[&self.waiters])
     }
 
     /// Takes it if it is free; returns whether it was.
     #[inline]
     pub fn try_lock(&self, me: u32) -> bool {
-        if self.state.change(0, LOCKED) || self.try_lock_queued() {
-            self.owner.store(me, Ordering::Relaxed);
-            return true;
-        }
-        false
+        self.state.change(0, me << SHIFT | LOCKED) || self.try_lock_queued(me)
     }
 
     #[cold]
-    fn try_lock_queued(&self) -> bool {
+    fn try_lock_queued(&self, me: u32) -> bool {
         loop {
             let state = self.state.load(Ordering::Relaxed);
             if state & LOCKED != 0 {
                 return false;
             }
-            if self.state.change(state, state | LOCKED) {
+            if self.state.change(state, state | me << SHIFT | LOCKED) {
                 return true;
             }
         }
@@ -123,19 +125,19 @@ impl Mutex {
     /// As [`Park::park`]; it has not been taken then.
     ///
     /// # Safety
-    /// The waiter is in no list, and stays where it is during the call. If the mutex is shared, it lies in the same
-    /// mapping of the same memory.
+    /// The waiter is in no list, and stays where it is during the call. If the mutex is shared, the waiter's wake-up is
+    /// `Shared`, its owner the thread's [`tid`](crate::tid), and it lies in the same mapping of the same memory.
     pub unsafe fn lock_with(
         &self,
         waiter: &Waiter,
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
-        let (me, scope) = (waiter.owner(), self.scope());
+        let me = waiter.owner();
         waiter.since.set(0);
         loop {
             {
-                let _held = self.latch.lock(scope);
+                let _held = self.guard();
                 if self.state.set_bits(QUEUED) & LOCKED == 0 {
                     // It became free meanwhile, and with the latch held only a barger can be quicker.
                     if self.try_lock(me) {
@@ -154,14 +156,15 @@ impl Mutex {
                 }
             }
             // SAFETY: the latch guards the list, and the waiter has just been put in.
-            match unsafe { wait(park, &self.latch, scope, &self.waiters, waiter, deadline) } {
-                Ok(Grant::GIVEN) => return Ok(()),
-                Ok(_) => {
-                    if self.try_lock(me) {
-                        return Ok(());
-                    }
-                    waiter.again();
+            match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
+                Ok(Grant::GIVEN) => {
+                    self.set_owner(me);
+                    return Ok(());
                 }
+                Ok(_) if self.try_lock(me) => return Ok(()),
+                // Its last holder was killed after handing it over and before saying so.
+                Ok(_) if self.scope() == Scope::Shared && self.owner() == me => return Ok(()),
+                Ok(_) => {}
                 Err((failed, grant)) => {
                     match grant {
                         Some(Grant::GIVEN) => {
@@ -169,7 +172,7 @@ impl Mutex {
                         }
                         Some(_) => self.pass_on(),
                         None => {
-                            let _held = self.latch.lock(scope);
+                            let _held = self.guard();
                             self.settle_queued();
                         }
                     }
@@ -188,53 +191,92 @@ impl Mutex {
 
     /// A wake-up that its receiver has no use for goes to the next one, if the lock is free.
     fn pass_on(&self) {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         if self.state.load(Ordering::Acquire) & LOCKED == 0 {
-            // SAFETY: the latch is held.
-            let next = unsafe { self.waiters.pop() };
-            self.settle_queued();
-            drop(held);
-            if !next.is_null() {
-                // SAFETY: it was in the list.
-                unsafe { Waiter::grant(next, Grant::RETRY) };
-            }
+            self.wake_one(held);
+        }
+    }
+
+    /// Has the first in line try again. The lock is free.
+    fn wake_one(&self, held: Held<'_>) {
+        // SAFETY: the latch is held.
+        let next = unsafe { self.waiters.claim() };
+        self.settle_queued();
+        drop(held);
+        if !next.is_null() {
+            // SAFETY: it was in the list.
+            unsafe { Waiter::grant(next, Grant::RETRY) };
         }
     }
 
     /// Frees it, whoever took it, and sees to those who wait. Returns whether it was locked.
     #[inline]
     pub fn unlock(&self) -> bool {
-        self.owner.store(0, Ordering::Relaxed);
-        self.state.change(LOCKED, 0) || self.unlock_slowly()
+        let state = self.state.load(Ordering::Relaxed);
+        (state & (LOCKED | QUEUED) == LOCKED && self.state.change(state, 0)) || self.unlock_slowly()
     }
 
     #[cold]
     fn unlock_slowly(&self) -> bool {
-        let held = self.latch.lock(self.scope());
+        let held = self.guard();
         if self.state.load(Ordering::Acquire) & LOCKED == 0 {
             return false;
         }
-        let first = self.waiters.first();
-        if first.is_null() {
-            self.state.clear_bits(LOCKED | QUEUED);
-            return true;
-        }
-        // SAFETY: the latch is held, and the waiter is in the list.
+        // SAFETY: the latch is held, and whoever is claimed waits for what it is granted below.
         unsafe {
-            self.waiters.remove(&*first);
-            let waited = Deadline::now().nanos().saturating_sub((*first).since.get());
-            let grant = if waited > BYPASS {
-                self.owner.store((*first).owner(), Ordering::Relaxed);
-                Grant::GIVEN
+            let first = self.waiters.claim();
+            if first.is_null() || !long_ago((*first).since.get()) {
+                self.state.clear_bits(LOCKED | OWNER);
+                self.settle_queued();
+                drop(held);
+                if !first.is_null() {
+                    Waiter::grant(first, Grant::RETRY);
+                }
             } else {
-                self.state.clear_bits(LOCKED);
-                Grant::RETRY
-            };
-            self.settle_queued();
-            drop(held);
-            Waiter::grant(first, grant);
+                // Among threads nobody is to think that it holds the lock before it knows.
+                self.set_owner(if self.scope() == Scope::Shared { (*first).owner() } else { 0 });
+                self.settle_queued();
+                drop(held);
+                Waiter::grant(first, Grant::GIVEN);
+            }
         }
         true
+    }
+
+    fn set_owner(&self, owner: u32) {
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if self.state.change(state, state & !OWNER | owner << SHIFT) {
+                return;
+            }
+        }
+    }
+
+    /// Sees to what a thread that died has left: takes it out of the queue, and if it held the lock, makes that the
+    /// caller's, who finds what it guards perhaps half changed, repairs that and unlocks. Returns whether it did so.
+    ///
+    /// For whoever learns of deaths: a supervisor, or a waiter whose deadline passed, by
+    /// [`is_alive`](crate::is_alive)`(mutex.owner())`.
+    pub fn recover(&self, dead: u32, me: u32) -> bool {
+        let held = self.guard();
+        // SAFETY: the latch is held.
+        unsafe { self.waiters.strike(dead) };
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            if state & LOCKED == 0 {
+                // It may have died with a wake-up in its hands.
+                self.wake_one(held);
+                return false;
+            }
+            if owner_in(state) != dead {
+                self.settle_queued();
+                return false;
+            }
+            if self.state.change(state, state & !OWNER | me << SHIFT) {
+                self.settle_queued();
+                return true;
+            }
+        }
     }
 
     /// Whether it is taken.
@@ -246,27 +288,33 @@ impl Mutex {
     /// Who took it: zero if it is free, or its taker is not known any more.
     #[inline]
     pub fn owner(&self) -> u32 {
-        self.owner.load(Ordering::Relaxed)
+        owner_in(self.state.load(Ordering::Relaxed))
     }
 
     /// Where the owner is noted, for the wait-for graph.
     #[must_use]
-    pub fn owner_cell(&self) -> &AtomicU32 {
-        &self.owner
+    pub fn owner_cell(&self) -> &Word {
+        &self.state
     }
 
     /// Forgets who took it: from here on, whoever likes may be the one to release it.
     pub fn disown(&self) {
-        self.owner.store(0, Ordering::Relaxed);
+        self.state.clear_bits(OWNER);
     }
 
     /// Makes it new, in a forked child where nobody else knows it: free, and without waiters.
     pub fn reset(&self) {
         self.latch.reset();
         self.state.store(0, Ordering::Release);
-        self.owner.store(0, Ordering::Relaxed);
         self.waiters.forget();
     }
+}
+
+fn long_ago(since: u64) -> bool {
+    #[cfg(any(loom, shuttle))]
+    return since > 0 && crate::model::hands_over();
+    #[cfg(not(any(loom, shuttle)))]
+    return Deadline::now().nanos().saturating_sub(since) > BYPASS;
 }
 
 impl fmt::Debug for Mutex {

@@ -3,7 +3,6 @@
 use crate::deadline::Deadline;
 use crate::latch::Latch;
 use crate::list::WaitList;
-use crate::sync::spin_loop;
 use crate::waiter::{Grant, Waiter};
 use crate::word::{Scope, Slept};
 
@@ -17,12 +16,21 @@ pub enum Failed {
 }
 
 /// Blocks a thread that has a [`Waiter`] in a list. An interpreter's own lets go of its lock meanwhile.
+///
+/// One that has something to do amid the wait, such as to run a signal handler, steps [`away`](Waiter::away) before and
+/// is [`back`](Waiter::back) after it.
 pub trait Park {
     /// Blocks until the waiter is granted something, the deadline passes or whatever else the implementation minds.
     ///
     /// # Errors
     /// `TimedOut` and `Interrupted`; the waiter may have been granted something at the last moment all the same.
     fn park(&mut self, waiter: &Waiter, deadline: Option<Deadline>) -> Result<Grant, Failed>;
+
+    /// Wakes others at the end of a call that was to wait for them: an interpreter's lock need not be held for that, so
+    /// that they can go on at once.
+    fn let_go(&mut self, wake: impl FnOnce()) {
+        wake();
+    }
 }
 
 /// Blocks the thread and minds nothing but the deadline.
@@ -60,25 +68,23 @@ pub(crate) unsafe fn wait(
     waiter: &Waiter,
     deadline: Option<Deadline>,
 ) -> Result<Grant, (Failed, Option<Grant>)> {
-    let failed = match park.park(waiter, deadline) {
-        Ok(grant) => return Ok(grant),
-        Err(failed) => failed,
-    };
-    let held = latch.lock(scope);
+    let outcome = park.park(waiter, deadline);
+    if let Ok(grant) = outcome
+        && waiter.granted().is_some()
+    {
+        return Ok(grant);
+    }
+    let held = latch.over(scope, &[list]);
     // SAFETY: the list is guarded.
     let alone = unsafe { list.remove(waiter) };
     drop(held);
     if alone {
-        return Err((failed, None));
+        return outcome.map_err(|failed| (failed, None));
     }
     // Whoever took it out is about to grant it something.
-    loop {
-        if let Some(grant) = waiter.granted() {
-            return if failed == Failed::TimedOut { Ok(grant) } else { Err((failed, Some(grant))) };
-        }
-        spin_loop();
-        if cfg!(loom) {
-            std::thread::yield_now();
-        }
+    let grant = waiter.settled();
+    match outcome {
+        Err(failed) if failed != Failed::TimedOut => Err((failed, Some(grant))),
+        _ => Ok(grant),
     }
 }

@@ -1,14 +1,13 @@
 //! A lock that its owner may take again: an owner and a count over [`Mutex`].
 
-use std::cell::Cell;
 use std::fmt;
 
 use crate::deadline::Deadline;
 use crate::mutex::Mutex;
 use crate::park::{Failed, Park, Sleep};
-use crate::sync::AtomicU32;
-use crate::waiter::Wake;
-use crate::word::Scope;
+use crate::sync::{AtomicU64, Ordering};
+use crate::waiter::{Waiter, Wake};
+use crate::word::{Scope, Word};
 
 /// A lock that its owner may take any number of times, and releases as often.
 ///
@@ -26,20 +25,15 @@ use crate::word::Scope;
 #[repr(C)]
 pub struct ReentrantMutex {
     mutex: Mutex,
-    /// How often its owner has taken it. Only the owner touches it.
-    count: Cell<u64>,
+    /// How often its owner has taken it. Only the owner changes it.
+    count: AtomicU64,
 }
-
-// SAFETY: the count is the owner's, whom the mutex makes the only one.
-unsafe impl Send for ReentrantMutex {}
-// SAFETY: as above.
-unsafe impl Sync for ReentrantMutex {}
 
 impl ReentrantMutex {
     /// A free lock.
     #[must_use]
     pub fn new(scope: Scope) -> ReentrantMutex {
-        ReentrantMutex { mutex: Mutex::new(scope), count: Cell::new(0) }
+        ReentrantMutex { mutex: Mutex::new(scope), count: AtomicU64::new(0) }
     }
 
     /// Whether `me` holds it.
@@ -52,11 +46,11 @@ impl ReentrantMutex {
     #[inline]
     pub fn try_lock(&self, me: u32) -> bool {
         if self.mutex.owner() == me {
-            self.count.set(self.count.get() + 1);
+            self.restore_count(self.count() + 1);
             return true;
         }
         if self.mutex.try_lock(me) {
-            self.count.set(1);
+            self.restore_count(1);
             return true;
         }
         false
@@ -80,8 +74,36 @@ impl ReentrantMutex {
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
         self.mutex.lock_slowly(me, wake, park, deadline)?;
-        self.count.set(1);
+        self.restore_count(1);
         Ok(())
+    }
+
+    /// The same with a waiter of the caller's, whose number is its owner.
+    ///
+    /// # Errors
+    /// As [`Park::park`]; it has not been taken then.
+    ///
+    /// # Safety
+    /// As [`Mutex::lock_with`].
+    pub unsafe fn lock_with(
+        &self,
+        waiter: &Waiter,
+        park: &mut impl Park,
+        deadline: Option<Deadline>,
+    ) -> Result<(), Failed> {
+        // SAFETY: the caller's promise.
+        unsafe { self.mutex.lock_with(waiter, park, deadline)? };
+        self.restore_count(1);
+        Ok(())
+    }
+
+    /// As [`Mutex::recover`]: what it guards is the caller's then, taken once.
+    pub fn recover(&self, dead: u32, me: u32) -> bool {
+        let recovered = self.mutex.recover(dead, me);
+        if recovered {
+            self.restore_count(1);
+        }
+        recovered
     }
 
     /// Releases it once; returns whether `me` held it.
@@ -90,12 +112,12 @@ impl ReentrantMutex {
         if self.mutex.owner() != me {
             return false;
         }
-        match self.count.get() {
+        match self.count() {
             1 => {
-                self.count.set(0);
+                self.restore_count(0);
                 self.mutex.unlock();
             }
-            count => self.count.set(count - 1),
+            count => self.restore_count(count - 1),
         }
         true
     }
@@ -105,20 +127,21 @@ impl ReentrantMutex {
         if self.mutex.owner() != me {
             return 0;
         }
-        let count = self.count.replace(0);
+        let count = self.count();
+        self.restore_count(0);
         self.mutex.unlock();
         count
     }
 
     /// Says that its holder has taken it that often: the other half of [`release_all`](ReentrantMutex::release_all).
     pub fn restore_count(&self, count: u64) {
-        self.count.set(count);
+        self.count.store(count, Ordering::Relaxed);
     }
 
     /// How often its owner has taken it; zero if it is free.
     #[inline]
     pub fn count(&self) -> u64 {
-        self.count.get()
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Whether it is taken.
@@ -135,13 +158,13 @@ impl ReentrantMutex {
 
     /// Where the owner is noted, for the wait-for graph.
     #[must_use]
-    pub fn owner_cell(&self) -> &AtomicU32 {
+    pub fn owner_cell(&self) -> &Word {
         self.mutex.owner_cell()
     }
 
     /// As [`Mutex::reset`].
     pub fn reset(&self) {
-        self.count.set(0);
+        self.restore_count(0);
         self.mutex.reset();
     }
 }

@@ -1,18 +1,34 @@
 //! One who waits: a record with one of three wake-ups, so that a thread, a task and a process can stand in one queue.
 
-use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::sync::Ordering;
+use crate::sync::{Cell, Ordering, spin_loop};
+use crate::threads::generation;
+use crate::tid::{is_alive, tid};
 use crate::word::{Scope, Slept, Word};
 
 /// The waiter waits.
 const WAITING: u32 = 0;
 /// It waits, and is to look up from its sleep.
 const POKED: u32 = 1;
+/// Somebody has taken it out of its list, and is about to grant it something.
+const CLAIMED: u32 = 2;
+/// It stands in its list, but its thread does something else.
+const AWAY: u32 = 3;
+/// The same, and something was given to others that would have been its own.
+const MISSED: u32 = 4;
 /// What is granted is above this.
-const GRANT: u32 = 2;
+const GRANT: u32 = 5;
+
+/// How long to sleep in shared memory before looking whether whoever is to grant something is still alive.
+const NAP: Duration = Duration::from_millis(250);
+/// It is in a list.
+const LINKED: u32 = 1 << 31;
+/// How often to look for a grant that is on its way before sleeping.
+const SPINS: u32 = if cfg!(any(loom, shuttle)) { 1 } else { 100 };
 
 /// What a waiter is told: a small number whose meaning is its primitive's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +51,9 @@ pub enum Wake {
     Thread,
     /// A thread of any process that has mapped the record sleeps on its word.
     Shared,
-    /// A call, made on the waker's thread while no lock is held: it posts to a loop's inbox, say. The record may be gone
-    /// when it is made: all that it gets is `data`.
+    /// A call, made on the waker's thread: it posts to a loop's inbox, say. It must not block, nor wait for whoever waits.
+    /// The record may be gone when it is made: all that it gets is `data`, which must be there until the call that
+    /// follows a grant has been made. There is one such call for each grant, and one for each poke.
     Call {
         /// What to call.
         call: unsafe fn(data: *const ()),
@@ -62,7 +79,7 @@ impl fmt::Debug for Wake {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Waiter {
-    /// `WAITING`, `POKED`, or `GRANT` and above: what it was granted.
+    /// How it stands, or, from `GRANT` on, what it was granted.
     word: Word,
     /// Who waits: the number that owner-aware primitives note as the holder.
     owner: u32,
@@ -70,7 +87,10 @@ pub struct Waiter {
     /// owner, as are the following.
     pub(crate) next: Cell<isize>,
     pub(crate) previous: Cell<isize>,
-    pub(crate) linked: Cell<bool>,
+    /// Zero, or `LINKED` and in which generation of forks it was put into its list.
+    linked: AtomicU32,
+    /// In shared memory, who has taken it out of its list, and so is to grant it something: the kernel's number.
+    claimant: AtomicU32,
     /// When it began to wait: nanoseconds of the monotonic clock, zero where nobody asks.
     pub(crate) since: Cell<u64>,
     wake: Wake,
@@ -91,7 +111,8 @@ impl Waiter {
             owner,
             next: Cell::new(0),
             previous: Cell::new(0),
-            linked: Cell::new(false),
+            linked: AtomicU32::new(0),
+            claimant: AtomicU32::new(0),
             since: Cell::new(0),
             wake,
         }
@@ -110,31 +131,105 @@ impl Waiter {
         self.word.load(Ordering::Acquire).checked_sub(GRANT).map(Grant)
     }
 
-    /// Makes it ready to wait once more, after a grant.
-    pub(crate) fn again(&self) {
-        self.word.store(WAITING, Ordering::Relaxed);
-    }
-
     /// Sleeps until it is granted something, is poked, the deadline passes or a signal handler runs. It may also return
     /// for no reason.
     pub fn sleep(&self, deadline: Option<Deadline>) -> Slept {
-        if self.word.load(Ordering::Acquire) != WAITING {
-            return Slept::Woken;
+        match self.word.load(Ordering::Acquire) {
+            WAITING => self.sleep_while(WAITING, deadline),
+            // Whoever has claimed it is a few instructions from granting it something.
+            CLAIMED => self.sleep_while(CLAIMED, None),
+            _ => Slept::Woken,
         }
-        self.word.sleep(WAITING, deadline, self.scope())
+    }
+
+    fn sleep_while(&self, state: u32, deadline: Option<Deadline>) -> Slept {
+        match self.wake {
+            Wake::Shared => self.sleep_shared(state, deadline),
+            _ => self.word.sleep(state, deadline, Scope::Process),
+        }
+    }
+
+    /// Whoever took it out may have been killed before granting it anything: then it grants itself another try.
+    fn sleep_shared(&self, state: u32, deadline: Option<Deadline>) -> Slept {
+        let look = Deadline::after(NAP);
+        let first = deadline.map_or(look, |deadline| deadline.min(look));
+        let slept = self.word.sleep(state, Some(first), Scope::Shared);
+        if slept != Slept::TimedOut || deadline == Some(first) {
+            return slept;
+        }
+        let claimant = self.claimant.load(Relaxed);
+        if !self.is_linked() && claimant != 0 && !is_alive(claimant) {
+            self.word.change(state, GRANT + Grant::RETRY.0);
+        }
+        Slept::Woken
     }
 
     /// Has the waiter look up from its sleep without granting anything; [`poked`](Waiter::poked) tells it so.
     pub fn poke(&self) {
+        let wake = self.wake;
         if self.word.change(WAITING, POKED) {
-            // SAFETY: `self` is alive.
-            unsafe { Waiter::wake(self, self.wake) }
+            // SAFETY: the call is made once for this poke.
+            unsafe { Waiter::wake(self, wake) }
         }
     }
 
     /// Whether somebody has poked it since the last time that this was asked.
     pub fn poked(&self) -> bool {
         self.word.change(POKED, WAITING)
+    }
+
+    /// Leaves the place in the list empty for a while: nothing that only one can have is given to it until it is
+    /// [`back`](Waiter::back), since whoever waits has something else to do first, such as a signal handler that may
+    /// want the same thing. Returns false if it has been granted something, or is about to be.
+    #[must_use]
+    pub fn away(&self) -> bool {
+        self.word.change(WAITING, AWAY) || self.word.change(POKED, AWAY) || self.word.change(WAITING, AWAY)
+    }
+
+    /// Takes its place again. Returns whether it may go on waiting; if not, something was to be had meanwhile, or the
+    /// process was forked: [`Park::park`](crate::Park::park) is to return [`Grant::RETRY`].
+    #[must_use]
+    pub fn back(&self) -> bool {
+        if self.is_left_behind() {
+            return !self.word.change(AWAY, MISSED) && !self.missed();
+        }
+        self.word.change(AWAY, WAITING) || !self.missed()
+    }
+
+    /// Whether it came back to a place that was passed over.
+    pub(crate) fn missed(&self) -> bool {
+        self.word.load(Ordering::Acquire) == MISSED
+    }
+
+    /// Has it stay in line for what is about to be granted; false if it is away, which it is told when it is back. The
+    /// caller guards its list.
+    pub(crate) fn claim(&self) -> bool {
+        loop {
+            match self.word.load(Ordering::Acquire) {
+                MISSED => return false,
+                AWAY if self.word.change(AWAY, MISSED) => return false,
+                AWAY => {}
+                state if self.word.change(state, CLAIMED) => return true,
+                _ => {}
+            }
+        }
+    }
+
+    /// What it is granted by whoever has taken it out of its list.
+    pub(crate) fn settled(&self) -> Grant {
+        let mut spins = 0;
+        loop {
+            let state = self.word.load(Ordering::Acquire);
+            if let Some(grant) = state.checked_sub(GRANT) {
+                return Grant(grant);
+            }
+            if spins < SPINS {
+                spins += 1;
+                spin_loop();
+            } else {
+                self.sleep_while(state, None);
+            }
+        }
     }
 
     /// Tells the waiter what it is granted, and wakes it. It is in no list any more.
@@ -167,5 +262,31 @@ impl Waiter {
             Wake::Shared => Scope::Shared,
             _ => Scope::Process,
         }
+    }
+
+    /// Notes that it is in a list, and waits, whatever it was granted before.
+    pub(crate) fn link(&self) {
+        self.word.store(WAITING, Ordering::Relaxed);
+        self.claimant.store(0, Relaxed);
+        self.linked.store(LINKED | generation(), Relaxed);
+    }
+
+    /// Notes that it is in none, and who has taken it out.
+    pub(crate) fn unlink(&self) {
+        if self.scope() == Scope::Shared {
+            self.claimant.store(tid(), Relaxed);
+        }
+        self.linked.store(0, Relaxed);
+    }
+
+    /// Whether it is in a list, as far as it knows.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.linked.load(Relaxed) != 0
+    }
+
+    /// Whether it is in a list of the process that this one was forked from: the list has forgotten it.
+    pub(crate) fn is_left_behind(&self) -> bool {
+        let linked = self.linked.load(Relaxed);
+        linked != 0 && self.scope() == Scope::Process && linked != LINKED | generation()
     }
 }

@@ -32,15 +32,17 @@ pub struct Word(AtomicU32);
 
 impl Word {
     /// A word of that value.
+    #[cfg(not(loom))]
     #[must_use]
-    pub fn new(value: u32) -> Word {
+    pub const fn new(value: u32) -> Word {
         Word(AtomicU32::new(value))
     }
 
-    /// A word of value zero, for statics.
-    #[cfg(not(loom))]
-    pub(crate) const fn zero() -> Word {
-        Word(AtomicU32::new(0))
+    /// A word of that value.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new(value: u32) -> Word {
+        Word(AtomicU32::new(value))
     }
 
     /// Its value.
@@ -80,8 +82,30 @@ impl Word {
     }
 
     /// Sleeps while the word is `value`. It may also return for no reason.
-    #[cfg(not(loom))]
     pub fn sleep(&self, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
+        kernel::sleep(&self.0, value, deadline, scope)
+    }
+
+    /// Wakes up to `count` of those that sleep on the word.
+    pub fn wake(&self, count: u32, scope: Scope) {
+        // SAFETY: the address is a live word's.
+        unsafe { Word::wake_at(self, count, scope) }
+    }
+
+    /// The same for a word that may be gone by now: the kernel only compares the address.
+    ///
+    /// # Safety
+    /// The address was a word's. Whoever sleeps there now must bear being woken for no reason, as every futex user must.
+    pub unsafe fn wake_at(word: *const Word, count: u32, scope: Scope) {
+        kernel::wake(word, count, scope);
+    }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+mod kernel {
+    use super::{AtomicU32, Deadline, Scope, Slept, Word};
+
+    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
         let until = deadline.map(Deadline::timespec);
         let timeout = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let operation = libc::FUTEX_WAIT_BITSET | private(scope);
@@ -89,7 +113,7 @@ impl Word {
         let outcome = unsafe {
             libc::syscall(
                 libc::SYS_futex,
-                self.0.as_ptr(),
+                word.as_ptr(),
                 operation,
                 value,
                 timeout,
@@ -107,43 +131,30 @@ impl Word {
         }
     }
 
-    /// Under loom a sleep is a turn of the other threads.
-    #[cfg(loom)]
-    pub fn sleep(&self, value: u32, _deadline: Option<Deadline>, _scope: Scope) -> Slept {
-        while self.0.load(Ordering::Acquire) == value {
-            loom::thread::yield_now();
-        }
-        Slept::Woken
-    }
-
-    /// Wakes up to `count` of those that sleep on the word.
-    pub fn wake(&self, count: u32, scope: Scope) {
-        // SAFETY: the address is a live word's.
-        unsafe { Word::wake_at(self, count, scope) }
-    }
-
-    /// The same for a word that may be gone by now: the kernel only compares the address.
-    ///
-    /// # Safety
-    /// The address was a word's. Whoever sleeps there now must bear being woken for no reason, as every futex user must.
-    #[cfg(not(loom))]
-    pub unsafe fn wake_at(word: *const Word, count: u32, scope: Scope) {
-        // SAFETY: the kernel doesn't read or write the word for a wake-up.
+    pub(super) fn wake(word: *const Word, count: u32, scope: Scope) {
+        // The kernel takes the count as a signed number.
+        let count = count.min(i32::MAX as u32);
+        // SAFETY: for a wake-up the kernel neither reads nor writes the word.
         unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE | private(scope), count) };
     }
 
-    /// Under loom nobody sleeps.
-    ///
-    /// # Safety
-    /// None is needed.
-    #[cfg(loom)]
-    pub unsafe fn wake_at(_word: *const Word, _count: u32, _scope: Scope) {}
+    fn private(scope: Scope) -> libc::c_int {
+        match scope {
+            Scope::Process => libc::FUTEX_PRIVATE_FLAG,
+            Scope::Shared => 0,
+        }
+    }
 }
 
-#[cfg(not(loom))]
-fn private(scope: Scope) -> libc::c_int {
-    match scope {
-        Scope::Process => libc::FUTEX_PRIVATE_FLAG,
-        Scope::Shared => 0,
+#[cfg(any(loom, shuttle))]
+mod kernel {
+    use super::{AtomicU32, Deadline, Scope, Slept, Word};
+
+    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, _scope: Scope) -> Slept {
+        crate::model::sleep(word, value, deadline)
+    }
+
+    pub(super) fn wake(word: *const Word, count: u32, _scope: Scope) {
+        crate::model::wake(word as usize, count);
     }
 }

@@ -37,6 +37,10 @@ pub(crate) trait Shared: Sized {
     unsafe fn visit(this: *mut Self, visitor: ffi::visitproc, arg: *mut c_void) -> c_int;
     /// Empties the fields after the head, so that nothing is left to be dropped.
     unsafe fn release(this: *mut Self);
+    /// One of [`CALLED`](Shared::CALLED) was overridden in this object alone.
+    unsafe fn overridden(_this: *mut Self) -> Res<()> {
+        Ok(())
+    }
 }
 
 /// A class of the standard library, found when it is first asked for, as its module may take long to import.
@@ -78,6 +82,16 @@ impl Standard {
 /// module of that class is about to be replaced or shown, at the latest; until then nobody can have an instance to ask for.
 pub(crate) unsafe fn meet<P: Shared>() -> Res<()> {
     done(ffi::PyObject_SetAttrString(P::kind().cast(), c"__standard__".as_ptr(), P::STANDARD.get()?))
+}
+
+/// Takes old names from `P` that the standard class does not have any more.
+pub(crate) unsafe fn like_standard<P: Shared>(names: &[&CStr]) -> Res<()> {
+    for name in names {
+        if ffi::PyObject_HasAttrString(P::STANDARD.get()?, name.as_ptr()) == 0 {
+            done(ffi::PyObject_DelAttrString(P::kind().cast(), name.as_ptr()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether `ty` has the methods `names` as `base` has them.
@@ -143,8 +157,16 @@ unsafe extern "C" fn setattro<P: Shared>(this: *mut PyObject, name: *mut PyObjec
     let status = ffi::PyObject_GenericSetAttr(this, name, value);
     if status == 0 && P::CALLED.iter().any(|c| ffi::PyUnicode_CompareWithASCIIString(name, c.as_ptr()) == 0) {
         (*this.cast::<Head>()).plain = false;
+        return crate::errors::status(|| P::overridden(this.cast()));
     }
     status
+}
+
+/// The truth of an object.
+pub(crate) unsafe fn truth(o: &Obj) -> Res<bool> {
+    let truth = ffi::PyObject_IsTrue(o.ptr());
+    done(truth)?;
+    Ok(truth != 0)
 }
 
 /// What an object shows as its class: the standard one if its type is exactly ours.

@@ -1,12 +1,15 @@
 //! `Lock`: held by one at a time, released by anyone.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fenshen_sync::graph::Target;
 use fenshen_sync::{Failed, Mutex, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::known::known;
+use super::live;
+use super::order;
 use super::park::PyPark;
 use super::patience::{self, Patience};
 use crate::errors::{entry, raise};
@@ -17,24 +20,22 @@ use crate::types::{TypeBuilder, free};
 /// The layout of `Lock`.
 #[repr(C)]
 pub(crate) struct Lock {
-    ob_base: PyObject,
-    weakrefs: *mut PyObject,
+    head: live::Head,
     pub(crate) mutex: Mutex,
     /// It was once released by another thread than the one that took it: from then on nobody owns it.
-    handed: std::cell::Cell<bool>,
+    handed: AtomicBool,
 }
 
 /// Takes it, and waits for that as long as `patience` says; returns whether it was taken.
 #[inline]
 pub(crate) unsafe fn acquire(l: *mut Lock, patience: Patience) -> Res<bool> {
     let me = current();
-    if (*l).mutex.try_lock(if (*l).handed.get() { 0 } else { me }) {
-        return Ok(true);
+    let taken = (*l).mutex.try_lock(if (*l).handed.load(Ordering::Relaxed) { 0 } else { me })
+        || (patience != Patience::None && acquire_slowly(l, me, patience)?);
+    if taken && order::on() {
+        order::acquired(l.cast(), patience != Patience::None);
     }
-    if patience == Patience::None {
-        return Ok(false);
-    }
-    acquire_slowly(l, me, patience)
+    Ok(taken)
 }
 
 #[cold]
@@ -45,7 +46,7 @@ unsafe fn acquire_slowly(l: *mut Lock, me: u32, patience: Patience) -> Res<bool>
     let taken = mutex.lock_slowly(me, Wake::Thread, &mut PyPark::new(l.cast(), target), patience.deadline());
     match taken {
         Ok(()) => {
-            if (*l).handed.get() {
+            if (*l).handed.load(Ordering::Relaxed) {
                 mutex.disown();
             }
             Ok(true)
@@ -60,7 +61,10 @@ unsafe fn acquire_slowly(l: *mut Lock, me: u32, patience: Patience) -> Res<bool>
 pub(crate) unsafe fn release(l: *mut Lock) -> Res<()> {
     let owner = (*l).mutex.owner();
     if owner != 0 && owner != current() {
-        (*l).handed.set(true);
+        (*l).handed.store(true, Ordering::Relaxed);
+    }
+    if order::on() {
+        order::released(l.cast());
     }
     if (*l).mutex.unlock() { Ok(()) } else { raise(ffi::PyExc_RuntimeError, "release unlocked lock") }
 }
@@ -75,7 +79,7 @@ fast!(py_exit, |l: Lock, _args| release(l).map(|()| none()));
 no_args!(py_locked, |l: Lock| Ok(boolean((*l).mutex.is_locked())));
 no_args!(py_reinit, |l: Lock| {
     (*l).mutex.reset();
-    (*l).handed.set(false);
+    (*l).handed.store(false, Ordering::Relaxed);
     Ok(none())
 });
 no_args!(py_reduce, |l: Lock| super::refuse_pickling(l.cast()));
@@ -102,13 +106,18 @@ pub(crate) unsafe fn make(ty: *mut PyTypeObject) -> Res<Obj> {
     let this = Obj::new(alloc(ty, 0))?;
     let l: *mut Lock = this.ptr().cast();
     std::ptr::write(&raw mut (*l).mutex, Mutex::new(Scope::Process));
+    live::link(&raw mut (*l).head);
     Ok(this)
 }
 
 unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let l: *mut Lock = this.cast();
-    if !(*l).weakrefs.is_null() {
+    live::unlink(&raw mut (*l).head);
+    if !(*l).head.weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
+    }
+    if order::on() {
+        order::forget(this);
     }
     free(this);
 }
@@ -121,7 +130,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
-        .weakrefs(std::mem::offset_of!(Lock, weakrefs))
+        .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
         .property(c"__class__", get_class, None)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .fast(c"acquire_lock", py_acquire, c"An obsolete name of acquire().")

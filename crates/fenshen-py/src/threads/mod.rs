@@ -4,23 +4,42 @@
 //! |---|---|---|
 //! | `Lock` | `fenshen_sync::Mutex` | `lock.rs` |
 //! | `RLock` | `fenshen_sync::ReentrantMutex` | `rlock.rs` |
+//! | `Condition` | `fenshen_sync::Condition` | `condition.rs`, over the locks of `any_lock.rs` |
+//! | `Semaphore`, `BoundedSemaphore` | `fenshen_sync::Semaphore` | `semaphore.rs` |
+//! | `Event` | `fenshen_sync::Event` | `event.rs` |
+//! | `Barrier` | `fenshen_sync::Barrier` | `barrier.rs` |
+//! | `AtomicInt` | a number | `atomic_int.rs` |
+//! | `Queue`, `LifoQueue`, `PriorityQueue` | `fenshen_sync::Queue` | `queue/` |
+//! | `SimpleQueue` | `fenshen_sync::Queue` | `simple_queue.rs` |
 //! | `Future` | `future.rs` | `future_type.rs` |
 //! | `FutureWatch` | `future_watch.rs` | `future_watch.rs` |
 //! | `PoolCore` | `work.rs`, `work_queue.rs` | `pool.rs`, `work_queue_type.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
+mod any_lock;
+mod atomic_int;
+mod barrier;
+mod condition;
+mod event;
 mod future;
 mod future_type;
 mod future_watch;
 mod head;
 mod kinds;
 mod known;
+mod live;
 mod lock;
+mod order;
 mod park;
 mod patience;
 mod pool;
+mod queue;
+mod request;
 mod rlock;
+mod semaphore;
+mod shown_condition;
+mod simple_queue;
 mod stuck;
 mod work;
 mod work_queue;
@@ -63,8 +82,35 @@ unsafe fn no_arguments(name: &str, args: *mut PyObject, kwargs: *mut PyObject) -
     }
 }
 
+fn primitives() -> [(&'static str, *mut PyTypeObject); 6] {
+    [
+        ("Condition", kinds::condition()),
+        ("Semaphore", kinds::semaphore()),
+        ("BoundedSemaphore", kinds::bounded_semaphore()),
+        ("Event", kinds::event()),
+        ("Barrier", kinds::barrier()),
+        ("AtomicInt", kinds::atomic_int()),
+    ]
+}
+
+fn queues() -> [(&'static str, *mut PyTypeObject); 4] {
+    [
+        ("Queue", kinds::queue()),
+        ("LifoQueue", kinds::lifo_queue()),
+        ("PriorityQueue", kinds::priority_queue()),
+        ("SimpleQueue", kinds::simple_queue()),
+    ]
+}
+
+/// Has our queues and the standard library's be instances of each other's classes, and share their exceptions.
+#[pyfunction]
+fn meet_queues(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the thread is attached, and the types are made.
+    unsafe { queue::meet() }.map_err(|e| crate::fetch(py, e))
+}
+
 /// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
-#[pymodule]
+#[pymodule(gil_used = false)]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
@@ -74,7 +120,14 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
         for (name, ty) in [("Lock", kinds::lock()), ("RLock", kinds::rlock())] {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
         }
+        for (name, ty) in primitives().into_iter().chain(queues()) {
+            m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
+        }
     }
+    live::add_to(m)?;
+    m.add_function(wrap_pyfunction!(meet_queues, m)?)?;
+    order::add_to(m)?;
+    request::add_to(m)?;
     for (name, ty) in [
         ("Future", kinds::future()),
         ("FutureWatch", kinds::future_watch()),

@@ -48,12 +48,34 @@ impl Park for PyPark {
                     entered.poked()?;
                 }
                 match slept {
-                    Slept::Interrupted if ffi::PyErr_CheckSignals() < 0 => return Err(Failed::Interrupted),
+                    // A signal handler may want what this thread waits for, and end other waits for it.
+                    Slept::Interrupted if waiter.away() => {
+                        entered.leave();
+                        let raised = ffi::PyErr_CheckSignals() < 0;
+                        let goes_on = waiter.back();
+                        if raised {
+                            return Err(Failed::Interrupted);
+                        }
+                        if !goes_on {
+                            return Ok(Grant::RETRY);
+                        }
+                        entered.come_back()?;
+                    }
                     Slept::TimedOut if deadline.is_some_and(Deadline::is_past) => return Err(Failed::TimedOut),
                     Slept::TimedOut => entered.look_again()?,
                     _ => {}
                 }
             }
+        }
+    }
+
+    fn let_go(&mut self, wake: impl FnOnce()) {
+        // SAFETY: the thread is attached, as above; nothing of Python is touched meanwhile.
+        unsafe {
+            crate::exit::arm();
+            let state = ffi::PyEval_SaveThread();
+            wake();
+            crate::exit::restore_thread(state);
         }
     }
 }

@@ -7,18 +7,19 @@ use fenshen_sync::{Failed, ReentrantMutex, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::known::known;
+use super::live;
+use super::order;
 use super::park::PyPark;
 use super::patience::{self, Patience};
 use crate::errors::{entry, raise};
 use crate::methods::{fast, getter, no_args, one_arg};
-use crate::object::{Obj, Raised, Res, boolean, none, text};
+use crate::object::{Obj, Raised, Res, boolean, done, none, text};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of `RLock`.
 #[repr(C)]
 pub(crate) struct RLock {
-    ob_base: PyObject,
-    weakrefs: *mut PyObject,
+    head: live::Head,
     pub(crate) mutex: ReentrantMutex,
 }
 
@@ -26,13 +27,11 @@ pub(crate) struct RLock {
 #[inline]
 pub(crate) unsafe fn acquire(l: *mut RLock, patience: Patience) -> Res<bool> {
     let me = current();
-    if (*l).mutex.try_lock(me) {
-        return Ok(true);
+    let taken = (*l).mutex.try_lock(me) || (patience != Patience::None && acquire_slowly(l, me, patience)?);
+    if taken && order::on() && (*l).mutex.count() == 1 {
+        order::acquired(l.cast(), patience != Patience::None);
     }
-    if patience == Patience::None {
-        return Ok(false);
-    }
-    acquire_slowly(l, me, patience)
+    Ok(taken)
 }
 
 #[cold]
@@ -50,15 +49,18 @@ unsafe fn acquire_slowly(l: *mut RLock, me: u32, patience: Patience) -> Res<bool
 /// Releases it once.
 #[inline]
 pub(crate) unsafe fn release(l: *mut RLock) -> Res<()> {
-    if (*l).mutex.unlock(current()) {
-        Ok(())
-    } else {
-        raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock")
+    let me = current();
+    if order::on() && (*l).mutex.is_owned(me) && (*l).mutex.count() == 1 {
+        order::released(l.cast());
     }
+    if (*l).mutex.unlock(me) { Ok(()) } else { raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock") }
 }
 
 /// Releases it altogether; returns how often it was taken.
 pub(crate) unsafe fn release_all(l: *mut RLock) -> Res<u64> {
+    if order::on() && (*l).mutex.is_owned(current()) {
+        order::released(l.cast());
+    }
     match (*l).mutex.release_all(current()) {
         0 => raise(ffi::PyExc_RuntimeError, "cannot release un-acquired lock"),
         count => Ok(count),
@@ -119,8 +121,15 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     })
 }
 
-unsafe extern "C" fn new(ty: *mut PyTypeObject, _: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    entry(|| make(ty))
+unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    entry(|| {
+        let any = ffi::PyTuple_GET_SIZE(args) > 0 || (!kwargs.is_null() && ffi::PyDict_Size(kwargs) > 0);
+        if cfg!(Py_3_13) && any && ty == super::kinds::rlock() {
+            let message = c"Passing arguments to RLock is deprecated and will be removed in 3.15";
+            done(ffi::PyErr_WarnEx(ffi::PyExc_DeprecationWarning, message.as_ptr(), 1))?;
+        }
+        make(ty)
+    })
 }
 
 /// A free lock.
@@ -129,13 +138,18 @@ pub(crate) unsafe fn make(ty: *mut PyTypeObject) -> Res<Obj> {
     let this = Obj::new(alloc(ty, 0))?;
     let l: *mut RLock = this.ptr().cast();
     std::ptr::write(&raw mut (*l).mutex, ReentrantMutex::new(Scope::Process));
+    live::link(&raw mut (*l).head);
     Ok(this)
 }
 
 unsafe extern "C" fn dealloc(this: *mut PyObject) {
     let l: *mut RLock = this.cast();
-    if !(*l).weakrefs.is_null() {
+    live::unlink(&raw mut (*l).head);
+    if !(*l).head.weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(this);
+    }
+    if order::on() {
+        order::forget(this);
     }
     free(this);
 }
@@ -149,7 +163,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
-        .weakrefs(std::mem::offset_of!(RLock, weakrefs))
+        .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
         .property(c"__class__", get_class, None)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .no_args(

@@ -13,6 +13,8 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::known::known;
+use super::park::PyPark;
+use super::patience::Patience;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
@@ -71,6 +73,21 @@ impl Entered<'_> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// The thread does something else for a while: nobody is to think that it waits.
+    pub(crate) fn leave(&mut self) {
+        if self.on {
+            graph::look().leave(self.wait);
+        }
+    }
+
+    /// It waits again, and looks soon whether that can end.
+    pub(crate) unsafe fn come_back(&mut self) -> Result<(), Failed> {
+        if self.on {
+            graph::look().enter(self.wait);
+        }
+        self.poked()
     }
 
     /// Somebody has poked the waiter: with a verdict, or to have it look again.
@@ -263,10 +280,24 @@ fn this_thread() -> u32 {
     fenshen_sync::current()
 }
 
-/// In a forked child: the waits of threads that are not there are none.
+/// Blocks until the thread of that number has ended, or `timeout` seconds have passed (None: for ever); returns whether
+/// it has. `what` is what the wait is for, in reports.
 #[pyfunction]
-fn forget_waits() {
-    graph::forget();
+#[pyo3(signature = (thread, timeout, what))]
+fn wait_for_end(py: Python<'_>, thread: u32, timeout: Option<f64>, what: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let deadline = timeout.map_or(Patience::Endless, Patience::seconds).deadline();
+    let mut park = PyPark::new(what.as_ptr(), Target::Thread(thread));
+    match fenshen_sync::wait_for_end(thread, &mut park, deadline) {
+        Ok(()) => Ok(true),
+        Err(Failed::TimedOut) => Ok(false),
+        Err(Failed::Interrupted) => Err(crate::fetch(py, Raised)),
+    }
+}
+
+/// Tells those who wait for the end of the calling thread that it has come.
+#[pyfunction]
+fn say_over() {
+    fenshen_sync::say_over();
 }
 
 /// Adds the functions to the module.
@@ -276,5 +307,6 @@ pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(waits, m)?)?;
     m.add_function(wrap_pyfunction!(threads, m)?)?;
     m.add_function(wrap_pyfunction!(this_thread, m)?)?;
-    m.add_function(wrap_pyfunction!(forget_waits, m)?)
+    m.add_function(wrap_pyfunction!(wait_for_end, m)?)?;
+    m.add_function(wrap_pyfunction!(say_over, m)?)
 }

@@ -13,7 +13,9 @@ mod schedstat;
 mod signal;
 mod thread;
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering};
+pub(crate) use thread::{await_end, without_signals};
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,8 +23,8 @@ use std::time::Duration;
 use fenshen_reactor::Owner;
 use pyo3::prelude::*;
 
-use crate::event_loop;
 use crate::pulse::Pulse;
+use crate::{advise, after_fork, event_loop};
 
 /// Whether loops that begin to run are to be looked at.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -179,44 +181,27 @@ fn watchdog_pause() {
 /// After a fork, in the parent: the helper thread is soon there again if a loop runs.
 #[pyfunction]
 fn watchdog_resume() {
-    if ON.load(Ordering::Relaxed) && shared().loops.iter().any(|w| w.pulse.thread() != 0) {
+    if wanted() {
         ASLEEP.store(true, Ordering::Relaxed);
-        FORKER.store(frame(), Ordering::Relaxed);
-        RETRIES.store(0, Ordering::Relaxed);
-        resume_now(std::ptr::null_mut());
+        after_fork::soon();
     }
 }
 
-/// The frame that called `os.fork`, to be told from others only.
-static FORKER: AtomicUsize = AtomicUsize::new(0);
-/// How often [`resume_now`] has put itself off.
-static RETRIES: AtomicU32 = AtomicU32::new(0);
-/// How often it does at most.
-const PATIENCE: u32 = 2000;
-
-fn frame() -> usize {
-    // SAFETY: both callers are attached to the interpreter; the frame is not followed.
-    unsafe { pyo3::ffi::PyEval_GetFrame() as usize }
+fn wanted() -> bool {
+    ON.load(Ordering::Relaxed) && shared().loops.iter().any(|w| w.pulse.thread() != 0)
 }
 
-/// Starts the thread, once `os.fork` has returned: from Python 3.12 on that counts the threads when it has called
-/// everybody's functions, and warns. So this has the interpreter call it whenever it comes to it, until that is in
-/// the very frame that forked. If it never is, the loop's next turn starts the thread.
-extern "C" fn resume_now(again: *mut std::ffi::c_void) -> std::ffi::c_int {
-    let this_call = again.is_null() && cfg!(Py_3_12);
-    if !this_call && (cfg!(not(Py_3_12)) || frame() == FORKER.load(Ordering::Relaxed)) {
+/// Starts the thread again, in a parent that has forked.
+pub(crate) fn after_fork() {
+    if wanted() {
         wake();
-    } else if RETRIES.fetch_add(1, Ordering::Relaxed) < PATIENCE {
-        // SAFETY: the function lives as long as the code, and its argument is a mark that is never followed. That
-        // there may be no room for it was just said to be no loss.
-        unsafe { pyo3::ffi::Py_AddPendingCall(Some(resume_now), std::ptr::without_provenance_mut(1)) };
     }
-    0
 }
 
 /// After a fork, in the child: nothing is looked at until it starts anew.
 #[pyfunction]
 fn watchdog_forget() {
+    after_fork::forget();
     ON.store(false, Ordering::Relaxed);
     ASLEEP.store(false, Ordering::Relaxed);
     shared().loops.clear();
@@ -231,10 +216,7 @@ fn helper_threads() -> Vec<i32> {
 
 /// The same for Rust.
 pub(crate) fn helpers() -> Vec<i32> {
-    match TID.load(Ordering::Relaxed) {
-        0 => Vec::new(),
-        tid => vec![tid],
-    }
+    [TID.load(Ordering::Relaxed), advise::helper()].into_iter().filter(|&tid| tid != 0).collect()
 }
 
 /// Adds the functions to the module.

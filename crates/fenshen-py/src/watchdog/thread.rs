@@ -34,7 +34,7 @@ pub(super) fn start(held: &mut MutexGuard<'_, Shared>) {
 }
 
 /// Runs `body` with every signal blocked: a thread that it makes never gets one that was meant for the program.
-fn without_signals<T>(body: impl FnOnce() -> T) -> T {
+pub(crate) fn without_signals<T>(body: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
     // SAFETY: both sets live here, and the calls fill them in.
@@ -49,7 +49,7 @@ fn without_signals<T>(body: impl FnOnce() -> T) -> T {
 }
 
 /// A joined thread is still counted by the kernel for a moment: waits that out.
-pub(super) fn await_end(tid: i32) {
+pub(crate) fn await_end(tid: i32) {
     let limit = Instant::now() + Duration::from_millis(100);
     // SAFETY: no signal is sent, the kernel only tells whether there is such a thread.
     let there = || unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) } == 0;

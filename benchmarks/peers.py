@@ -1,0 +1,124 @@
+"""Where threads may have their locks, queues and pools from, and how each gets its standard names."""
+
+import asyncio
+import concurrent.futures
+import importlib
+import importlib.metadata
+import importlib.util
+import multiprocessing.pool
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+STANDARD = (threading, queue, concurrent.futures, multiprocessing.pool, asyncio)
+QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
+
+
+class Things:
+    """What a program asks for, by the standard library's names. What there is not, is a `NotImplementedError`."""
+
+    def __init__(self, *sources: object, but_not: Mapping[str, object] | None = None) -> None:
+        self._sources = sources
+        self._but_not = but_not or {}
+
+    def __getattr__(self, name: str) -> Any:
+        for source in self._sources:
+            found = getattr(source, name, None)
+            if found is not None and found is not self._but_not.get(name):
+                setattr(self, name, found)
+                return found
+        raise NotImplementedError(f"there is no {name}")
+
+
+def renamed(kind: type, **names: str) -> type:
+    """The class with some of its methods under further names."""
+    return type(kind.__name__, (kind,), {name: getattr(kind, own) for name, own in names.items()})
+
+
+class Named:
+    """A source of things: a namespace made of keywords."""
+
+    def __init__(self, **things: object) -> None:
+        vars(self).update(things)
+
+
+def standard() -> Things:
+    return Things(*STANDARD)
+
+
+def of_aiologic() -> Things:
+    """Its methods for threads are called `green_...`; its reusable events and barriers begin with an R."""
+    import aiologic
+
+    pair = {"acquire": "green_acquire", "release": "green_release"}
+    locks = ("Lock", "RLock", "Semaphore", "BoundedSemaphore")
+    passing = {"put": "green_put", "get": "green_get"}
+    return Things(
+        Named(
+            **{name: renamed(getattr(aiologic, name), **pair) for name in locks},
+            **{name: renamed(getattr(aiologic, name), **passing) for name in (*QUEUES, "SimpleQueue")},
+            Event=aiologic.REvent,
+            Condition=aiologic.Condition,
+            Barrier=aiologic.RBarrier,
+        )
+    )
+
+
+def sides(name: str) -> Things:
+    """The side for threads of queues that have one for tasks as well."""
+    module = importlib.import_module(name)
+
+    def side(kind: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda maxsize=0: kind(maxsize).sync_q
+
+    return Things(Named(**{each: side(getattr(module, each)) for each in QUEUES}))
+
+
+def ours() -> Things:
+    """By import, and only what is of our own making: what we pass on from the standard library is not ours."""
+    theirs = {name: thing for module in STANDARD for name, thing in vars(module).items()}
+    modules = [importlib.import_module(f"fenshen.{name}") for name in ("threading", "queue", "futures")]
+    return Things(*modules, importlib.import_module("fenshen"), but_not=theirs)
+
+
+def installed() -> Things:
+    """Under the standard names, as `fenshen run` has it."""
+    theirs = {name: thing for module in STANDARD for name, thing in vars(module).items()}
+    importlib.import_module("fenshen").install(threads=True, deadlock="raise")
+    return Things(*STANDARD, but_not=theirs)
+
+
+class Peer(NamedTuple):
+    """One contender: its name, the module that it needs, and how its things are had in the process that measures."""
+
+    name: str
+    module: str
+    things: Callable[[], Things]
+
+    def available(self) -> bool:
+        """Whether it can be imported here."""
+        package, _, rest = self.module.partition(".")
+        return importlib.util.find_spec(package) is not None and (
+            not rest or importlib.util.find_spec(self.module) is not None
+        )
+
+    def version(self) -> str:
+        """The version of the package it comes from; none for the standard library, which is the interpreter's."""
+        return "" if self.name == "stdlib" else importlib.metadata.version(self.package())
+
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer("stdlib", "threading", standard),
+        Peer("culsans", "culsans", lambda: sides("culsans")),
+        Peer("aiologic", "aiologic", of_aiologic),
+        Peer("janus", "janus", lambda: sides("janus")),
+        Peer("fenshen", "fenshen.threading", ours),
+        Peer("fenshen (installed)", "fenshen.threading", installed),
+    )
+}

@@ -1,0 +1,87 @@
+"""Servers that are pools of threads: waitress and cheroot (CherryPy's), each under load, and stopped from outside."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import urllib3
+import waitress
+from cheroot import wsgi
+from engine import checked
+
+SECONDS = 30
+LARGE = random.Random(7).randbytes(1 << 20)
+meeting = threading.Barrier(4)
+
+
+def app(environ: dict, start: Callable) -> Iterable[bytes]:
+    """GET: the path; `/meet` when four threads are here; POST: the body; `/fail`: an error."""
+    body = environ["PATH_INFO"].encode("latin-1")
+    if body == b"/fail":
+        raise LookupError("as asked")
+    if body == b"/meet":
+        meeting.wait(SECONDS)
+    if environ["REQUEST_METHOD"] == "POST":
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    start("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body[:1000], body[1000:]]
+
+
+def load(port: int) -> None:
+    base = f"http://127.0.0.1:{port}"
+    with (
+        urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        get = lambda path: http.request("GET", base + path)  # noqa: E731
+        print(
+            [answer.data for answer in pool.map(get, [f"/{n}" for n in range(150)])] == [b"/%d" % n for n in range(150)]
+        )
+        print(len(list(pool.map(get, ["/meet"] * 8))), get("/fail").status)
+        bodies = [LARGE[: number * 50_000] for number in range(20)]
+        print([job.data for job in pool.map(lambda body: http.request("POST", base, body=body), bodies)] == bodies)
+
+
+def by_waitress() -> None:
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=6)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    load(server.effective_port)
+    server.trigger.pull_trigger(server.close)  # in its own thread, which then has nothing left to look after
+    thread.join(SECONDS)
+    server.task_dispatcher.shutdown()
+    print(thread.is_alive())
+
+
+def by_cheroot() -> None:
+    server = wsgi.Server(("127.0.0.1", 0), app, numthreads=6, max=8)
+    server.error_log = lambda *_, **__: None
+    server.prepare()
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    load(server.bind_addr[1])
+    server.requests.grow(1)
+    print(len(server.requests._threads) >= 6)
+    server.stop()
+    thread.join(SECONDS)
+    print(thread.is_alive())
+
+
+@checked
+def main() -> None:
+    logging.getLogger("waitress").setLevel(logging.CRITICAL + 1)
+    by_waitress()
+    by_cheroot()
+    deadline = time.monotonic() + SECONDS
+    while threading.active_count() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(threading.active_count())
+
+
+if __name__ == "__main__":
+    main()
