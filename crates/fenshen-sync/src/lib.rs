@@ -10,6 +10,7 @@
 //! | [`Condition`] | `condition.rs` | a Mesa monitor's condition variable |
 //! | [`Barrier`] | `barrier.rs` | centralized, without draining |
 //! | [`Queue`], [`Store`] | `queue.rs`, `store.rs` | a monitor that hands over |
+//! | [`Monitor`] | `monitor.rs` | data under a latch, and lists of waiters |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //!
@@ -26,6 +27,7 @@ mod latch;
 mod list;
 #[cfg(any(loom, shuttle))]
 pub mod model;
+mod monitor;
 mod mutex;
 mod park;
 mod queue;
@@ -44,6 +46,7 @@ pub use condition::Condition;
 pub use deadline::Deadline;
 pub use event::Event;
 pub use list::WaitList;
+pub use monitor::{Inside, Monitor};
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
 pub use queue::{Hand, NotPut, Queue, Refused};

@@ -19,6 +19,13 @@ pub struct WaitList {
     scope: u32,
 }
 
+impl Default for WaitList {
+    /// An empty list of one process.
+    fn default() -> WaitList {
+        WaitList::new(Scope::Process)
+    }
+}
+
 impl WaitList {
     /// An empty list.
     #[must_use]
