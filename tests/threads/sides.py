@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 from fenshen import threading as ours
 
-each_side = pytest.mark.parametrize(
-    "threads", [pytest.param(threading, id="stdlib"), pytest.param(ours, id="fenshen")]
-)
+each_side = pytest.mark.parametrize("threads", [pytest.param(threading, id="stdlib"), pytest.param(ours, id="fenshen")])
 PATIENCE = 60.0
 
 

@@ -11,6 +11,7 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
+
 from threads.sides import Running, assert_same, assert_waits, each_side, running, until
 from threads.test_semaphore import asleep, told
 

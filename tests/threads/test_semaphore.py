@@ -10,6 +10,7 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
+
 from threads.sides import Running, aside, assert_same, assert_waits, each_side, running, until
 
 pytestmark = needs_native
@@ -65,7 +66,10 @@ def test_words():
         lambda t: t.BoundedSemaphore(5)._initial_value,
     )
     assert_same(
-        lambda t: t.Semaphore(1, 2), lambda t: t.Semaphore().acquire(1, 2, 3), lambda t: t.Semaphore().release(m=1), words=False
+        lambda t: t.Semaphore(1, 2),
+        lambda t: t.Semaphore().acquire(1, 2, 3),
+        lambda t: t.Semaphore().release(m=1),
+        words=False,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from commands import needs_native
 from fenshen import queue as native
+
 from threads.queues import LONG, Running, blocked, each
 
 pytestmark = needs_native
