@@ -106,7 +106,7 @@ def test_a_higher_bound_lets_in_who_waits() -> None:
 def test_wrong_timeouts(queue: Any) -> None:
     q = queue.Queue(1)
     for wrong in (lambda: q.get(timeout=-1), lambda: q.get(True, -0.5), lambda: q.put(1, timeout=-1)):
-        with pytest.raises(ValueError, match="^'timeout' must be a non-negative number$"):
+        with pytest.raises(ValueError, match=r"^'timeout' must be a non-negative number$"):
             wrong()
     with pytest.raises(TypeError, match="'<' not supported between instances of 'str' and 'int'"):
         q.get(timeout="1")
@@ -119,7 +119,7 @@ def test_wrong_timeouts(queue: Any) -> None:
     unbounded = queue.Queue()
     unbounded.put(1, timeout=-1)
     unbounded.put(1, timeout="never looked at")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="non-negative"):
         unbounded.get(timeout=-1)
     assert unbounded.qsize() == 2
 
@@ -371,7 +371,7 @@ def test_pickling_is_refused(queue: Any, name: str) -> None:
 
 
 def test_copying_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot pickle 'fenshen.Queue' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle 'fenshen\.Queue' object"):
         copy.copy(native.Queue())
 
 
@@ -458,7 +458,10 @@ def test_the_queue_outlives_those_who_wait() -> None:
 
 
 def test_without_the_native_engine_the_names_are_the_standard_librarys() -> None:
-    program = "import queue; from fenshen import queue as q; print(q.Queue is queue.Queue, q.SimpleQueue is queue.SimpleQueue, q.ShutDown)"
+    program = (
+        "import queue; from fenshen import queue as q; "
+        "print(q.Queue is queue.Queue, q.SimpleQueue is queue.SimpleQueue, q.ShutDown)"
+    )
     status, out, err = run([*PYTHON, "-c", program], FENSHEN_ENGINE="stdlib")
     assert (status, err) == (0, "")
     assert out.startswith("True True <class ")

@@ -1,7 +1,7 @@
 """Operations that interrupt an operation of the same thread on the same queue.
 
-The standard library's queue, written in Python, waits for itself there. Ours finishes what can be left for later when the
-interrupted operation ends, and raises RuntimeError for what cannot.
+The standard library's queue, written in Python, waits for itself there. Ours finishes what can be left for later when
+the interrupted operation ends, and raises RuntimeError for what cannot.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def test_put_from_a_hook_of_a_full_queue() -> None:
             q.put_nowait("no place")
         with pytest.raises(RuntimeError, match="this thread's own operation"):
             q.put("would wait")
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="non-negative"):
             q.put("wrong", timeout=-1)
 
     q.call = fill
@@ -269,7 +269,7 @@ def test_a_getter_takes_what_was_set_aside_before_it_would_wait() -> None:
 def test_who_holds_the_mutex_does_not_wait_for_himself(name: str) -> None:
     q: queue.Queue[Any] = queue.Queue()
     with q.mutex:
-        with pytest.raises(RuntimeError, match="^this thread holds the queue's mutex, and would wait for itself$"):
+        with pytest.raises(RuntimeError, match=r"^this thread holds the queue's mutex, and would wait for itself$"):
             getattr(q, name)()
         with pytest.raises(RuntimeError):
             q.put(1)
