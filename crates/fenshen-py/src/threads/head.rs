@@ -208,6 +208,6 @@ pub(crate) fn builder<P: Shared>(name: &'static CStr, doc: &'static CStr) -> Typ
         .slot(ffi::Py_tp_clear, gc_clear::<P> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<P> as *mut c_void)
         .slot(ffi::Py_tp_setattro, setattro::<P> as *mut c_void)
-        .property(c"__class__", get_class::<P>, None)
+        .stand_in(get_class::<P>)
         .no_args(c"__getstate__", getstate::<P>, super::GETSTATE_DOC)
 }

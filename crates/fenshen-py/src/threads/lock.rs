@@ -131,7 +131,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .fast(c"acquire_lock", py_acquire, c"An obsolete name of acquire().")
         .no_args(c"release", py_release, c"release($self, /)\n--\n\nRelease it; RuntimeError if nobody holds it.")

@@ -144,7 +144,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .weakrefs(offset_of!(SimpleQueue, weakrefs))
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .generic()
         .fast(c"put", py_put, c"put($self, /, item, block=True, timeout=None)\n--\n\nPut an item in. It never waits: `block` and `timeout` are there for likeness to Queue.put().")
         .fast(c"put_nowait", py_put_nowait, c"put_nowait($self, /, item)\n--\n\nPut an item in.")
