@@ -17,6 +17,7 @@ HEAD = """
 import asyncio, ctypes, functools, hashlib, multiprocessing, os, socket, sys, threading, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
+from fenshen import futures
 
 def spin(seconds):
     # Of the processor's time: what other processes take of it is not counted.
@@ -384,6 +385,7 @@ def test_names(tmp_path: Path) -> None:
         def to_thread(a): time.sleep(0.1)
         def mapped(a): time.sleep(0.1)
         def applied(): time.sleep(0.1)
+        def ours(): time.sleep(0.1)
 
         async def main():
             loop = asyncio.get_running_loop()
@@ -401,6 +403,8 @@ def test_names(tmp_path: Path) -> None:
             pool.submit(Job())
             for _ in range(3):
                 pool.submit(lambda: time.sleep(0.1))
+        with futures.ThreadPoolExecutor() as pool:
+            pool.submit(ours)
         with ThreadPool(2) as pool:
             pool.map(mapped, range(2))
             list(pool.imap(mapped, range(2)))
@@ -413,7 +417,9 @@ def test_names(tmp_path: Path) -> None:
     assert ways == {
         "Crowd.run": "in threads",
         "late": "in threads",
-        **dict.fromkeys(("direct", "partial", "Job.method", "in_executor", "to_thread", "mapped", "applied"), pool),
+        **dict.fromkeys(
+            ("direct", "partial", "Job.method", "in_executor", "to_thread", "mapped", "applied", "ours"), pool
+        ),
         "Job": pool,
         "<lambda>": pool,
         "main": "in tasks",

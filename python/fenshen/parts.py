@@ -131,14 +131,18 @@ def _add_threads() -> None:
     for name in ("Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"):
         add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
     for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
-        add("threads", "queue", name, f"fenshen._threads:{name}", shown=f"queue.{name}")
+        add("threads", "queue", name, f"fenshen.queue:{name}", shown=f"queue.{name}")
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
 def _add_advice() -> None:
     """Where functions are handed to threads and to pools."""
     add("advise", "threading", "Thread._bootstrap_inner", "fenshen.advice.hooks:bootstrap_inner", wrap=True)
-    add("advise", "concurrent.futures.thread", "ThreadPoolExecutor.submit", "fenshen.advice.hooks:submit", wrap=True)
+    for module, method in (
+        ("concurrent.futures.thread", "ThreadPoolExecutor.submit"),
+        ("fenshen._threads", "PoolCore.submit"),
+    ):
+        add("advise", module, method, "fenshen.advice.hooks:submit", wrap=True)
     for method in ("apply_async", "_map_async", "imap", "imap_unordered"):
         add("advise", "multiprocessing.pool", f"Pool.{method}", "fenshen.advice.hooks:pool_method", wrap=True)
     add("advise", "multiprocessing.util", "_exit_function", "fenshen.advice.hooks:exit_function", wrap=True)

@@ -10,6 +10,7 @@
 //! | [`Condition`] | `condition.rs` | a Mesa monitor's condition variable |
 //! | [`Barrier`] | `barrier.rs` | centralized, without draining |
 //! | [`Queue`], [`Store`] | `queue.rs`, `store.rs` | a monitor that hands over |
+//! | [`Monitor`] | `monitor.rs` | data under a latch, and lists of waiters |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //!
@@ -26,11 +27,13 @@ mod latch;
 mod list;
 #[cfg(any(loom, shuttle))]
 pub mod model;
+mod monitor;
 mod mutex;
 mod park;
 mod queue;
 mod reentrant;
 mod semaphore;
+mod shared;
 mod store;
 mod sync;
 mod threads;
@@ -43,11 +46,13 @@ pub use condition::Condition;
 pub use deadline::Deadline;
 pub use event::Event;
 pub use list::WaitList;
+pub use monitor::{Inside, Monitor};
 pub use mutex::Mutex;
 pub use park::{Failed, Park, Sleep};
 pub use queue::{Hand, NotPut, Queue, Refused};
 pub use reentrant::ReentrantMutex;
 pub use semaphore::Semaphore;
+pub use shared::{SharedWaiter, SharedWaiters};
 pub use store::{Fifo, Lifo, Priority, Store};
 pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use tid::{is_alive, tid};

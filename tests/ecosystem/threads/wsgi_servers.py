@@ -33,7 +33,7 @@ def app(environ: dict, start: Callable) -> Iterable[bytes]:
     return [body[:1000], body[1000:]]
 
 
-def load(port: int) -> None:
+def load(port: int, **headers: str) -> None:
     base = f"http://127.0.0.1:{port}"
     with (
         urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False) as http,
@@ -66,7 +66,7 @@ def by_cheroot() -> None:
     server.prepare()
     thread = threading.Thread(target=server.serve)
     thread.start()
-    load(server.bind_addr[1])
+    load(server.bind_addr[1], Connection="close")  # it may close a kept one as a request comes in
     server.requests.grow(1)
     print(len(server.requests._threads) >= 6)
     server.stop()

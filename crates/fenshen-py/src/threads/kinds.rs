@@ -8,6 +8,7 @@ use super::head;
 use super::known::known;
 use crate::kinds::kinds;
 use crate::object::{Obj, Res, done};
+use crate::types::shorten;
 
 kinds! {
     /// `Lock`.
@@ -34,6 +35,14 @@ kinds! {
     priority_queue, PRIORITY_QUEUE;
     /// `SimpleQueue`.
     simple_queue, SIMPLE_QUEUE;
+    /// `Future`.
+    future, FUTURE;
+    /// `FutureWatch`.
+    future_watch, FUTURE_WATCH;
+    /// `WorkQueue`.
+    work_queue, WORK_QUEUE;
+    /// `PoolCore`.
+    pool, POOL;
 }
 
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
@@ -56,7 +65,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     stand_for(lock(), &known().lock_class)?;
     stand_for(rlock(), &known().rlock_class)?;
     init_primitives()?;
-    init_queues()
+    init_queues()?;
+    init_futures()
 }
 
 /// What stands for classes of `threading` that are made in Python.
@@ -68,6 +78,9 @@ unsafe fn init_primitives() -> Res<()> {
     EVENT.store(event::build()?, Ordering::Relaxed);
     BARRIER.store(barrier::build()?, Ordering::Relaxed);
     ATOMIC_INT.store(super::atomic_int::build()?, Ordering::Relaxed);
+    for ty in [condition(), semaphore(), bounded_semaphore(), event(), barrier(), atomic_int()] {
+        shorten(ty);
+    }
     stand_for_shared::<condition::Condition>()?;
     stand_for_shared::<semaphore::Semaphore>()?;
     stand_for_shared::<semaphore::Bounded>()?;
@@ -89,5 +102,16 @@ unsafe fn init_queues() -> Res<()> {
     PRIORITY_QUEUE.store(super::queue::build_priority()?, Ordering::Relaxed);
     SIMPLE_QUEUE.store(super::simple_queue::build()?, Ordering::Relaxed);
     [queue(), lifo_queue(), priority_queue(), simple_queue()].into_iter().for_each(|ty| stand_for_later(ty));
+    Ok(())
+}
+
+/// What stands for classes of `concurrent.futures`.
+unsafe fn init_futures() -> Res<()> {
+    use super::{future_type, future_watch, pool, work_queue_type};
+    FUTURE.store(future_type::build()?, Ordering::Relaxed);
+    FUTURE_WATCH.store(future_watch::build()?, Ordering::Relaxed);
+    WORK_QUEUE.store(work_queue_type::build()?, Ordering::Relaxed);
+    POOL.store(pool::build()?, Ordering::Relaxed);
+    stand_for_later(future());
     Ok(())
 }

@@ -30,6 +30,19 @@ interned! {
         name = c"__name__",
         module = c"__module__",
         qualname = c"__qualname__",
+        add_cancelled = c"add_cancelled",
+        add_exception = c"add_exception",
+        add_result = c"add_result",
+        adjust_thread_count = c"_adjust_thread_count",
+        critical = c"critical",
+        exc_info = c"exc_info",
+        exception = c"exception",
+        future = c"future",
+        initializer_failed = c"_initializer_failed",
+        invoke_callbacks = c"_invoke_callbacks",
+        run = c"run",
+        shutdown_lock = c"_shutdown_lock",
+        submit_foreign = c"_submit_foreign",
     }
 }
 

@@ -11,6 +11,9 @@
 //! | `AtomicInt` | a number | `atomic_int.rs` |
 //! | `Queue`, `LifoQueue`, `PriorityQueue` | `fenshen_sync::Queue` | `queue/` |
 //! | `SimpleQueue` | `fenshen_sync::Queue` | `simple_queue.rs` |
+//! | `Future` | `future.rs` | `future_type.rs` |
+//! | `FutureWatch` | `future_watch.rs` | `future_watch.rs` |
+//! | `PoolCore` | `work.rs`, `work_queue.rs` | `pool.rs`, `work_queue_type.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
@@ -19,6 +22,9 @@ mod atomic_int;
 mod barrier;
 mod condition;
 mod event;
+mod future;
+mod future_type;
+mod future_watch;
 mod head;
 mod kinds;
 mod known;
@@ -27,13 +33,17 @@ mod lock;
 mod order;
 mod park;
 mod patience;
-mod request;
+mod pool;
 mod queue;
+mod request;
 mod rlock;
 mod semaphore;
 mod shown_condition;
 mod simple_queue;
 mod stuck;
+mod work;
+mod work_queue;
+mod work_queue_type;
 
 use std::ffi::CStr;
 
@@ -100,7 +110,7 @@ fn meet_queues(py: Python<'_>) -> PyResult<()> {
 }
 
 /// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
-#[pymodule]
+#[pymodule(gil_used = false)]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
@@ -118,5 +128,16 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(meet_queues, m)?)?;
     order::add_to(m)?;
     request::add_to(m)?;
+    for (name, ty) in [
+        ("Future", kinds::future()),
+        ("FutureWatch", kinds::future_watch()),
+        ("WorkQueue", kinds::work_queue()),
+        ("PoolCore", kinds::pool()),
+    ] {
+        // SAFETY: the types were made above, and live for ever.
+        m.add(name, unsafe { Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()) })?;
+    }
+    m.add_function(wrap_pyfunction!(pool::meet_futures, m)?)?;
+    m.add_function(wrap_pyfunction!(pool::end_pools, m)?)?;
     stuck::add_to(m)
 }

@@ -1,0 +1,40 @@
+"""`concurrent.futures`, with a native `Future`, thread pool, `wait` and `as_completed`: `from fenshen import futures`.
+
+Every name of the standard module is here; what is not ours is the standard library's own object, exceptions among it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures as _standard
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, InvalidStateError, TimeoutError
+from concurrent.futures._base import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+from typing import Any
+
+from fenshen._thread_executor import ThreadPoolExecutor
+from fenshen._threads import Future
+from fenshen._waiting import as_completed, wait
+
+__all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
+    "BrokenExecutor",
+    "CancelledError",
+    "Executor",
+    "Future",
+    "InvalidStateError",
+    "ThreadPoolExecutor",
+    "TimeoutError",
+    "as_completed",
+    "wait",
+]
+__all__ += [name for name in _standard.__all__ if name not in __all__]
+
+
+def __getattr__(name: str) -> Any:
+    """What is left of the standard module, which imports its pools of processes only when they are asked for."""
+    return getattr(_standard, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
