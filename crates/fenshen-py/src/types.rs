@@ -196,3 +196,11 @@ pub(crate) unsafe fn free(o: *mut PyObject) {
     }
     ffi::Py_DECREF(ty.cast());
 }
+
+/// Has the interpreter's own messages name a type without its module, as they name classes made in Python.
+pub(crate) unsafe fn shorten(ty: *mut PyTypeObject) {
+    let full = CStr::from_ptr((*ty).tp_name).to_bytes();
+    if let Some(dot) = full.iter().rposition(|b| *b == b'.') {
+        (*ty).tp_name = (*ty).tp_name.add(dot + 1);
+    }
+}

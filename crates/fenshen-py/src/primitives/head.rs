@@ -15,6 +15,7 @@ use crate::names::{asyncio, names};
 use crate::object::{
     Obj, Raised, Res, attr_opt, call, call_method, clear, done, none, not_none, ptr_or_null, repr, set, visit,
 };
+pub(crate) use crate::types::shorten;
 use crate::types::{TypeBuilder, free};
 
 /// The beginning of every primitive's layout.
@@ -220,14 +221,6 @@ pub(crate) fn bound_builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'
         .slot(ffi::Py_tp_setattro, setattro::<P> as *mut c_void)
         .property(c"__class__", get_class::<P>, None)
         .property(c"_loop", get_loop, Some(set_loop))
-}
-
-/// Has the interpreter's own messages name a type without its module, as they name classes made in Python.
-pub(crate) unsafe fn shorten(ty: *mut PyTypeObject) {
-    let full = std::ffi::CStr::from_ptr((*ty).tp_name).to_bytes();
-    if let Some(dot) = full.iter().rposition(|b| *b == b'.') {
-        (*ty).tp_name = (*ty).tp_name.add(dot + 1);
-    }
 }
 
 /// `<... [extra]>`, as the standard library shows a primitive.

@@ -165,7 +165,7 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
 
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    let doc = c"Barrier(parties, action=None, timeout=None)\n--\n\nWhere `parties` threads meet, again and again, as threading.Barrier.\n\nThe last one to come calls action() before all go on. `timeout`, in seconds, is that of every wait() without its own.";
+    let doc = c"Barrier(parties, action=None, timeout=None)\n--\n\nWhere `parties` threads meet, again and again, as threading.Barrier.\n\nThe last one to come calls action() before all go on. `timeout`, in seconds, is that of every wait() without\nits own.";
     head::builder::<Barrier>(c"fenshen._threads.Barrier", doc)
         .slot(ffi::Py_tp_init, init as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)

@@ -8,6 +8,7 @@ use super::head;
 use super::known::known;
 use crate::kinds::kinds;
 use crate::object::{Obj, Res, done};
+use crate::types::shorten;
 
 kinds! {
     /// `Lock`.
@@ -77,6 +78,9 @@ unsafe fn init_primitives() -> Res<()> {
     EVENT.store(event::build()?, Ordering::Relaxed);
     BARRIER.store(barrier::build()?, Ordering::Relaxed);
     ATOMIC_INT.store(super::atomic_int::build()?, Ordering::Relaxed);
+    for ty in [condition(), semaphore(), bounded_semaphore(), event(), barrier(), atomic_int()] {
+        shorten(ty);
+    }
     stand_for_shared::<condition::Condition>()?;
     stand_for_shared::<semaphore::Semaphore>()?;
     stand_for_shared::<semaphore::Bounded>()?;

@@ -300,7 +300,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
 
 /// Makes the type `BoundedSemaphore`.
 pub(crate) unsafe fn build_bounded() -> Res<*mut PyTypeObject> {
-    let doc = c"BoundedSemaphore(value=1)\n--\n\nA semaphore that does not take more units than it gave, as threading.BoundedSemaphore: release() raises ValueError.";
+    let doc = c"BoundedSemaphore(value=1)\n--\n\nA semaphore that does not take more units than it gave, as threading.BoundedSemaphore.\n\nrelease() raises ValueError.";
     head::builder::<Bounded>(c"fenshen._threads.BoundedSemaphore", doc)
         .slot(ffi::Py_tp_init, init_bounded as *mut c_void)
         .slot(ffi::Py_tp_repr, repr_bounded as *mut c_void)
