@@ -25,7 +25,9 @@ def put_in(peer: str, *, threads: bool = False) -> None:
     if peer == "fenshen":
         with warnings.catch_warnings():  # of names that pytest's plugins took before: `sleep`, and warnings are errors
             warnings.simplefilter("ignore", RuntimeWarning)
-            importlib.import_module("fenshen").install(threads=threads, processes=False, deadlock="raise" if threads else None)
+            importlib.import_module("fenshen").install(
+                threads=threads, processes=False, deadlock="raise" if threads else None
+            )
     if peer != "asyncio":
         put_policy_in(loop_cls)
         asyncio.SelectorEventLoop = loop_cls  # type: ignore[misc, assignment]

@@ -78,7 +78,15 @@ ANYIO = Suite(
 )
 # What follows is made of threads.
 ASYNC = "pytest-asyncio==1.4.0"
-JANUS = Suite("janus", "2.0.0", needs=(ASYNC, "pytest-cov==7.1.0"), own="janus", processes=2, left_out=("test_benchmarks.py",), threads=True)
+JANUS = Suite(
+    "janus",
+    "2.0.0",
+    needs=(ASYNC, "pytest-cov==7.1.0"),
+    own="janus",
+    processes=2,
+    left_out=("test_benchmarks.py",),
+    threads=True,
+)
 CULSANS = Suite("culsans", "0.11.0", needs=("anyio==4.16.0", ASYNC), own="src", processes=2, threads=True)
 AIOLOGIC = Suite("aiologic", "0.17.1", needs=("anyio==4.16.0", ASYNC), own="src", processes=2, threads=True)
 CACHETOOLS = Suite("cachetools", "8.0.0", needs=(), own="src", processes=2, threads=True)

@@ -10,6 +10,7 @@ import weakref
 import pytest
 from commands import PYTHON, needs_native, run
 from fenshen.threading import AtomicInt
+
 from threads.sides import outcome, running
 
 pytestmark = needs_native
@@ -81,7 +82,12 @@ def test_64_bits_and_no_more():
 
 
 def test_only_whole_numbers():
-    for action in (lambda: AtomicInt("1"), lambda: AtomicInt(1.0), lambda: AtomicInt().add(None), lambda: AtomicInt(1, 2)):
+    for action in (
+        lambda: AtomicInt("1"),
+        lambda: AtomicInt(1.0),
+        lambda: AtomicInt().add(None),
+        lambda: AtomicInt(1, 2),
+    ):
         assert outcome(action).startswith("TypeError")
 
 

@@ -11,6 +11,7 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
+
 from threads.sides import Running, aside, assert_same, each_side, running, until
 
 pytestmark = needs_native

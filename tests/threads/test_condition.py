@@ -13,6 +13,7 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
+
 from threads.sides import Running, aside, assert_same, assert_waits, each_side, outcome, running, until
 
 pytestmark = needs_native
@@ -105,7 +106,7 @@ def test_it_waits_for_something(threads, lock):
     assert waiter.get() == "found"
     with condition:
         began = time.monotonic()
-        assert condition.wait_for(lambda: [], 0.02) == []
+        assert condition.wait_for(list, 0.02) == []
         assert time.monotonic() - began >= 0.02
         assert condition.wait_for(lambda: 0, timeout=-1) == 0
         assert condition.wait_for(lambda: 7, timeout=0) == 7
@@ -164,7 +165,9 @@ def test_words():
         lambda t: t.Condition().acquire(),
         lambda t: t.Condition().__enter__(),
     )
-    assert_same(lambda t: t.Condition(1, 2), lambda t: entered(t).wait(1, 2), lambda t: entered(t).notify(x=1), words=False)
+    assert_same(
+        lambda t: t.Condition(1, 2), lambda t: entered(t).wait(1, 2), lambda t: entered(t).notify(x=1), words=False
+    )
 
 
 def entered(threads):

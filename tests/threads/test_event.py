@@ -11,8 +11,8 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
-from threads.sides import Running, assert_same, assert_waits, each_side, running, until
-from threads.test_semaphore import asleep, told
+
+from threads.sides import Running, assert_same, assert_waits, each_side, running, told, until
 
 pytestmark = needs_native
 
@@ -35,8 +35,8 @@ def test_set_and_cleared(threads):
 @each_side
 def test_all_who_wait_pass(threads):
     event = threads.Event()
-    waiters = [Running(event.wait) for _ in range(5)] + [Running(lambda: event.wait(60)) for _ in range(5)]
-    until(lambda: all(asleep(w) for w in waiters))
+    waiters = [Running(event.wait) for _ in range(10)]
+    until(lambda: all(w.is_asleep() for w in waiters))
     event.set()
     event.clear()  # whoever waited passes all the same
     assert [w.get() for w in waiters] == [True] * 10
@@ -141,7 +141,7 @@ def test_its_private_parts(threads):
 def test_a_flag_that_is_set_wakes():
     event = ours.Event()
     with running(lambda: event.wait()) as (waiter,):
-        until(lambda: asleep(waiter))
+        until(lambda: waiter.is_asleep())
         event._flag = True
 
 

@@ -9,6 +9,7 @@ import weakref
 import pytest
 from commands import needs_native
 from fenshen import threading as ours
+
 from threads.sides import Running, aside, assert_same, assert_waits, each_side, outcome, running
 
 pytestmark = needs_native
