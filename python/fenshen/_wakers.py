@@ -112,6 +112,11 @@ def has_jobs(workers: Sequence[Worker]) -> bool:
     code = sys.modules["concurrent.futures.thread"]._worker.__code__
     frames = sys._current_frames()
     for worker in workers:
+        busy = getattr(worker.queue, "_busy", None)
+        if busy is not None:  # a queue of ours
+            if busy or worker.queue.qsize() > 0:
+                return True
+            continue
         frame = frames.get(worker.ident)
         if worker.queue.qsize() > 0 or frame is None or frame.f_code is not code:
             return True

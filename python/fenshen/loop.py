@@ -20,6 +20,7 @@ from fenshen import blocked
 from fenshen._fenshen import LoopCore
 from fenshen._options import current
 from fenshen.connections import Connections
+from fenshen.executors import Executors
 from fenshen.pipes import Pipes
 from fenshen.subprocesses import Subprocesses
 from fenshen.tls import TLS
@@ -50,7 +51,7 @@ class _Selector:
         return self.get_map()[fd]
 
 
-class EventLoop(LoopCore, TLS, Connections, Pipes, Subprocesses, asyncio.SelectorEventLoop):
+class EventLoop(LoopCore, TLS, Connections, Pipes, Subprocesses, Executors, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
     Raises OSError when the process is out of file descriptors.

@@ -2,8 +2,8 @@
 //! of their word. To look at the word and to fall asleep is one step, and whoever wakes an address wakes only those that
 //! sleep there by then: a wake-up that comes too early is lost, as with the kernel's.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 
 #[cfg(loom)]
 use loom::{
@@ -22,8 +22,20 @@ use crate::deadline::Deadline;
 use crate::sync::{AtomicU32, Ordering};
 use crate::word::Slept;
 
-/// Whether a waiter counts as one that has been passed over for long. There is no time in a model.
-pub static HAND_OVER: AtomicBool = AtomicBool::new(false);
+std::thread_local! {
+    /// A model's threads are all on one.
+    static PATIENCE: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether in models that run on this thread a waiter counts as one that has been passed over for long: there is no time
+/// in a model.
+pub fn hand_over(at_once: bool) {
+    PATIENCE.set(!at_once);
+}
+
+pub(crate) fn hands_over() -> bool {
+    !PATIENCE.get()
+}
 
 lazy_static! {
     static ref SLEEPERS: Mutex<BTreeMap<usize, Vec<Thread>>> = Mutex::new(BTreeMap::new());

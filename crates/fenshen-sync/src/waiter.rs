@@ -1,11 +1,13 @@
 //! One who waits: a record with one of three wake-ups, so that a thread, a task and a process can stand in one queue.
 
 use std::fmt;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::sync::{Cell, Ordering, spin_loop};
+use crate::sync::{Cell, Ordering, spin_loop, yield_now};
 use crate::threads::generation;
+use crate::tid::{is_alive, tid};
 use crate::word::{Scope, Slept, Word};
 
 /// The waiter waits.
@@ -21,6 +23,8 @@ const MISSED: u32 = 4;
 /// What is granted is above this.
 const GRANT: u32 = 5;
 
+/// How long to sleep in shared memory before looking whether whoever is to grant something is still alive.
+const NAP: Duration = Duration::from_millis(250);
 /// It is in a list.
 const LINKED: u32 = 1 << 31;
 /// How often to look for a grant that is on its way before sleeping.
@@ -48,8 +52,9 @@ pub enum Wake {
     /// A thread of any process that has mapped the record sleeps on its word.
     Shared,
     /// A call, made on the waker's thread: it posts to a loop's inbox, say. It must not block, nor wait for whoever waits.
-    /// The record may be gone when it is made: all that it gets is `data`, which must be there until the call that
-    /// follows a grant has been made. There is one such call for each grant, and one for each poke.
+    /// The record may be gone when it is made: all that it gets is `data`, which must be there until the call has been
+    /// made. There is one for each grant, so one for each time that the waiter is put in line and does not withdraw, and
+    /// one for each poke.
     Call {
         /// What to call.
         call: unsafe fn(data: *const ()),
@@ -85,6 +90,8 @@ pub struct Waiter {
     pub(crate) previous: Cell<isize>,
     /// Zero, or `LINKED` and in which generation of forks it was put into its list.
     linked: AtomicU32,
+    /// In shared memory, who has taken it out of its list, and so is to grant it something: the kernel's number.
+    claimant: AtomicU32,
     /// When it began to wait: nanoseconds of the monotonic clock, zero where nobody asks.
     pub(crate) since: Cell<u64>,
     wake: Wake,
@@ -106,6 +113,7 @@ impl Waiter {
             next: Cell::new(0),
             previous: Cell::new(0),
             linked: AtomicU32::new(0),
+            claimant: AtomicU32::new(0),
             since: Cell::new(0),
             wake,
         }
@@ -128,11 +136,33 @@ impl Waiter {
     /// for no reason.
     pub fn sleep(&self, deadline: Option<Deadline>) -> Slept {
         match self.word.load(Ordering::Acquire) {
-            WAITING => self.word.sleep(WAITING, deadline, self.scope()),
+            WAITING => self.sleep_while(WAITING, deadline),
             // Whoever has claimed it is a few instructions from granting it something.
-            CLAIMED => self.word.sleep(CLAIMED, None, self.scope()),
+            CLAIMED => self.sleep_while(CLAIMED, None),
             _ => Slept::Woken,
         }
+    }
+
+    fn sleep_while(&self, state: u32, deadline: Option<Deadline>) -> Slept {
+        match self.wake {
+            Wake::Shared => self.sleep_shared(state, deadline),
+            _ => self.word.sleep(state, deadline, Scope::Process),
+        }
+    }
+
+    /// Whoever took it out may have been killed before granting it anything: then it grants itself another try.
+    fn sleep_shared(&self, state: u32, deadline: Option<Deadline>) -> Slept {
+        let look = Deadline::after(NAP);
+        let first = deadline.map_or(look, |deadline| deadline.min(look));
+        let slept = self.word.sleep(state, Some(first), Scope::Shared);
+        if slept != Slept::TimedOut || deadline == Some(first) {
+            return slept;
+        }
+        let claimant = self.claimant.load(Relaxed);
+        if !self.is_linked() && claimant != 0 && !is_alive(claimant) {
+            self.word.change(state, GRANT + Grant::RETRY.0);
+        }
+        Slept::Woken
     }
 
     /// Has the waiter look up from its sleep without granting anything; [`poked`](Waiter::poked) tells it so.
@@ -186,7 +216,7 @@ impl Waiter {
         }
     }
 
-    /// What it is granted by whoever has taken it out of its list.
+    /// What it is granted by whoever has taken it out of its list, or is doing so.
     pub(crate) fn settled(&self) -> Grant {
         let mut spins = 0;
         loop {
@@ -197,8 +227,10 @@ impl Waiter {
             if spins < SPINS {
                 spins += 1;
                 spin_loop();
+            } else if matches!(self.wake, Wake::Call { .. }) {
+                yield_now();
             } else {
-                self.word.sleep(state, None, self.scope());
+                self.sleep_while(state, None);
             }
         }
     }
@@ -238,22 +270,26 @@ impl Waiter {
     /// Notes that it is in a list, and waits, whatever it was granted before.
     pub(crate) fn link(&self) {
         self.word.store(WAITING, Ordering::Relaxed);
-        self.linked.store(LINKED | generation(), std::sync::atomic::Ordering::Relaxed);
+        self.claimant.store(0, Relaxed);
+        self.linked.store(LINKED | generation(), Relaxed);
     }
 
-    /// Notes that it is in none.
+    /// Notes that it is in none, and who has taken it out.
     pub(crate) fn unlink(&self) {
-        self.linked.store(0, std::sync::atomic::Ordering::Relaxed);
+        if self.scope() == Scope::Shared {
+            self.claimant.store(tid(), Relaxed);
+        }
+        self.linked.store(0, Relaxed);
     }
 
     /// Whether it is in a list, as far as it knows.
     pub(crate) fn is_linked(&self) -> bool {
-        self.linked.load(std::sync::atomic::Ordering::Relaxed) != 0
+        self.linked.load(Relaxed) != 0
     }
 
     /// Whether it is in a list of the process that this one was forked from: the list has forgotten it.
     pub(crate) fn is_left_behind(&self) -> bool {
-        let linked = self.linked.load(std::sync::atomic::Ordering::Relaxed);
+        let linked = self.linked.load(Relaxed);
         linked != 0 && self.scope() == Scope::Process && linked != LINKED | generation()
     }
 }

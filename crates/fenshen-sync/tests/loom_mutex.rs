@@ -1,7 +1,6 @@
 //! Every interleaving of two or three threads at one lock: `RUSTFLAGS="--cfg loom" cargo test --release`.
 #![cfg(loom)]
-
-use std::sync::atomic::Ordering;
+#![allow(clippy::unwrap_used)]
 
 use fenshen_sync::{Deadline, Failed, Grant, Mutex, Park, ReentrantMutex, Scope, Sleep, Waiter, Wake, model};
 use loom::cell::UnsafeCell;
@@ -43,10 +42,9 @@ impl Guarded {
 /// With and without a waiter that has been passed over for long.
 fn both_ways(preemptions: usize, body: fn()) {
     for hand_over in [false, true] {
-        println!("hand over: {hand_over}");
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
-        model::HAND_OVER.store(hand_over, Ordering::Relaxed);
+        model::hand_over(hand_over);
         builder.check(body);
     }
 }
@@ -80,7 +78,7 @@ fn three_take_turns() {
 
 #[test]
 fn whoever_gives_up_takes_no_wake_up_along() {
-    both_ways(3, || {
+    both_ways(2, || {
         let shared = Guarded::new();
         let patient = Arc::clone(&shared);
         let hasty = Arc::clone(&shared);
@@ -156,7 +154,7 @@ impl Park for Raising {
 
 #[test]
 fn what_comes_at_the_last_moment_is_passed_on() {
-    both_ways(3, || {
+    both_ways(2, || {
         let shared = Guarded::new();
         let patient = Arc::clone(&shared);
         let raising = Arc::clone(&shared);

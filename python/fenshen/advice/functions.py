@@ -46,7 +46,8 @@ def bare(fn: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> tuple[Any, 
 
 def is_plumbing(fn: Any) -> bool:
     """Whether a thread's function is one of the standard library's own or of ours."""
-    module = getattr(fn, "__module__", None) or ""
+    holder = getattr(fn, "__self__", None)
+    module = getattr(fn, "__module__", None) or type(holder).__module__
     return any(module == name or module.startswith(name + ".") for name in _PLUMBING)
 
 

@@ -58,8 +58,10 @@ def submit(original: Callable[..., Any]) -> Callable[..., Any]:
     """`ThreadPoolExecutor.submit`, which `map`, `run_in_executor` and `to_thread` come to."""
 
     @functools.wraps(original)
-    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return original(self, functions.measured("pool", fn), *args, **kwargs)
+    def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if args:
+            args = (functions.measured("pool", args[0]), *args[1:])
+        return original(self, *args, **kwargs)
 
     return submit
 

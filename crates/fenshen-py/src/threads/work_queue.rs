@@ -214,11 +214,13 @@ pub(crate) enum Next {
     TimedOut,
 }
 
-/// Waits for work. `counted` says that the caller counts as an idle worker already.
-pub(crate) unsafe fn take_work(q: *mut WorkQueue, mut counted: bool, deadline: Option<Deadline>) -> Res<Next> {
+/// Waits for work. A worker of `ours` is counted as idle or at work; a program's own counts itself.
+pub(crate) unsafe fn take_work(q: *mut WorkQueue, ours: bool, deadline: Option<Deadline>) -> Res<Next> {
+    let mut counted = !ours;
     loop {
         let mut state = (*q).state.enter();
         if let Some(work) = state.work.pop_front() {
+            state.busy += usize::from(ours);
             state.grant_one(|s| &s.submitters, Grant::RETRY);
             return Ok(Next::Work(work));
         }
@@ -251,8 +253,13 @@ pub(crate) unsafe fn live(q: *mut WorkQueue, executor: &Obj, initializer: *mut P
     crate::exit::arm();
     let _alive = Obj::from(q.cast());
     let me = current();
-    (*q).state.enter().workers.push(me);
-    let outcome = match begin(executor, initializer, args) {
+    let mut state = (*q).state.enter();
+    state.workers.push(me);
+    state.busy += 1;
+    drop(state);
+    let begun = begin(executor, initializer, args);
+    (*q).state.enter().busy -= 1;
+    let outcome = match begun {
         Ok(Some(own)) => serve(q, &own),
         Ok(None) => Ok(()),
         Err(Raised) => Err(Raised),
@@ -285,12 +292,11 @@ unsafe fn begin(executor: &Obj, initializer: *mut PyObject, args: &Obj) -> Res<O
 
 unsafe fn serve(q: *mut WorkQueue, own: &Own) -> Res<()> {
     loop {
-        let work = match take_work(q, false, None)? {
+        let work = match take_work(q, true, None)? {
             Next::Work(work) => work,
             Next::Over => return Ok(()),
             Next::TimedOut => continue,
         };
-        (*q).state.enter().busy += 1;
         let outcome = work.run(own);
         (*q).state.enter().busy -= 1;
         outcome?;
