@@ -149,11 +149,49 @@ def test_a_flag_that_is_set_wakes():
 def test_weak_references_cycles_and_pickling(threads):
     event = threads.Event()
     event.me, ref = event, weakref.ref(event)
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
         pickle.dumps(event)
     del event
     gc.collect()
     assert ref() is None
+
+
+@each_side
+def test_a_derived_one_may_know_its_state(threads):
+    event = pickle.loads(pickle.dumps(Kept(threads)))
+    assert event.is_set() is True
+
+
+class Kept:
+    """Makes an event of either side that can be pickled."""
+
+    def __init__(self, threads):
+        self.event = _kinds[threads.__name__]()
+        self.event.set()
+
+    def is_set(self):
+        return self.event.is_set()
+
+
+class _State:
+    def __getstate__(self):
+        return self.is_set()
+
+    def __setstate__(self, is_set):
+        self.__init__()
+        if is_set:
+            self.set()
+
+
+class StandardKept(_State, threading.Event):
+    pass
+
+
+class OurKept(_State, ours.Event):
+    pass
+
+
+_kinds = {"threading": StandardKept, "fenshen.threading": OurKept}
 
 
 def test_each_is_the_other():

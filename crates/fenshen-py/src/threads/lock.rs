@@ -82,7 +82,7 @@ no_args!(py_reinit, |l: Lock| {
     (*l).handed.store(false, Ordering::Relaxed);
     Ok(none())
 });
-no_args!(py_reduce, |l: Lock| super::refuse_pickling(l.cast()));
+no_args!(py_reduce, |_l: Lock| super::refuse_pickling("_thread.lock"));
 getter!(get_class, |l: Lock| Ok(super::standing_for(l.cast(), super::kinds::lock(), &known().lock_class)));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {

@@ -61,10 +61,15 @@ unsafe fn type_name(o: *mut PyObject) -> String {
     CStr::from_ptr((*ffi::Py_TYPE(o)).tp_name).to_string_lossy().replace("fenshen._threads.", "fenshen.")
 }
 
-/// Raises TypeError: locks and their kin cannot be pickled.
-unsafe fn refuse_pickling<T>(o: *mut PyObject) -> Res<T> {
-    type_error(&format!("cannot pickle '{}' object", type_name(o)))
+/// Raises TypeError: locks and their kin cannot be pickled. `what` is the object of the standard library's that could not,
+/// often a lock deep inside.
+unsafe fn refuse_pickling<T>(what: &str) -> Res<T> {
+    type_error(&format!("cannot pickle '{what}' object"))
 }
+
+// `__getstate__` of what is made of a lock. Not `__reduce__`: a class that derives from it may know what its state is.
+crate::methods::no_args!(refuse_state, |_o: PyObject| refuse_pickling("_thread.lock"));
+const STATE_DOC: &CStr = c"__getstate__($self, /)\n--\n\nRefuse: it cannot be pickled.";
 
 /// `__class__`: the standard library's class where the type is exactly ours, so that `isinstance` holds.
 unsafe fn standing_for(o: *mut PyObject, ours: *mut PyTypeObject, standard: &Obj) -> Obj {

@@ -108,7 +108,7 @@ no_args!(py_reinit, |l: RLock| {
     (*l).mutex.reset();
     Ok(none())
 });
-no_args!(py_reduce, |l: RLock| super::refuse_pickling(l.cast()));
+no_args!(py_reduce, |_l: RLock| super::refuse_pickling("_thread.RLock"));
 getter!(get_class, |l: RLock| Ok(super::standing_for(l.cast(), super::kinds::rlock(), &known().rlock_class)));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
