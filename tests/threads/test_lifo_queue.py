@@ -6,6 +6,7 @@ from typing import Any
 
 from commands import needs_native
 from fenshen import queue as native
+
 from threads.queues import blocked, each
 
 pytestmark = needs_native

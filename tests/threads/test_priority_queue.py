@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from commands import needs_native
+
 from threads.queues import LONG, Running, blocked, each, unraisable
 
 pytestmark = needs_native
@@ -26,7 +27,8 @@ def test_its_items_are_a_heap_in_a_list(queue: Any) -> None:
     q = queue.PriorityQueue()
     for item in (3, 1, 2):
         q.put(item)
-    assert q.queue[0] == 1 and sorted(q.queue) == [1, 2, 3]
+    assert q.queue[0] == 1
+    assert sorted(q.queue) == [1, 2, 3]
 
 
 @each

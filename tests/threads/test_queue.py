@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from commands import PYTHON, needs_native, run
 from fenshen import queue as native
+
 from threads.queues import LONG, Running, blocked, each, each_with_shutdown, until
 
 pytestmark = needs_native
@@ -105,7 +106,7 @@ def test_a_higher_bound_lets_in_who_waits() -> None:
 def test_wrong_timeouts(queue: Any) -> None:
     q = queue.Queue(1)
     for wrong in (lambda: q.get(timeout=-1), lambda: q.get(True, -0.5), lambda: q.put(1, timeout=-1)):
-        with pytest.raises(ValueError, match="^'timeout' must be a non-negative number$"):
+        with pytest.raises(ValueError, match=r"^'timeout' must be a non-negative number$"):
             wrong()
     with pytest.raises(TypeError, match="'<' not supported between instances of 'str' and 'int'"):
         q.get(timeout="1")
@@ -118,7 +119,7 @@ def test_wrong_timeouts(queue: Any) -> None:
     unbounded = queue.Queue()
     unbounded.put(1, timeout=-1)
     unbounded.put(1, timeout="never looked at")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="must be a non-negative number"):
         unbounded.get(timeout=-1)
     assert unbounded.qsize() == 2
 
@@ -126,7 +127,13 @@ def test_wrong_timeouts(queue: Any) -> None:
 @each
 def test_wrong_arguments(queue: Any) -> None:
     q = queue.Queue()
-    for wrong in (q.put, lambda: q.put(1, item=2), lambda: q.get(1, 2, 3), lambda: q.get(when=1), lambda: queue.Queue(1, 2)):
+    for wrong in (
+        q.put,
+        lambda: q.put(1, item=2),
+        lambda: q.get(1, 2, 3),
+        lambda: q.get(when=1),
+        lambda: queue.Queue(1, 2),
+    ):
         with pytest.raises(TypeError):
             wrong()
     q.put(item=1, block=True, timeout=None)
@@ -272,8 +279,10 @@ def test_what_is_thrown_away_may_use_the_queue() -> None:
 
 
 def test_exceptions_are_the_standard_ones() -> None:
-    assert native.Empty is standard.Empty and native.Full is standard.Full
-    assert native.Queue.Empty is standard.Empty and native.Queue.Full is standard.Full  # type: ignore[attr-defined]
+    assert native.Empty is standard.Empty
+    assert native.Full is standard.Full
+    assert native.Queue.Empty is standard.Empty
+    assert native.Queue.Full is standard.Full
     assert native.LifoQueue.Empty is standard.Empty  # type: ignore[attr-defined]
     assert native.Queue.ShutDown is native.ShutDown  # type: ignore[attr-defined]
     assert native.ShutDown is getattr(standard, "ShutDown", native.ShutDown)
@@ -283,13 +292,17 @@ def test_exceptions_are_the_standard_ones() -> None:
 @pytest.mark.parametrize("name", ["Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"])
 def test_isinstance_holds_both_ways(name: str) -> None:
     ours, theirs = getattr(native, name), getattr(standard, name)
-    assert isinstance(ours(), theirs) and isinstance(theirs(), ours)
+    assert isinstance(ours(), theirs)
+    assert isinstance(theirs(), ours)
     assert issubclass(theirs, ours)
     derived = type("Derived", (ours,), {})
-    assert isinstance(derived(), ours) and not isinstance(theirs(), derived)
+    assert isinstance(derived(), ours)
+    assert not isinstance(theirs(), derived)
     if name not in ("Queue", "SimpleQueue"):
-        assert isinstance(ours(), standard.Queue) and isinstance(ours(), native.Queue)
-        assert not isinstance(native.Queue(), ours) and not isinstance(standard.Queue(), ours)
+        assert isinstance(ours(), standard.Queue)
+        assert isinstance(ours(), native.Queue)
+        assert not isinstance(native.Queue(), ours)
+        assert not isinstance(standard.Queue(), ours)
 
 
 @each
@@ -404,7 +417,8 @@ def test_without_an_init_it_is_an_empty_queue_without_bound() -> None:
     plain, overriding = Bare(), Overriding()
     priority = native.PriorityQueue.__new__(native.PriorityQueue)
     for q in (plain, overriding, priority):
-        assert q.empty() and not q.full()
+        assert q.empty()
+        assert not q.full()
         q.put(1)
     assert (plain.get(), overriding.get(), priority.get()) == (1, 2, 1)
 
@@ -441,7 +455,8 @@ def test_nothing_leaks() -> None:
         with pytest.raises(native.Full):
             q.put(Item(), timeout=0.001)
         q.get()
-        assert q.mutex is q.mutex and q.queue is q.queue
+        assert q.mutex is q.mutex
+        assert q.queue is q.queue
         q.put(Item())
         q.shutdown(immediate=True)
         with pytest.raises(native.ShutDown):
@@ -480,7 +495,11 @@ def test_the_queue_outlives_those_who_wait() -> None:
 
 
 def test_without_the_native_engine_the_names_are_the_standard_librarys() -> None:
-    program = "import queue; from fenshen import queue as q; print(q.Queue is queue.Queue, q.SimpleQueue is queue.SimpleQueue, q.ShutDown)"
+    program = """
+import queue
+from fenshen import queue as ours
+print(ours.Queue is queue.Queue, ours.SimpleQueue is queue.SimpleQueue, ours.ShutDown)
+"""
     status, out, err = run([*PYTHON, "-c", program], FENSHEN_ENGINE="stdlib")
     assert (status, err) == (0, "")
     assert out.startswith("True True <class ")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from commands import needs_native
 from fenshen import queue as native
+
 from threads.queues import LONG, Running, blocked, each, each_with_shutdown
 
 pytestmark = needs_native
@@ -20,8 +21,10 @@ def test_what_is_inside(queue: Any) -> None:
     q = queue.Queue(3)
     q.put(1)
     q.put(2)
-    assert type(q.queue) is collections.deque and list(q.queue) == [1, 2]
-    assert q.queue is q.queue and q.mutex is q.mutex
+    assert type(q.queue) is collections.deque
+    assert list(q.queue) == [1, 2]
+    assert q.queue is q.queue
+    assert q.mutex is q.mutex
     for condition in (q.not_empty, q.not_full, q.all_tasks_done):
         assert isinstance(condition, threading.Condition)
         with condition:
@@ -134,7 +137,8 @@ def test_a_queue_is_exposed_while_threads_wait_in_it() -> None:
     with other.mutex:
         assert list(other.queue) == [1]
     got = [other.get(timeout=LONG) for _ in range(3)]
-    assert got[0] == 1 and sorted(got) == [1, 2, 3]
+    assert got[0] == 1
+    assert sorted(got) == [1, 2, 3]
     putting.end()
     timed.end()
     for _ in got:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from commands import PYTHON, RUN, end, needs_native, run, start
 from fenshen import queue
+
 from threads.queues import LONG, Running
 
 pytestmark = needs_native
@@ -69,13 +71,14 @@ def test_ctrl_c(call: str) -> None:
     program = (
         "from fenshen import queue\n"
         "q = queue.Queue(1)\n"
-        "if 'get' not in {0!r}: q.put(1)\n"
+        f"if 'get' not in {call!r}: q.put(1)\n"
         "print('ready', flush=True)\n"
-        "try: {0}\n"
+        f"try: {call}\n"
         "except KeyboardInterrupt: print('interrupted')\n"
-    ).format(call)
+    )
     process = start([*PYTHON, "-c", program])
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert end(process) == (0, "interrupted\n", "")
@@ -132,7 +135,12 @@ print(os.waitstatus_to_exitcode(status), full.get())
 
 def test_a_get_that_nobody_can_end_is_a_deadlock() -> None:
     for make in ("queue.Queue()", "queue.PriorityQueue()", "queue.SimpleQueue()"):
-        program = f"import fenshen\nfrom fenshen import queue\ntry: {make}.get()\nexcept fenshen.DeadlockError: print('deadlock')"
+        program = f"""
+import fenshen
+from fenshen import queue
+try: {make}.get()
+except fenshen.DeadlockError: print("deadlock")
+"""
         assert run([*RUN, "-c", program])[:2] == (0, "deadlock\n")
 
 
@@ -162,10 +170,8 @@ def test_no_item_is_lost_or_doubled(kind: str) -> None:
     def get() -> list[int]:
         got = []
         while not (over.is_set() and q.empty()):
-            try:
+            with contextlib.suppress(queue.Empty):
                 got.append(q.get(timeout=0.001))
-            except queue.Empty:
-                pass
         return got
 
     in_wait, mine, interruptions = False, [], 0

@@ -1,7 +1,7 @@
 """Operations that interrupt an operation of the same thread on the same queue.
 
-The standard library's queue, written in Python, waits for itself there. Ours finishes what can be left for later when the
-interrupted operation ends, and raises RuntimeError for what cannot.
+The standard library's queue, written in Python, waits for itself there. Ours finishes what can be left for later when
+the interrupted operation ends, and raises RuntimeError for what cannot.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from commands import needs_native
 from fenshen import queue
+
 from threads.queues import LONG, blocked, unraisable
 
 pytestmark = needs_native
@@ -49,7 +50,8 @@ def test_put_from_a_comparison() -> None:
     q.put(Item(1))
     q.put(Item(3))
     got = [q.get().number for _ in range(q.qsize())]
-    assert got[0] == 1 and {20, 40} <= set(got)
+    assert got[0] == 1
+    assert {20, 40} <= set(got)
     assert q.unfinished_tasks >= len(got)
 
 
@@ -192,7 +194,7 @@ def test_put_from_a_hook_of_a_full_queue() -> None:
             q.put_nowait("no place")
         with pytest.raises(RuntimeError, match="this thread's own operation"):
             q.put("would wait")
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="must be a non-negative number"):
             q.put("wrong", timeout=-1)
 
     q.call = fill
@@ -267,7 +269,7 @@ def test_a_getter_takes_what_was_set_aside_before_it_would_wait() -> None:
 def test_who_holds_the_mutex_does_not_wait_for_himself(name: str) -> None:
     q: queue.Queue[Any] = queue.Queue()
     with q.mutex:
-        with pytest.raises(RuntimeError, match="^this thread holds the queue's mutex, and would wait for itself$"):
+        with pytest.raises(RuntimeError, match=r"^this thread holds the queue's mutex, and would wait for itself$"):
             getattr(q, name)()
         with pytest.raises(RuntimeError):
             q.put(1)

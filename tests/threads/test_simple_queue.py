@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from commands import needs_native
 from fenshen import queue as native
+
 from threads.queues import LONG, Running, blocked, each
 
 pytestmark = needs_native
@@ -55,7 +56,7 @@ def test_waiting(queue: Any) -> None:
 @each
 def test_wrong_arguments(queue: Any) -> None:
     q = queue.SimpleQueue()
-    with pytest.raises(ValueError, match="^'timeout' must be a non-negative number$"):
+    with pytest.raises(ValueError, match=r"^'timeout' must be a non-negative number$"):
         q.get(timeout=-1)
     for wrong in (
         q.put,
