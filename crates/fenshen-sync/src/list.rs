@@ -164,7 +164,16 @@ impl WaitList {
     ///
     /// # Safety
     /// The caller guards the list, and grants the waiter something soon.
+    #[inline]
     pub unsafe fn claim(&self) -> *const Waiter {
+        if self.first.get() == 0 {
+            return std::ptr::null();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.claim_one() }
+    }
+
+    unsafe fn claim_one(&self) -> *const Waiter {
         self.refresh();
         let mut next = self.at(self.first.get());
         while let Some(waiter) = next {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -52,7 +53,8 @@ def by_waitress() -> None:
     thread = threading.Thread(target=server.run)
     thread.start()
     load(server.effective_port)
-    server.trigger.pull_trigger(server.close)  # in its own thread, which then has nothing left to look after
+    with contextlib.suppress(OSError):  # its own thread may run it, and close the pipe, before it is told to
+        server.trigger.pull_trigger(server.close)
     thread.join(SECONDS)
     server.task_dispatcher.shutdown()
     print(thread.is_alive())

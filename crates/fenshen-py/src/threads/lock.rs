@@ -1,6 +1,7 @@
 //! `Lock`: held by one at a time, released by anyone.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fenshen_sync::graph::Target;
 use fenshen_sync::{Failed, Mutex, Scope, Wake, current};
@@ -22,14 +23,14 @@ pub(crate) struct Lock {
     head: live::Head,
     pub(crate) mutex: Mutex,
     /// It was once released by another thread than the one that took it: from then on nobody owns it.
-    handed: std::cell::Cell<bool>,
+    handed: AtomicBool,
 }
 
 /// Takes it, and waits for that as long as `patience` says; returns whether it was taken.
 #[inline]
 pub(crate) unsafe fn acquire(l: *mut Lock, patience: Patience) -> Res<bool> {
     let me = current();
-    let taken = (*l).mutex.try_lock(if (*l).handed.get() { 0 } else { me })
+    let taken = (*l).mutex.try_lock(if (*l).handed.load(Ordering::Relaxed) { 0 } else { me })
         || (patience != Patience::None && acquire_slowly(l, me, patience)?);
     if taken && order::on() {
         order::acquired(l.cast(), patience != Patience::None);
@@ -45,7 +46,7 @@ unsafe fn acquire_slowly(l: *mut Lock, me: u32, patience: Patience) -> Res<bool>
     let taken = mutex.lock_slowly(me, Wake::Thread, &mut PyPark::new(l.cast(), target), patience.deadline());
     match taken {
         Ok(()) => {
-            if (*l).handed.get() {
+            if (*l).handed.load(Ordering::Relaxed) {
                 mutex.disown();
             }
             Ok(true)
@@ -60,7 +61,7 @@ unsafe fn acquire_slowly(l: *mut Lock, me: u32, patience: Patience) -> Res<bool>
 pub(crate) unsafe fn release(l: *mut Lock) -> Res<()> {
     let owner = (*l).mutex.owner();
     if owner != 0 && owner != current() {
-        (*l).handed.set(true);
+        (*l).handed.store(true, Ordering::Relaxed);
     }
     if order::on() {
         order::released(l.cast());
@@ -78,7 +79,7 @@ fast!(py_exit, |l: Lock, _args| release(l).map(|()| none()));
 no_args!(py_locked, |l: Lock| Ok(boolean((*l).mutex.is_locked())));
 no_args!(py_reinit, |l: Lock| {
     (*l).mutex.reset();
-    (*l).handed.set(false);
+    (*l).handed.store(false, Ordering::Relaxed);
     Ok(none())
 });
 no_args!(py_reduce, |l: Lock| super::refuse_pickling(l.cast()));

@@ -110,7 +110,7 @@ fn meet_queues(py: Python<'_>) -> PyResult<()> {
 }
 
 /// The native half of `fenshen.threading`, `fenshen.queue` and `fenshen.futures`.
-#[pymodule]
+#[pymodule(gil_used = false)]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.

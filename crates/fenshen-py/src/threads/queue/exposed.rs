@@ -78,7 +78,7 @@ unsafe fn within<T>(q: *mut Queue, nested: impl FnOnce() -> Res<T>, body: impl F
 /// Ends an operation, once what interrupted it is finished too.
 #[inline]
 unsafe fn end<T>(q: *mut Queue, operation: Operation, outcome: Res<T>) -> Res<T> {
-    if !(*q).aside.is_empty() || (*q).emptied {
+    if operation.is_held() && (!(*q).aside.is_empty() || (*q).emptied) {
         finish_keeping_error(q);
     }
     if outcome.is_ok() {
