@@ -87,11 +87,7 @@ fast!(py_get, |s: SimpleQueue, args| {
 no_args!(py_get_nowait, |s: SimpleQueue| get(s, Asked::NEVER));
 no_args!(py_empty, |s: SimpleQueue| Ok(boolean((*s).queue.is_empty())));
 no_args!(py_qsize, |s: SimpleQueue| Obj::new(ffi::PyLong_FromSize_t((*s).queue.len())));
-<<<<<<< HEAD
 no_args!(py_getstate, |_s: SimpleQueue| super::refuse_pickling("_queue.SimpleQueue"));
-=======
-no_args!(py_getstate, |_s: SimpleQueue| type_error("cannot pickle '_queue.SimpleQueue' object"));
->>>>>>> queue
 getter!(get_class, |s: SimpleQueue| {
     let ty = ffi::Py_TYPE(s.cast());
     let class = if ty == kinds::simple_queue() { STANDARD.get()? } else { ty.cast() };
@@ -156,11 +152,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"get_nowait", py_get_nowait, c"get_nowait($self, /)\n--\n\nTake the oldest item; Empty if there is none.")
         .no_args(c"empty", py_empty, c"empty($self, /)\n--\n\nWhether it holds nothing.")
         .no_args(c"qsize", py_qsize, c"qsize($self, /)\n--\n\nHow many items it holds.")
-<<<<<<< HEAD
         .no_args(c"__getstate__", py_getstate, super::GETSTATE_DOC)
-=======
-        .no_args(c"__getstate__", py_getstate, c"__getstate__($self, /)\n--\n\nRefuse: a queue cannot be pickled.")
->>>>>>> queue
         .build(None)
 }
 
