@@ -579,7 +579,7 @@ def test_nothing_without_it(tmp_path: Path) -> None:
         """
         in_pool(spin, [0.01] * 4)
         print([name for name in sys.modules if name.startswith("fenshen.advi")])
-        print(threading.Thread._bootstrap_inner.__module__, ThreadPoolExecutor.submit.__module__)
+        print(threading.Thread._bootstrap_inner.__module__, ThreadPoolExecutor.submit)
         """,
     )
     assert ended.err == ""
