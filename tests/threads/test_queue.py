@@ -371,7 +371,7 @@ def test_pickling_is_refused(queue: Any, name: str) -> None:
 
 
 def test_copying_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"cannot pickle 'fenshen\.Queue' object"):
+    with pytest.raises(TypeError, match="cannot pickle"):
         copy.copy(native.Queue())
 
 
