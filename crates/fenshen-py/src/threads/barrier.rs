@@ -184,7 +184,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             py_abort,
             c"abort($self, /)\n--\n\nBreak it: those who wait, and who come, get BrokenBarrierError.",
         )
-        .no_args(c"__getstate__", super::refuse_state, super::STATE_DOC)
         .property(c"parties", get_parties, None)
         .property(c"n_waiting", get_waiting, None)
         .property(c"broken", get_broken, None)

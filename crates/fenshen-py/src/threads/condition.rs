@@ -48,6 +48,13 @@ impl Shared for Condition {
     unsafe fn release(this: *mut Condition) {
         drop((*this).lock.take());
     }
+
+    unsafe fn pickled_as(this: *mut Condition) -> &'static str {
+        match &(*this).lock {
+            Some(lock) if lock.is_reentrant() => "_thread.RLock",
+            _ => "_thread.lock",
+        }
+    }
 }
 
 /// The lock of a condition that was initialised.
@@ -217,14 +224,6 @@ no_args!(py_reinit, |c: Condition| {
     (*c).core.reset();
     Ok(none())
 });
-no_args!(py_getstate, |c: Condition| {
-    let lock = lock(c)?.object();
-    let name = crate::object::attr(ffi::Py_TYPE(lock.ptr()).cast(), &known().qualname)?;
-    match crate::object::utf8(name.ptr())?.as_str() {
-        "RLock" => super::refuse_pickling("_thread.RLock"),
-        _ => super::refuse_pickling("_thread.lock"),
-    }
-});
 getter!(get_lock, |c: Condition| Ok(lock(c)?.object().again()));
 getter!(get_waiters, |c: Condition| {
     let waiters = Obj::new(ffi::PyList_New(0))?;
@@ -334,7 +333,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"_release_save", py_release_save, c"_release_save($self, /)\n--\n\nRelease the lock altogether; returns what _acquire_restore() takes.")
         .one_arg(c"_acquire_restore", py_acquire_restore, c"_acquire_restore($self, saved, /)\n--\n\nTake the lock as it was held.")
         .no_args(c"_at_fork_reinit", py_reinit, c"_at_fork_reinit($self, /)\n--\n\nMake it and its lock new, in a forked child.")
-        .no_args(c"__getstate__", py_getstate, super::STATE_DOC)
         .property(c"_lock", get_lock, None)
         .property(c"_waiters", get_waiters, None);
     let locked = c"locked($self, /)\n--\n\nWhether the lock is held.";

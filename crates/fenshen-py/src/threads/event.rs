@@ -146,7 +146,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             py_reinit,
             c"_at_fork_reinit($self, /)\n--\n\nForget those who wait, in a forked child.",
         )
-        .no_args(c"__getstate__", super::refuse_state, super::STATE_DOC)
         .property(c"_flag", get_flag, Some(set_flag))
         .property(c"_cond", get_cond, None)
         .build(None)

@@ -293,7 +293,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             c"release($self, /, n=1)\n--\n\nGive `n` units back. Raises ValueError if `n` is less than one.",
         )
         .fast(c"__exit__", py_exit, c"__exit__($self, /, t, v, tb)\n--\n\nGive a unit back.")
-        .no_args(c"__getstate__", super::refuse_state, super::STATE_DOC)
         .property(c"_value", get_value, Some(set_value_attribute))
         .property(c"_cond", get_cond, None)
         .build(None)
