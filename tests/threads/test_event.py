@@ -149,7 +149,7 @@ def test_a_flag_that_is_set_wakes():
 def test_weak_references_cycles_and_pickling(threads):
     event = threads.Event()
     event.me, ref = event, weakref.ref(event)
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         pickle.dumps(event)
     del event
     gc.collect()
