@@ -26,10 +26,13 @@ __all__ = [
     "RLock",
     "Semaphore",
     "SimpleQueue",
+    "answer_requests",
     "condemn",
+    "held_locks",
     "look_for_deadlocks",
     "meet_queues",
     "note_locks",
+    "request_begun",
     "say_over",
     "this_thread",
     "threads",
@@ -290,3 +293,9 @@ def this_thread() -> int: ...
 def wait_for_end(thread: int, timeout: float | None, what: object) -> bool: ...
 def say_over() -> None: ...
 def note_locks(notes: Any, pairs: bool, origins: bool) -> None: ...
+def held_locks() -> list[tuple[int, Lock | RLock]]: ...
+
+# -- SIGUSR1 ----------------------------------------------------------------------------------------------------------
+
+def answer_requests(signal: int, tell: int) -> None: ...
+def request_begun() -> None: ...
