@@ -90,6 +90,9 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     __standard__ = thread.ThreadPoolExecutor
     _counter = itertools.count().__next__
 
+    def __getstate__(self) -> Any:
+        raise TypeError("cannot pickle '_queue.SimpleQueue' object")
+
     def __init__(
         self,
         max_workers: int | None = None,
@@ -218,19 +221,20 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
         With `cancel_futures`, those that wait are cancelled. With `wait`, returns when the workers have ended. If
         Ctrl-C interrupts that, the interpreter's exit doesn't wait for them either.
         """
-        with self._shutdown_lock:
-            self._close()
-            if cancel_futures:
-                for future in _drained(self._work_queue):
-                    future.cancel()
-            self._work_queue.put(None)
-        if wait:
-            try:
+        try:
+            with self._shutdown_lock:
+                self._close()
+                if cancel_futures:
+                    for future in _drained(self._work_queue):
+                        future.cancel()
+                self._work_queue.put(None)
+            if wait:
                 for worker in self._threads:
                     worker.join()
-            except KeyboardInterrupt:
+        except KeyboardInterrupt:
+            if wait:
                 _abandon(self._threads)
-                raise
+            raise
 
 
 def _cpu_count() -> int | None:

@@ -44,7 +44,7 @@ def test_none(futures) -> None:
 
 @twins()
 def test_what_it_refuses(futures) -> None:
-    with pytest.raises(ValueError, match="^Invalid return condition: 'SOON'$"):
+    with pytest.raises(ValueError, match=r"^Invalid return condition: 'SOON'$"):
         futures.wait([futures.Future()], return_when="SOON")
     with pytest.raises(AttributeError):
         futures.wait([1])
