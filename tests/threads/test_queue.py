@@ -119,7 +119,7 @@ def test_wrong_timeouts(queue: Any) -> None:
     unbounded = queue.Queue()
     unbounded.put(1, timeout=-1)
     unbounded.put(1, timeout="never looked at")
-    with pytest.raises(ValueError, match="must be a non-negative number"):
+    with pytest.raises(ValueError, match="non-negative"):
         unbounded.get(timeout=-1)
     assert unbounded.qsize() == 2
 
@@ -390,7 +390,7 @@ def test_a_derived_class_may_be_pickled() -> None:
 
 
 def test_copying_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         copy.copy(native.Queue())
 
 
@@ -495,11 +495,10 @@ def test_the_queue_outlives_those_who_wait() -> None:
 
 
 def test_without_the_native_engine_the_names_are_the_standard_librarys() -> None:
-    program = """
-import queue
-from fenshen import queue as ours
-print(ours.Queue is queue.Queue, ours.SimpleQueue is queue.SimpleQueue, ours.ShutDown)
-"""
+    program = (
+        "import queue; from fenshen import queue as q; "
+        "print(q.Queue is queue.Queue, q.SimpleQueue is queue.SimpleQueue, q.ShutDown)"
+    )
     status, out, err = run([*PYTHON, "-c", program], FENSHEN_ENGINE="stdlib")
     assert (status, err) == (0, "")
     assert out.startswith("True True <class ")

@@ -167,12 +167,8 @@ print(os.waitstatus_to_exitcode(status), q.get(timeout=10).number)
 
 def test_a_get_that_nobody_can_end_is_a_deadlock() -> None:
     for make in ("queue.Queue()", "queue.PriorityQueue()", "queue.SimpleQueue()"):
-        program = f"""
-import fenshen
-from fenshen import queue
-try: {make}.get()
-except fenshen.DeadlockError: print("deadlock")
-"""
+        call = f"try: {make}.get()\nexcept fenshen.DeadlockError: print('deadlock')"
+        program = f"import fenshen\nfrom fenshen import queue\n{call}"
         assert run([*RUN, "-c", program])[:2] == (0, "deadlock\n")
 
 

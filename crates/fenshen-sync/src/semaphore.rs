@@ -264,6 +264,13 @@ impl Semaphore {
         self.state.load(Ordering::Acquire) / ONE
     }
 
+    /// How many wait for one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let _held = self.guard();
+        self.waiters.len()
+    }
+
     /// Has there be `count` units, at most [`MAX`](Semaphore::MAX), whatever there were; those who wait get theirs first.
     pub fn set_count(&self, count: u64) {
         let count = count.min(Semaphore::MAX);

@@ -62,7 +62,7 @@ unsafe fn refuse_pickling<T>(what: &str) -> Res<T> {
     type_error(&format!("cannot pickle '{what}' object"))
 }
 
-/// The docstring of `__getstate__`.
+/// The docstring of `__getstate__`, which is not `__reduce__`: a class that derives from ours may know what its state is.
 const GETSTATE_DOC: &CStr = c"__getstate__($self, /)\n--\n\nRaise TypeError: it cannot be pickled.";
 
 /// `__class__`: the standard library's class where the type is exactly ours, so that `isinstance` holds.
