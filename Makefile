@@ -41,12 +41,13 @@ foreign: ## uvloop's, aiohttp's and anyio's own suites on our loop and on asynci
 	@venv=$(ENV) && $$venv/bin/python -m tests.foreign $(ARGS)
 
 soak: ## the long runs at their full length
+	@FENSHEN_SOAK=1 cargo test --release -p fenshen-sync --test stress --test shared
 	@FENSHEN_SOAK=1 scripts/check unit
 
-loom: ## every interleaving of the cross-thread inbox
-	@scripts/check loom
+loom: ## every interleaving of the cross-thread inbox and of the locks; random ones of the queues
+	@scripts/check loom shuttle
 
-tsan: ## the reactor's tests under ThreadSanitizer (needs a nightly toolchain)
+tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
 bench: ## every loop, and everybody's threads, measured in turn; writes benchmarks/results/

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 STANDARD = (threading, queue, concurrent.futures, multiprocessing.pool, asyncio)
 QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
+LOCKS = ("Lock", "RLock", "Semaphore", "BoundedSemaphore")
+TYPES = (*LOCKS, "Event", "Condition", "Barrier", *QUEUES, "SimpleQueue", "Future", "ThreadPoolExecutor", "ThreadPool")
 
 
 class Things:
@@ -23,12 +25,11 @@ class Things:
         self._but_not = but_not or {}
 
     def __getattr__(self, name: str) -> Any:
-        for source in self._sources:
-            found = getattr(source, name, None)
-            if found is not None and found is not self._but_not.get(name):
-                setattr(self, name, found)
-                return found
-        raise NotImplementedError(f"there is no {name}")
+        found = next((getattr(source, name) for source in self._sources if hasattr(source, name)), None)
+        if found is None or found is self._but_not.get(name):
+            raise NotImplementedError(f"there is no {name}")
+        setattr(self, name, found)
+        return found
 
 
 def renamed(kind: type, **names: str) -> type:
@@ -52,11 +53,10 @@ def of_aiologic() -> Things:
     import aiologic
 
     pair = {"acquire": "green_acquire", "release": "green_release"}
-    locks = ("Lock", "RLock", "Semaphore", "BoundedSemaphore")
     passing = {"put": "green_put", "get": "green_get"}
     return Things(
         Named(
-            **{name: renamed(getattr(aiologic, name), **pair) for name in locks},
+            **{name: renamed(getattr(aiologic, name), **pair) for name in LOCKS},
             **{name: renamed(getattr(aiologic, name), **passing) for name in (*QUEUES, "SimpleQueue")},
             Event=aiologic.REvent,
             Condition=aiologic.Condition,
@@ -75,16 +75,22 @@ def sides(name: str) -> Things:
     return Things(Named(**{each: side(getattr(module, each)) for each in QUEUES}))
 
 
+def types() -> dict[str, object]:
+    """What the standard library has under the names that ours have, before we are installed."""
+    things = standard()
+    return {name: getattr(things, name) for name in TYPES}
+
+
 def ours() -> Things:
     """By import, and only what is of our own making: what we pass on from the standard library is not ours."""
-    theirs = {name: thing for module in STANDARD for name, thing in vars(module).items()}
+    theirs = types()
     modules = [importlib.import_module(f"fenshen.{name}") for name in ("threading", "queue", "futures")]
     return Things(*modules, importlib.import_module("fenshen"), but_not=theirs)
 
 
 def installed() -> Things:
     """Under the standard names, as `fenshen run` has it."""
-    theirs = {name: thing for module in STANDARD for name, thing in vars(module).items()}
+    theirs = types()
     importlib.import_module("fenshen").install(threads=True, deadlock="raise")
     return Things(*STANDARD, but_not=theirs)
 

@@ -91,6 +91,9 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     submit = PoolCore.submit
     _counter = itertools.count().__next__
 
+    def __getstate__(self) -> Any:
+        raise TypeError("cannot pickle '_queue.SimpleQueue' object")
+
     def __init__(
         self,
         max_workers: int | None = None,

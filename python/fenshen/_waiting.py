@@ -7,12 +7,15 @@ from concurrent.futures import _base
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, DoneAndNotDoneFutures
 from typing import TYPE_CHECKING, Any
 
+from fenshen import _threads
 from fenshen._threads import Future, FutureWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["as_completed", "wait"]
+__all__ = ["Future", "as_completed", "wait"]
+
+_threads.meet_futures()
 
 
 class _Watched:

@@ -97,8 +97,20 @@ def _look_for_deadlocks() -> None:
         _order.start(pairs=current.lock_order, origins=current.deadlock_origins)
 
 
-# Ours that import asyncio themselves: while one of them is half way, nothing can be taken from it.
-_OWN = ("fenshen._fenshen", "fenshen._threads", "fenshen.loop")
+# Ours that import standard modules of the table: while one of them is half way, nothing can be taken from it.
+_OWN = tuple(
+    f"fenshen.{name}"
+    for name in (
+        "_fenshen",
+        "_threads",
+        "loop",
+        "queue",
+        "_waiting",
+        "_thread_executor",
+        "_thread_pool",
+        "_thread_ends",
+    )
+)
 
 
 def _half_way(name: str) -> bool:

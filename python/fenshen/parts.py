@@ -44,7 +44,9 @@ class Part:
         """The module after whose import this part can be put in: a package is whole only when its `__init__` has
         run.
         """
-        return "asyncio" if self.module.startswith("asyncio.") else self.module
+        if self.module.startswith("asyncio."):
+            return "asyncio"
+        return "concurrent.futures" if self.module == "concurrent.futures._base" else self.module
 
     def owner(self) -> tuple[object, str] | None:
         """Where the name lives now and its last part; None if this Python has no such name."""
@@ -132,6 +134,15 @@ def _add_threads() -> None:
         add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
     for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
         add("threads", "queue", name, f"fenshen.queue:{name}", shown=f"queue.{name}")
+    for name in ("Future", "wait", "as_completed"):
+        add("threads", "concurrent.futures._base", name, f"fenshen._waiting:{name}")
+        add("threads", "concurrent.futures", name, f"fenshen._waiting:{name}", shown=f"concurrent.futures.{name}")
+    # Looked up in its own module when it is asked for; the second row is for a program that had asked before.
+    pool, home = "ThreadPoolExecutor", "fenshen._thread_executor"
+    add("threads", "concurrent.futures.thread", pool, f"{home}:{pool}", shown=f"concurrent.futures.{pool}")
+    add("threads", "concurrent.futures", pool, f"{home}:{pool}")
+    pool = "multiprocessing.pool.ThreadPool"
+    add("threads", "multiprocessing.pool", "ThreadPool", "fenshen._thread_pool:ThreadPool", shown=pool)
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 

@@ -133,51 +133,96 @@ impl Mutex {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
-        let me = waiter.owner();
-        waiter.since.set(0);
+        // SAFETY: the caller's promise.
+        if unsafe { self.enlist(waiter) } {
+            return Ok(());
+        }
         loop {
-            {
-                let _held = self.guard();
-                if self.state.set_bits(QUEUED) & LOCKED == 0 {
-                    // It became free meanwhile, and with the latch held only a barger can be quicker.
-                    if self.try_lock(me) {
-                        self.settle_queued();
-                        return Ok(());
-                    }
-                }
-                // SAFETY: the latch is held; the waiter is the caller's promise.
-                unsafe {
-                    if waiter.since.get() == 0 {
-                        waiter.since.set(Deadline::now().nanos());
-                        self.waiters.push_back(waiter);
-                    } else {
-                        self.waiters.push_front(waiter);
-                    }
-                }
-            }
             // SAFETY: the latch guards the list, and the waiter has just been put in.
             match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
-                Ok(Grant::GIVEN) => {
-                    self.set_owner(me);
-                    return Ok(());
-                }
-                Ok(_) if self.try_lock(me) => return Ok(()),
-                // Its last holder was killed after handing it over and before saying so.
-                Ok(_) if self.scope() == Scope::Shared && self.owner() == me => return Ok(()),
+                // SAFETY: the caller's promise; it has been taken out.
+                Ok(grant) if unsafe { self.accept(waiter, grant) } => return Ok(()),
                 Ok(_) => {}
                 Err((failed, grant)) => {
-                    match grant {
-                        Some(Grant::GIVEN) => {
-                            self.unlock();
-                        }
-                        Some(_) => self.pass_on(),
-                        None => {
-                            let _held = self.guard();
-                            self.settle_queued();
-                        }
-                    }
+                    self.decline(grant);
                     return Err(failed);
                 }
+            }
+        }
+    }
+
+    /// Takes it, or puts the waiter in line, for one that does not block: its wake-up is a call, which is made when there
+    /// is something to be had, and after which it [resumes](Mutex::resume). Returns whether it has taken it.
+    ///
+    /// # Safety
+    /// As for [`lock_with`](Mutex::lock_with), but the waiter stays where it is until `resume` returns true, or
+    /// [`withdraw`](Mutex::withdraw) is called.
+    pub unsafe fn enlist(&self, waiter: &Waiter) -> bool {
+        waiter.since.set(0);
+        // SAFETY: the caller's promise.
+        unsafe { self.line_up(waiter) }
+    }
+
+    /// Goes on after the call; returns whether it has taken it. If not, it is in line again, or still.
+    ///
+    /// # Safety
+    /// The waiter was put in line here.
+    pub unsafe fn resume(&self, waiter: &Waiter) -> bool {
+        // SAFETY: the caller's promise; what is granted something is in no list.
+        waiter.granted().is_some_and(|grant| unsafe { self.accept(waiter, grant) })
+    }
+
+    /// Gives up: takes the waiter out of the line, and passes on what it may have been given. Returns whether it was in
+    /// line still; if not, its call has been made or is about to be.
+    ///
+    /// # Safety
+    /// The waiter was put in line here.
+    pub unsafe fn withdraw(&self, waiter: &Waiter) -> bool {
+        let held = self.guard();
+        // SAFETY: the latch is held.
+        let alone = unsafe { self.waiters.remove(waiter) };
+        drop(held);
+        self.decline((!alone).then(|| waiter.settled()));
+        alone
+    }
+
+    unsafe fn line_up(&self, waiter: &Waiter) -> bool {
+        let _held = self.guard();
+        // If it became free meanwhile, only a barger can be quicker with the latch held.
+        if self.state.set_bits(QUEUED) & LOCKED == 0 && self.try_lock(waiter.owner()) {
+            self.settle_queued();
+            return true;
+        }
+        let again = waiter.since.get() != 0;
+        if !again {
+            waiter.since.set(Deadline::now().nanos());
+        }
+        // SAFETY: the latch is held; the waiter is the caller's promise.
+        unsafe { self.waiters.push(waiter, again) };
+        false
+    }
+
+    /// Makes use of a grant; if there is nothing to be had any more, waits on.
+    unsafe fn accept(&self, waiter: &Waiter, grant: Grant) -> bool {
+        let me = waiter.owner();
+        if grant == Grant::GIVEN {
+            self.set_owner(me);
+            return true;
+        }
+        // The last holder may have been killed after handing it over and before saying so.
+        let handed = self.scope() == Scope::Shared && self.owner() == me;
+        // SAFETY: the caller's promise.
+        handed || self.try_lock(me) || unsafe { self.line_up(waiter) }
+    }
+
+    /// Has no use for a grant, if there was one.
+    fn decline(&self, grant: Option<Grant>) {
+        match grant {
+            Some(Grant::GIVEN) => _ = self.unlock(),
+            Some(_) => self.pass_on(),
+            None => {
+                let _held = self.guard();
+                self.settle_queued();
             }
         }
     }

@@ -431,7 +431,7 @@ impl<S: Store> Queue<S> {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<S::Item, Refused> {
-        let mut again = false;
+        let (mut again, mut refused) = (false, None);
         loop {
             {
                 let inside = self.lock();
@@ -441,7 +441,7 @@ impl<S: Store> Queue<S> {
                     told.given();
                     return Ok(item);
                 }
-                if let Some(why) = inside.closed() {
+                if let Some(why) = inside.closed().or(refused) {
                     return Err(why);
                 }
                 // SAFETY: the latch is held; the hand is the caller's promise.
@@ -452,7 +452,8 @@ impl<S: Store> Queue<S> {
             let item = hand.item.take();
             match (ended, item) {
                 (Ok(_), Some(item)) => return Ok(item),
-                (Ok(Grant::REFUSED), None) => return Err(Refused::ShutDown),
+                // While it was away, an item may have come before the end.
+                (Ok(Grant::REFUSED), None) => refused = Some(Refused::ShutDown),
                 (Ok(_), None) => again = true,
                 (Err((failed, _)), item) => {
                     if let Some(item) = item {

@@ -128,34 +128,86 @@ impl Semaphore {
         park: &mut impl Park,
         deadline: Option<Deadline>,
     ) -> Result<(), Failed> {
-        let mut again = false;
+        // SAFETY: the caller's promise.
+        if unsafe { self.enlist(waiter) } {
+            return Ok(());
+        }
         loop {
-            {
-                let _held = self.guard();
-                self.state.fetch_or(QUEUED, Ordering::AcqRel);
-                // From here on nothing is given back but under the latch.
-                if self.try_acquire() {
-                    self.settle_queued();
-                    return Ok(());
-                }
-                // SAFETY: the latch is held; the waiter is the caller's promise.
-                unsafe { self.waiters.push(waiter, again) };
-            }
             // SAFETY: the latch guards the list, and the waiter has just been put in.
             match unsafe { wait(park, &self.latch, self.scope(), &self.waiters, waiter, deadline) } {
-                Ok(Grant::GIVEN) => return Ok(()),
-                // It was away when a unit came by.
-                Ok(_) => again = true,
-                Err((failed, granted)) => {
-                    match granted {
-                        Some(_) => _ = self.release(1),
-                        None => {
-                            let _held = self.guard();
-                            self.settle_queued();
-                        }
-                    }
+                // SAFETY: the caller's promise; it has been taken out.
+                Ok(grant) if unsafe { self.accept(waiter, grant) } => return Ok(()),
+                Ok(_) => {}
+                Err((failed, grant)) => {
+                    self.decline(grant);
                     return Err(failed);
                 }
+            }
+        }
+    }
+
+    /// Takes a unit, or puts the waiter in line, for one that does not block: its wake-up is a call, which is made when it
+    /// is its turn, and after which it [resumes](Semaphore::resume). Returns whether it has taken one.
+    ///
+    /// # Safety
+    /// As for [`acquire_with`](Semaphore::acquire_with), but the waiter stays where it is until `resume` returns true, or
+    /// [`withdraw`](Semaphore::withdraw) is called.
+    pub unsafe fn enlist(&self, waiter: &Waiter) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.line_up(waiter, false) }
+    }
+
+    /// Goes on after the call; returns whether it has a unit. If not, it is in line again, or still.
+    ///
+    /// # Safety
+    /// The waiter was put in line here.
+    pub unsafe fn resume(&self, waiter: &Waiter) -> bool {
+        // SAFETY: the caller's promise; what is granted something is in no list.
+        waiter.granted().is_some_and(|grant| unsafe { self.accept(waiter, grant) })
+    }
+
+    /// Gives up: takes the waiter out of the line, and passes on what it may have been given. Returns whether it was in
+    /// line still; if not, its call has been made or is about to be.
+    ///
+    /// # Safety
+    /// The waiter was put in line here.
+    pub unsafe fn withdraw(&self, waiter: &Waiter) -> bool {
+        let held = self.guard();
+        // SAFETY: the latch is held.
+        let alone = unsafe { self.waiters.remove(waiter) };
+        drop(held);
+        self.decline((!alone).then(|| waiter.settled()));
+        alone
+    }
+
+    unsafe fn line_up(&self, waiter: &Waiter, again: bool) -> bool {
+        let _held = self.guard();
+        self.state.fetch_or(QUEUED, Ordering::AcqRel);
+        // From here on nothing is given back but under the latch.
+        if self.try_acquire() {
+            self.settle_queued();
+            return true;
+        }
+        // SAFETY: the latch is held; the waiter is the caller's promise.
+        unsafe { self.waiters.push(waiter, again) };
+        false
+    }
+
+    /// Makes use of a grant; if it was away when a unit came by, tries again and waits on.
+    unsafe fn accept(&self, waiter: &Waiter, grant: Grant) -> bool {
+        // SAFETY: the caller's promise.
+        grant == Grant::GIVEN || unsafe { self.line_up(waiter, true) }
+    }
+
+    /// Has no use for a grant, if there was one.
+    fn decline(&self, grant: Option<Grant>) {
+        match grant {
+            Some(Grant::GIVEN) => _ = self.release(1),
+            // It was told to try again, and leaves what there is to others.
+            Some(_) => {}
+            None => {
+                let _held = self.guard();
+                self.settle_queued();
             }
         }
     }
@@ -210,6 +262,13 @@ impl Semaphore {
     #[inline]
     pub fn count(&self) -> u64 {
         self.state.load(Ordering::Acquire) / ONE
+    }
+
+    /// How many wait for one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let _held = self.guard();
+        self.waiters.len()
     }
 
     /// Has there be `count` units, at most [`MAX`](Semaphore::MAX), whatever there were; those who wait get theirs first.

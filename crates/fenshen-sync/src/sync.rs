@@ -6,18 +6,21 @@ pub(crate) use loom::{
     cell::Cell,
     hint::spin_loop,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    thread::yield_now,
 };
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
     hint::spin_loop,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    thread::yield_now,
 };
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::{
     hint::spin_loop,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    thread::yield_now,
 };
 
 #[cfg(not(loom))]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::sync::{Cell, Ordering, spin_loop};
+use crate::sync::{Cell, Ordering, spin_loop, yield_now};
 use crate::threads::generation;
 use crate::tid::{is_alive, tid};
 use crate::word::{Scope, Slept, Word};
@@ -52,8 +52,9 @@ pub enum Wake {
     /// A thread of any process that has mapped the record sleeps on its word.
     Shared,
     /// A call, made on the waker's thread: it posts to a loop's inbox, say. It must not block, nor wait for whoever waits.
-    /// The record may be gone when it is made: all that it gets is `data`, which must be there until the call that
-    /// follows a grant has been made. There is one such call for each grant, and one for each poke.
+    /// The record may be gone when it is made: all that it gets is `data`, which must be there until the call has been
+    /// made. There is one for each grant, so one for each time that the waiter is put in line and does not withdraw, and
+    /// one for each poke.
     Call {
         /// What to call.
         call: unsafe fn(data: *const ()),
@@ -215,7 +216,7 @@ impl Waiter {
         }
     }
 
-    /// What it is granted by whoever has taken it out of its list.
+    /// What it is granted by whoever has taken it out of its list, or is doing so.
     pub(crate) fn settled(&self) -> Grant {
         let mut spins = 0;
         loop {
@@ -226,6 +227,8 @@ impl Waiter {
             if spins < SPINS {
                 spins += 1;
                 spin_loop();
+            } else if matches!(self.wake, Wake::Call { .. }) {
+                yield_now();
             } else {
                 self.sleep_while(state, None);
             }

@@ -1,4 +1,5 @@
 //! The wait-for graph against definitions that are tried out one by one.
+#![cfg(not(any(loom, shuttle)))]
 
 use std::sync::Mutex;
 

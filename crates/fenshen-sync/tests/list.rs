@@ -1,4 +1,5 @@
 //! The list of waiters against a plain double-ended queue, and the same list at two addresses.
+#![cfg(not(any(loom, shuttle)))]
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,7 @@
 //! Every interleaving at the primitives that guard their lists by the latch: `RUSTFLAGS="--cfg loom" cargo test
 //! --release`. loom also tells when two touch a list at once.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Every interleaving of two or three threads at one lock: `RUSTFLAGS="--cfg loom" cargo test --release`.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)]
 
 use fenshen_sync::{Deadline, Failed, Grant, Mutex, Park, ReentrantMutex, Scope, Sleep, Waiter, Wake, model};
 use loom::cell::UnsafeCell;

@@ -1,5 +1,6 @@
 //! That the model of the kernel's half can lose a wake-up: an algorithm that does is found out.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,5 +1,7 @@
 //! The queue between threads.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -85,7 +87,7 @@ fn items_go_to_getters_in_the_order_of_their_arrival() {
         }
         (0..5).for_each(|item| queue.try_put(item).unwrap());
     });
-    let mut got = got.into_inner().unwrap();
+    let mut got = std::mem::take(&mut *got.lock().unwrap());
     got.sort_unstable();
     assert_eq!(got, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]);
 }

@@ -1,5 +1,6 @@
 //! Every primitive between processes that have mapped the same memory at different addresses.
 #![cfg(not(any(loom, shuttle)))]
+#![allow(clippy::unwrap_used)]
 
 mod segment;
 

@@ -125,7 +125,8 @@ def _what(fn: Any, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, tuple[Any, 
 def _blame(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], results: tuple[Any, ...]) -> Refusal | None:
     parts = [("the function", fn)]
     parts += [(f"args[{at}]", value) for at, value in enumerate(args)]
-    parts += [(f"kwargs[{name!r}]", value) for name, value in kwargs.items()]
+    named = "self.{}" if fn is None else "kwargs[{!r}]"  # a thread's own attributes, where it has its own `run`
+    parts += [(named.format(name), value) for name, value in kwargs.items()]
     parts += [("the result", value) for value in results]
     for path, value in parts:
         found = culprit(value, path)

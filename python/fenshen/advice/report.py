@@ -91,7 +91,7 @@ def _measured(function: Function, evidence: Evidence) -> str:
 def _expected(verdict: Verdict) -> str:
     if verdict.speedup is None:
         return ""
-    return f"; expected speed-up {verdict.speedup:.1f}x" if verdict.speedup >= WORTH else ""
+    return f"; expected speed-up up to {verdict.speedup:.1f}x" if verdict.speedup >= WORTH else ""
 
 
 def _sent(row: _Row) -> list[str]:

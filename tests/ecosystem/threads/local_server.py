@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET with the path, POST with the body; `/slow` after a while, `/fail` with 500, `/close` not at all."""
+    """Answers GET with the path, POST with the body; `/fail` with 500, `/close` and `/never` not at all."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16
@@ -20,8 +19,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/close":
             self.close_connection = True
             return
-        if self.path.startswith("/slow"):
-            time.sleep(0.05)
+        if self.path == "/never":
+            self.rfile.read(1)  # until the client has gone
+            self.close_connection = True
+            return
         if self.path == "/redirect":
             self.send_response(302)
             self.send_header("Location", "/moved")

@@ -57,7 +57,7 @@ def troubled(url: str) -> None:
         session.mount("http://", HTTPAdapter(max_retries=Retry(2, backoff_factor=0.01, status_forcelist=[500])))
         jobs = {
             path: pool.submit(session.get, url + path, timeout=limit)
-            for path, limit in (("/fail", SECONDS), ("/close", SECONDS), ("/slow", 0.005))
+            for path, limit in (("/fail", SECONDS), ("/close", SECONDS), ("/never", 0.02))
         }
         for path, job in jobs.items():
             print(path, type(job.exception(SECONDS)).__name__)

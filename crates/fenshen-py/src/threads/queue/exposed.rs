@@ -18,11 +18,11 @@ use crate::object::{Obj, Res, set};
 /// Makes a native queue an exposed one. Whoever waits is told, and goes on waiting for the conditions.
 #[cold]
 pub(super) unsafe fn expose(q: *mut Queue) -> Res<()> {
-    if Queue::is_exposed(q) {
+    if (*q).turn.is_made() {
         return Ok(());
     }
     let (turn, shown) = (Turn::new()?, hooks::container((*q).order)?);
-    if Queue::is_exposed(q) {
+    if (*q).turn.is_made() {
         // Somebody did while these were made.
         return Ok(());
     }
@@ -78,7 +78,7 @@ unsafe fn within<T>(q: *mut Queue, nested: impl FnOnce() -> Res<T>, body: impl F
 /// Ends an operation, once what interrupted it is finished too.
 #[inline]
 unsafe fn end<T>(q: *mut Queue, operation: Operation, outcome: Res<T>) -> Res<T> {
-    if !(*q).aside.is_empty() || (*q).emptied {
+    if operation.is_held() && (!(*q).aside.is_empty() || (*q).emptied) {
         finish_keeping_error(q);
     }
     if outcome.is_ok() {

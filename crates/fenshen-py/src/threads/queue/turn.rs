@@ -1,11 +1,13 @@
 //! The mutex and the conditions of an exposed queue. They are ours unless the program has put others in their place, and
 //! whoever holds the mutex has the queue to himself.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use fenshen_sync::{Deadline, current};
 use pyo3::ffi::{self, PyObject};
 
+use super::exposed;
 use super::layout::Queue;
 use super::words::words;
 use crate::errors::{self, runtime_error};
@@ -33,6 +35,8 @@ pub(super) struct Turn {
 /// A thread's operation on an exposed queue, from taking the mutex to releasing it.
 pub(super) struct Operation {
     mutex: Obj,
+    /// A wait may end without the mutex, where nothing could give it back.
+    held: Cell<bool>,
 }
 
 /// What [`Operation::begin`] finds.
@@ -93,7 +97,10 @@ impl Operation {
         }
         let mutex = match &(*q).turn.mutex {
             Some(mutex) => mutex.again(),
-            None => return runtime_error("the queue was cleared by garbage collection"),
+            None => {
+                exposed::expose(q)?;
+                return Operation::begin(q);
+            }
         };
         if is_ours(&mutex, kinds::lock()) {
             let l: *mut Lock = mutex.ptr().cast();
@@ -105,12 +112,21 @@ impl Operation {
             call_method(&words().acquire, &[mutex.ptr()])?;
         }
         (*q).busy.store(me, Ordering::Relaxed);
-        Ok(Begun::Mine(Operation { mutex }))
+        Ok(Begun::Mine(Operation { mutex, held: Cell::new(true) }))
+    }
+
+    /// Whether it has the mutex.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        self.held.get()
     }
 
     /// Releases the mutex.
     #[inline]
     pub(super) unsafe fn end(self, q: *mut Queue) -> Res<()> {
+        if !self.held.get() {
+            return Ok(());
+        }
         (*q).busy.store(0, Ordering::Relaxed);
         if is_ours(&self.mutex, kinds::lock()) {
             return lock::release(self.mutex.ptr().cast());
@@ -128,18 +144,33 @@ impl Operation {
         } else {
             wait_for_foreign(&condition, patience)
         };
-        (*q).busy.store(current(), Ordering::Relaxed);
-        if waited.is_err() {
-            // It may have been this thread that was told of what others wait for too.
-            let error = errors::take();
-            let told = notify(q, which, false);
-            if told.is_err() {
-                ffi::PyErr_Clear();
+        self.held.set(waited.is_ok() || self.still_holds());
+        if self.held.get() {
+            (*q).busy.store(current(), Ordering::Relaxed);
+            if waited.is_err() {
+                pass_on(q, which);
             }
-            errors::restore(error);
         }
         waited
     }
+
+    /// Whether the mutex is held, after a wait that has failed.
+    unsafe fn still_holds(&self) -> bool {
+        if !is_ours(&self.mutex, kinds::lock()) {
+            return true;
+        }
+        let mutex = &(*self.mutex.ptr().cast::<Lock>()).mutex;
+        mutex.is_locked() && matches!(mutex.owner(), owner if owner == 0 || owner == current())
+    }
+}
+
+/// Tells the next one of what this thread may have been told in vain. An error is set.
+unsafe fn pass_on(q: *mut Queue, which: Which) {
+    let error = errors::take();
+    if notify(q, which, false).is_err() {
+        ffi::PyErr_Clear();
+    }
+    errors::restore(error);
 }
 
 unsafe fn wait_for_foreign(condition: &Obj, patience: Patience) -> Res<()> {
