@@ -25,12 +25,11 @@ class Things:
         self._but_not = but_not or {}
 
     def __getattr__(self, name: str) -> Any:
-        for source in self._sources:
-            found = getattr(source, name, None)
-            if found is not None and found is not self._but_not.get(name):
-                setattr(self, name, found)
-                return found
-        raise NotImplementedError(f"there is no {name}")
+        found = next((getattr(source, name) for source in self._sources if hasattr(source, name)), None)
+        if found is None or found is self._but_not.get(name):
+            raise NotImplementedError(f"there is no {name}")
+        setattr(self, name, found)
+        return found
 
 
 def renamed(kind: type, **names: str) -> type:

@@ -765,14 +765,41 @@ def evidence(
     cpu: float = 1.0,
     calls: int = 8,
     pairs: tuple[int, ...] = (1, 0, 0, 0),
+    followed: tuple[float, float] = (0.0, 0.0),
     **looks: int,
 ):
     from fenshen.advice.evidence import KINDS, Evidence
 
     longest = busy / calls
-    times = [busy, busy, cpu, longest, longest, busy / peak, cpu / calls]
+    times = [busy, busy, cpu, longest, longest, busy / peak, cpu / calls, *followed]
     counts = [calls, 0, peak, 0, *(round(time * 1e9) for time in times)]
     return Evidence(counts, [looks.get(kind, 0) for kind in KINDS], pairs)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the scheduler's statistics tell the truth")
+def test_wait_for_the_lock_agrees_with_the_scheduler(tmp_path: Path) -> None:
+    ended = outcome(
+        tmp_path,
+        """
+        waited = []
+        def now():
+            with open("/proc/thread-self/schedstat") as file:
+                starved = int(file.read().split()[1]) / 1e9
+            return time.perf_counter() - time.thread_time() - starved
+        def work():
+            begun = now()
+            spin(0.25)
+            waited.append(now() - begun)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        print(sum(waited))
+        """,
+        "--advise",
+    )
+    told = split(ended.err)["work"]
+    # A thread that computes and never sleeps waits for the lock whenever it neither runs nor is kept from it.
+    assert told.seconds("waiting for the interpreter lock") == pytest.approx(float(ended.out), rel=0.25, abs=0.05)
 
 
 def test_error_is_binomial() -> None:
@@ -785,18 +812,21 @@ def test_error_is_binomial() -> None:
 
 
 def test_correlated_looks_count_less() -> None:
-    fresh = evidence(under=250, lock=750, pairs=(60, 190, 190, 560))
-    sticky = evidence(under=250, lock=750, pairs=(200, 50, 50, 700))
-    assert fresh.lock_wait == sticky.lock_wait == pytest.approx(3.0)
+    fresh = evidence(under=250, lock=600, sleeps=150, pairs=(60, 190, 190, 560))
+    sticky = evidence(under=250, lock=600, sleeps=150, pairs=(200, 50, 50, 700))
+    assert fresh.lock_wait == sticky.lock_wait == pytest.approx(3.0 * 0.8)
     correlation = 700 / 750 - 50 / 250
     factor = (1 - correlation) / (1 + correlation)
     assert sticky.lock_error == pytest.approx(fresh.lock_error / math.sqrt(factor), rel=0.05)
 
 
-def test_times_add_up() -> None:
-    found = evidence(cpu=1.0, under=250, lock=500, sleeps=100, threads=50, starved=100)
-    assert found.lock_wait == pytest.approx(2.0)
-    assert found.idle == pytest.approx({"sleeps": 0.4, "threads": 0.2, "holding": 0.0})
+@pytest.mark.parametrize("followed", [(0.0, 0.0), (3.2, 0.32)])
+def test_times_add_up(followed: tuple[float, float]) -> None:
+    found = evidence(cpu=1.0, followed=followed, under=250, lock=400, sleeps=160, threads=80, starved=100, unclear=5)
+    starved = 4.0 * 100 / 990 if followed[0] == 0 else 0.4
+    asleep = 4.0 - 1.0 - starved
+    assert found.lock_wait == pytest.approx(asleep * 400 / 640)
+    assert found.idle == pytest.approx({"sleeps": asleep * 0.25, "threads": asleep * 0.125, "holding": 0.0})
     assert found.cpu + found.lock_wait + sum(found.idle.values()) + found.starved == pytest.approx(found.busy)
     least, most = found.cpu_share
     assert least < found.cpu / found.own < most

@@ -90,6 +90,9 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     __standard__ = thread.ThreadPoolExecutor
     _counter = itertools.count().__next__
 
+    def __getstate__(self) -> Any:
+        raise TypeError("cannot pickle '_queue.SimpleQueue' object")
+
     def __init__(
         self,
         max_workers: int | None = None,
@@ -330,12 +333,25 @@ def _abandon(workers: Iterable[threading.Thread]) -> None:
     """Have the interpreter's exit not wait for these threads: somebody has lost patience with them already."""
     for worker in list(workers):
         thread._threads_queues.pop(worker, None)  # type: ignore[call-overload]
-        if not worker.is_alive():
-            continue
-        if sys.version_info >= (3, 13):
-            worker._handle._set_done()  # type: ignore[attr-defined]
-        else:
+        worker.__dict__["_fenshen_waited"] = True
+        if sys.version_info < (3, 13):
             threading._shutdown_locks.discard(worker._tstate_lock)  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 13):
+        threading._thread_shutdown = _wait_for_others  # type: ignore[attr-defined]
+
+
+def _wait_for_others() -> None:
+    """What the interpreter's exit does from 3.13 on, with a list that only C reaches: wait for all threads but daemons
+    and those that were abandoned.
+    """
+    main = threading.main_thread()
+    while left := [
+        other
+        for other in threading.enumerate()
+        if other is not main and not other.daemon and not other.__dict__.get("_fenshen_waited")
+    ]:
+        for other in left:
+            other.join()
 
 
 # After the standard library's own, so that it runs before: that one wakes the workers and waits for them.

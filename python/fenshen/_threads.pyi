@@ -3,12 +3,13 @@
 `isinstance` takes the types for the standard library's own, which is why they derive from them here where they can.
 """
 
+import queue
 import sys
 import threading
 from abc import ABCMeta
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, ClassVar, SupportsIndex, TypeVar, final
+from types import GenericAlias, TracebackType
+from typing import Any, ClassVar, Generic, SupportsIndex, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
@@ -18,11 +19,16 @@ __all__ = [
     "BoundedSemaphore",
     "Condition",
     "Event",
+    "LifoQueue",
     "Lock",
+    "PriorityQueue",
+    "Queue",
     "RLock",
     "Semaphore",
+    "SimpleQueue",
     "condemn",
     "look_for_deadlocks",
+    "meet_queues",
     "note_locks",
     "say_over",
     "this_thread",
@@ -202,6 +208,77 @@ class AtomicInt:
     def __gt__(self, other: SupportsIndex, /) -> bool: ...
     def __ge__(self, other: SupportsIndex, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
+
+# -- Queues -----------------------------------------------------------------------------------------------------------
+
+@disjoint_base
+class Queue(queue.Queue[_T], metaclass=ABCMeta):
+    """A queue between threads, as queue.Queue, with shutdown() on every version.
+
+    maxsize: how many items it takes before put() waits; without bound if not positive. Items and places are handed to
+    those who wait for them in the order in which they came. A put() by a signal handler or finaliser that interrupts an
+    operation of the same thread on the same queue is finished by that operation.
+    """
+
+    __standard__: ClassVar[type]
+    Empty: ClassVar[type[Exception]]
+    Full: ClassVar[type[Exception]]
+    ShutDown: ClassVar[type[Exception]]
+    maxsize: int
+    unfinished_tasks: int
+    is_shutdown: bool
+    queue: Any
+    mutex: Any
+    not_empty: threading.Condition
+    not_full: threading.Condition
+    all_tasks_done: threading.Condition
+    def __init__(self, maxsize: int = 0) -> None: ...
+    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> _T: ...
+    def put_nowait(self, item: _T) -> None: ...
+    def get_nowait(self) -> _T: ...
+    def task_done(self) -> None: ...
+    def join(self) -> None: ...
+    def shutdown(self, immediate: bool = False) -> None: ...
+    def qsize(self) -> int: ...
+    def empty(self) -> bool: ...
+    def full(self) -> bool: ...
+    def _init(self, maxsize: int, /) -> None: ...
+    def _qsize(self) -> int: ...
+    def _put(self, item: _T, /) -> None: ...
+    def _get(self) -> _T: ...
+    def __getstate__(self) -> Any: ...
+
+class LifoQueue(Queue[_T]):
+    """A Queue whose next item is the newest."""
+
+    def __init__(self, maxsize: int = 0) -> None: ...
+
+class PriorityQueue(Queue[_T]):
+    """A Queue whose next item is the least: of tuples (priority, data), say."""
+
+    def __init__(self, maxsize: int = 0) -> None: ...
+
+@disjoint_base
+class SimpleQueue(Generic[_T], metaclass=ABCMeta):
+    """A queue between threads without bound, as queue.SimpleQueue.
+
+    Signal handlers and finalisers may put into it at any time.
+    """
+
+    __standard__: ClassVar[type]
+    Empty: ClassVar[type[Exception]]
+    def __new__(cls) -> Self: ...
+    def put(self, item: _T, block: bool = True, timeout: float | None = None) -> None: ...
+    def put_nowait(self, item: _T) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> _T: ...
+    def get_nowait(self) -> _T: ...
+    def empty(self) -> bool: ...
+    def qsize(self) -> int: ...
+    def __getstate__(self) -> Any: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+def meet_queues() -> None: ...
 
 # -- Who waits for whom -----------------------------------------------------------------------------------------------
 

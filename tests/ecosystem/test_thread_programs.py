@@ -75,8 +75,8 @@ OF_LIBRARIES: dict[str, tuple[str, ...]] = {
         "True 3 150 3 3\nLifoQueue 3\n",
         "b'/held'\n[b'/waited'] 1\nClosedPoolError\n/slow/15 1\n",
     ),
+    "waitress_server": ("waitress urllib3", "True\n8 500\nTrue\nFalse\n1\n"),
     "watchdog_files": ("watchdog", "True\nTrue True\nTrue\nTrue\nFalse\n" * 2, "['a', 'b', 'a']\n[0, 1, 2, 3, 4]\n1\n"),
-    "wsgi_servers": ("waitress cheroot urllib3", "True\n8 500\nTrue\nFalse\nTrue\n8 500\nTrue\nTrue\nFalse\n1\n"),
 }
 WITH_MORE = {"gevent_patched", "psycopg_threads", "redis_threads"}
 PARTS = {"engine", "by_install", "local_server"}

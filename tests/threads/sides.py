@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ from fenshen import threading as ours
 
 each_side = pytest.mark.parametrize("threads", [pytest.param(threading, id="stdlib"), pytest.param(ours, id="fenshen")])
 PATIENCE = 60.0
+# The number of the system call.
+FUTEX = {"x86_64": "202", "aarch64": "98"}.get(os.uname().machine, "no such call")
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -41,6 +44,15 @@ class Running:
         except BaseException as e:
             self.error = e
 
+    def is_asleep(self) -> bool:
+        """Whether it sleeps on a futex without a timeout, which a thread that waits for the interpreter never does."""
+        number = self._thread.native_id
+        if number is None or self.is_over():
+            return False
+        with open(f"/proc/self/task/{number}/syscall") as f:
+            call, *arguments = f.read().split()
+        return call == FUTEX and arguments[3] == "0x0"
+
     def is_over(self) -> bool:
         return not self._thread.is_alive()
 
@@ -60,6 +72,12 @@ def running(*targets: Callable[[], object]) -> Iterator[list[Running]]:
     yield threads
     for thread in threads:
         thread.get()
+
+
+def told(condition: Any) -> bool:
+    """Wait to be told."""
+    with condition:
+        return bool(condition.wait(PATIENCE))
 
 
 def aside(action: Callable[[], object]) -> Any:

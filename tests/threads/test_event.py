@@ -12,8 +12,7 @@ import pytest
 from commands import needs_native
 from fenshen import threading as ours
 
-from threads.sides import Running, assert_same, assert_waits, each_side, running, until
-from threads.test_semaphore import asleep, told
+from threads.sides import Running, assert_same, assert_waits, each_side, running, told, until
 
 pytestmark = needs_native
 
@@ -36,8 +35,8 @@ def test_set_and_cleared(threads):
 @each_side
 def test_all_who_wait_pass(threads):
     event = threads.Event()
-    waiters = [Running(event.wait) for _ in range(5)] + [Running(lambda: event.wait(60)) for _ in range(5)]
-    until(lambda: all(asleep(w) for w in waiters))
+    waiters = [Running(event.wait) for _ in range(10)]
+    until(lambda: all(w.is_asleep() for w in waiters))
     event.set()
     event.clear()  # whoever waited passes all the same
     assert [w.get() for w in waiters] == [True] * 10
@@ -142,7 +141,7 @@ def test_its_private_parts(threads):
 def test_a_flag_that_is_set_wakes():
     event = ours.Event()
     with running(lambda: event.wait()) as (waiter,):
-        until(lambda: asleep(waiter))
+        until(lambda: waiter.is_asleep())
         event._flag = True
 
 
@@ -150,11 +149,49 @@ def test_a_flag_that_is_set_wakes():
 def test_weak_references_cycles_and_pickling(threads):
     event = threads.Event()
     event.me, ref = event, weakref.ref(event)
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
         pickle.dumps(event)
     del event
     gc.collect()
     assert ref() is None
+
+
+@each_side
+def test_a_derived_one_may_know_its_state(threads):
+    event = pickle.loads(pickle.dumps(Kept(threads)))
+    assert event.is_set() is True
+
+
+class Kept:
+    """Makes an event of either side that can be pickled."""
+
+    def __init__(self, threads):
+        self.event = _kinds[threads.__name__]()
+        self.event.set()
+
+    def is_set(self):
+        return self.event.is_set()
+
+
+class _State:
+    def __getstate__(self):
+        return self.is_set()
+
+    def __setstate__(self, is_set):
+        self.__init__()
+        if is_set:
+            self.set()
+
+
+class StandardKept(_State, threading.Event):
+    pass
+
+
+class OurKept(_State, ours.Event):
+    pass
+
+
+_kinds = {"threading": StandardKept, "fenshen.threading": OurKept}
 
 
 def test_each_is_the_other():

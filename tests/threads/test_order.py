@@ -30,8 +30,8 @@ for target in (first, second) * 3:
     thread.join()
 """)
     assert err.count("fenshen: locks are taken in different orders") == 1
-    assert "first took <locked fenshen.RLock" in err
-    assert "second took <locked fenshen.Lock" in err
+    assert "first took <locked _thread.RLock" in err
+    assert "second took <locked _thread.lock" in err
     assert "<string>:5 in first" in err
     assert "<string>:7 in second" in err
 

@@ -364,14 +364,33 @@ def test_nowait_goes_by_what_a_derived_class_makes_of_put_and_get(queue: Any) ->
 
 
 @each
-@pytest.mark.parametrize("name", ["Queue", "SimpleQueue"])
-def test_pickling_is_refused(queue: Any, name: str) -> None:
-    with pytest.raises(TypeError, match="cannot pickle"):
-        pickle.dumps(getattr(queue, name)())
+@pytest.mark.parametrize(("name", "what"), [("Queue", "_thread.lock"), ("SimpleQueue", "_queue.SimpleQueue")])
+def test_pickling_is_refused(queue: Any, name: str, what: str) -> None:
+    for refused in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=f"^cannot pickle '{what}' object$"):
+            refused(getattr(queue, name)())
+
+
+class Kept(native.Queue[Any]):
+    """A queue whose program says what there is to pickle of it."""
+
+    def __getstate__(self) -> list[Any]:
+        return list(self.queue)
+
+    def __setstate__(self, items: list[Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        for item in items:
+            self.put(item)
+
+
+def test_a_derived_class_may_be_pickled() -> None:
+    q = Kept()
+    q.put(1)
+    assert pickle.loads(pickle.dumps(q)).get() == 1
 
 
 def test_copying_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"cannot pickle 'fenshen\.Queue' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         copy.copy(native.Queue())
 
 
@@ -384,6 +403,24 @@ def test_an_init_that_is_called_again_begins_anew(queue: Any) -> None:
     q.put(1)
     q.put(2)
     assert q.full()
+
+
+def test_without_an_init_it_is_an_empty_queue_without_bound() -> None:
+    class Bare(native.Queue[Any]):
+        def __init__(self) -> None:
+            pass
+
+    class Overriding(Bare):
+        def _put(self, item: Any) -> None:
+            super()._put(2 * item)
+
+    plain, overriding = Bare(), Overriding()
+    priority = native.PriorityQueue.__new__(native.PriorityQueue)
+    for q in (plain, overriding, priority):
+        assert q.empty()
+        assert not q.full()
+        q.put(1)
+    assert (plain.get(), overriding.get(), priority.get()) == (1, 2, 1)
 
 
 @each

@@ -52,11 +52,11 @@ def test_threads_and_their_locks(wait: str) -> None:
     status, out, err = asked(THREADS.format(wait=wait))
     assert (status, out) == (0, "end\n"), err
     assert err.count("fenshen: process ") == 1
-    assert "\n  worker\n    waits for <locked fenshen.Lock object at 0x...>, held by MainThread\n" in err
-    assert "    holds <locked fenshen.RLock object" in err
+    assert "\n  worker\n    waits for <locked _thread.lock object at 0x...>, held by MainThread\n" in err
+    assert "    holds <locked _thread.RLock object" in err
     assert "\n    <string>:6 in worker\n" in err
     main = err[err.index("  MainThread\n") :]
-    assert main.splitlines()[1] == "    holds <locked fenshen.Lock object at 0x...>"
+    assert main.splitlines()[1] == "    holds <locked _thread.lock object at 0x...>"
 
 
 def test_tasks_and_their_locks() -> None:

@@ -331,7 +331,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"get_loop", get_loop, c"get_loop($self, /)\n--\n\nThe event loop it belongs to.")
         .no_args(c"_make_cancelled_error", make_cancelled_error, c"_make_cancelled_error($self, /)\n--\n\nThe CancelledError to raise; for derived classes.")
         .generic()
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .property(c"_state", get_state, None)
         .property(c"_asyncio_future_blocking", get_blocking, Some(set_blocking))
         .property(c"_loop", get_private_loop, None)

@@ -347,7 +347,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             cancel,
             c"cancel($self, /, msg=None)\n--\n\nCancel every child that isn't done; False if there is none.",
         )
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .property(c"_children", get_children, None)
         .property(c"_cancel_requested", get_cancel_requested, None)
         .build(Some(kinds::future()))

@@ -165,7 +165,7 @@ fn common(name: &'static std::ffi::CStr, doc: &'static std::ffi::CStr) -> TypeBu
         .no_args(c"cancelled", py_cancelled, c"cancelled($self, /)\n--\n\nWhether it was cancelled.")
         .no_args(c"get_context", get_context, c"get_context($self, /)\n--\n\nThe context that the callback runs in.")
         .no_args(c"_run", py_run, c"_run($self, /)\n--\n\nRun the callback now.")
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .property(c"_callback", get_callback, None)
         .property(c"_args", get_args, None)
         .property(c"_cancelled", get_cancelled, None)

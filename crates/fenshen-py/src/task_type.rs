@@ -178,7 +178,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .fast(c"print_stack", print_stack, c"print_stack($self, /, *, limit=None, file=None)\n--\n\nPrint get_stack() like a traceback, to sys.stderr by default.")
         .no_args(c"_make_cancelled_error", make_cancelled_error, c"_make_cancelled_error($self, /)\n--\n\nThe CancelledError to raise; for derived classes.")
         .generic()
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .property(c"_coro", get_coro_field, None)
         .property(c"_fut_waiter", get_waiter, None)
         .property(c"_must_cancel", get_must_cancel, None)

@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_int, c_uint, c_void};
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use crate::object::{Obj, Res};
+use crate::methods::no_args;
+use crate::object::{Obj, Res, attr_opt, done};
 
 /// A type under construction.
 pub(crate) struct TypeBuilder {
@@ -122,6 +123,15 @@ impl TypeBuilder {
         self
     }
 
+    /// `__class__` is what `class` says, and not the type itself; `dir()` lists what is here all the same.
+    pub(crate) fn stand_in(self, class: Getter) -> Self {
+        self.property(c"__class__", class, None).no_args(
+            c"__dir__",
+            py_dir,
+            c"__dir__($self, /)\n--\n\nThe names of the attributes.",
+        )
+    }
+
     /// A stored attribute of C type `kind` at `offset`.
     pub(crate) fn member(mut self, name: &'static CStr, kind: c_int, offset: usize, read_only: bool) -> Self {
         self.members.push(ffi::PyMemberDef {
@@ -187,6 +197,24 @@ impl TypeBuilder {
         Obj::new(made).map(|t| t.into_ptr().cast())
     }
 }
+
+// The names that `object.__dir__` gives are those of `__class__`, which are not all here: whoever walks them would fail.
+no_args!(py_dir, |o: PyObject| {
+    let names = Obj::new(ffi::PyObject_Dir(ffi::Py_TYPE(o).cast()))?;
+    let dict = Obj::new(ffi::PyUnicode_InternFromString(c"__dict__".as_ptr()))?;
+    if let Some(dict) = attr_opt(o, &dict)?.filter(|d| ffi::PyDict_Check(d.ptr()) != 0) {
+        let own = Obj::new(ffi::PyDict_Keys(dict.ptr()))?;
+        for i in 0..ffi::PyList_GET_SIZE(own.ptr()) {
+            let name = ffi::PyList_GET_ITEM(own.ptr(), i);
+            let known = ffi::PySequence_Contains(names.ptr(), name);
+            done(known)?;
+            if known == 0 {
+                done(ffi::PyList_Append(names.ptr(), name))?;
+            }
+        }
+    }
+    Ok(names)
+});
 
 /// Frees an instance of a heap type, after its fields were let go.
 pub(crate) unsafe fn free(o: *mut PyObject) {

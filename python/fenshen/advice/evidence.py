@@ -1,10 +1,11 @@
 """The measurements of one row, and how sure they are.
 
-Times are in seconds. Wall and CPU time are exact; how the rest divides is estimated from looks at random times, each
-of which sees a state with the probability of the state's share of the time. The error given is the half width of the
+Times are in seconds. Wall and CPU time are exact, and so is, for the time that looks have followed, how long a thread
+was ready to run without a CPU. How the rest, the time asleep, divides is estimated from looks at random times, each of
+which sees a state with the probability of the state's share of the time. The error given is the half width of the
 binomial distribution's 95% interval (Agresti and Coull), with the number of looks reduced to the number of independent
-ones: successive looks that see the same wait are no two observations. For a state that comes and goes as a Markov
-chain does, that factor is (1 - r) / (1 + r), with r the correlation of successive looks, which is counted.
+ones: successive looks that see the same wait are no two observations. For a state that comes and goes as a Markov chain
+does, that factor is (1 - r) / (1 + r), with r the correlation of successive looks, which is counted.
 """
 
 from __future__ import annotations
@@ -40,35 +41,44 @@ class Evidence:
         times = [nanoseconds / 1e9 for nanoseconds in counts[4:]]
         # From beginning to end; the time that a thread was at it; the CPU time of that.
         self.wall, self.busy, self.cpu = times[:3]
-        self.longest, self.longest_step, self.span, self.longest_cpu = times[3:]
+        self.cpu = min(self.cpu, self.busy)
+        self.longest, self.longest_step, self.span, self.longest_cpu = times[3:7]
         self.looks = dict(zip(KINDS, looks, strict=True))
         self.seen = sum(looks) - self.looks["unclear"]
-        self._independent = self.seen * _independence(pairs)
-        self.cpu = min(self.cpu, self.busy) if self.busy else self.cpu
+        followed, starved = times[7:]
+        self.starved = min(self._starved(followed, starved), self.busy - self.cpu)
+        # So much of that was not followed, and is taken to be like the rest.
+        self._guessed = self.starved * max(0.0, 1 - followed / self.busy) if self.busy else 0.0
+        self._asleep = sum(self.looks[kind] for kind in ("lock", *_IDLE))
+        self._independent = self._asleep * _independence(pairs)
+
+    def _starved(self, followed: float, starved: float) -> float:
+        """Seconds in which it wanted to compute and had no CPU."""
+        if followed:
+            return self.busy * min(1.0, starved / followed)
+        return self.busy * self.looks["starved"] / self.seen if self.seen else 0.0
+
+    @property
+    def asleep(self) -> float:
+        """Seconds in which it neither ran nor could have."""
+        return self.busy - self.cpu - self.starved
 
     @property
     def lock_wait(self) -> float:
-        """Seconds of waiting for the interpreter lock; never more than is left beside the exact CPU time."""
-        return min(self.busy * self._share("lock"), self.busy - self.cpu)
+        """Seconds of waiting for the interpreter lock."""
+        return self.asleep * self._share("lock")
 
     @property
     def lock_error(self) -> float:
-        """The half width of its 95% interval."""
-        return self.busy * half_width(self.looks["lock"], self.seen, self._independent)
+        """The half width of its 95% interval, and the time without a CPU that was not followed."""
+        return self._guessed + self.asleep * half_width(self.looks["lock"], self._asleep, self._independent)
 
     @property
     def idle(self) -> dict[str, float]:
-        """Seconds in which it neither computed nor wanted to: "sleeps" (for something outside of the process, or for a
-        time), "threads" (for another thread) and "holding" (asleep with the interpreter lock).
+        """Seconds of sleep for reasons of its own: "sleeps" (for something outside of the process, or for a time),
+        "threads" (for another thread) and "holding" (with the interpreter lock).
         """
-        kinds = {kind: self.busy * self._share(kind) for kind in _IDLE}
-        total, most = sum(kinds.values()), self.busy - self.cpu
-        return {kind: time * min(1.0, most / total) for kind, time in kinds.items()} if total else kinds
-
-    @property
-    def starved(self) -> float:
-        """Seconds in which it wanted to compute and had no CPU: what is left beside everything else."""
-        return max(0.0, self.busy - self.own - self.lock_wait)
+        return {kind: self.asleep * self._share(kind) for kind in _IDLE}
 
     @property
     def own(self) -> float:
@@ -78,10 +88,8 @@ class Evidence:
     @property
     def cpu_share(self) -> tuple[float, float]:
         """The least and the greatest share of its own time that may be CPU time, at 95%."""
-        idle = sum(self.idle.values())
-        error = self.busy * half_width(sum(self.looks[kind] for kind in _IDLE), self.seen, self._independent)
-        cpu = max(self.cpu, 1e-9)
-        return cpu / (cpu + min(idle + error, self.busy - self.cpu)), cpu / (cpu + max(idle - error, 0.0))
+        idle, cpu = sum(self.idle.values()), max(self.cpu, 1e-9)
+        return cpu / (cpu + min(idle + self.lock_error, self.asleep)), cpu / (cpu + max(idle - self.lock_error, 0.0))
 
     @property
     def under_lock(self) -> tuple[float, float]:
@@ -96,7 +104,7 @@ class Evidence:
         return under / count, half_width(under, count, count)
 
     def _share(self, kind: str) -> float:
-        return self.looks[kind] / self.seen if self.seen else 0.0
+        return self.looks[kind] / self._asleep if self._asleep else 0.0
 
 
 def half_width(hits: int, count: int, independent: float) -> float:

@@ -72,10 +72,8 @@ def served() -> None:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     base = f"http://127.0.0.1:{server.server_port}"
-    with (
-        urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False) as http,
-        ThreadPoolExecutor(8) as pool,
-    ):
+    manager = urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False)
+    with manager as http, ThreadPoolExecutor(8) as pool:
         get = lambda path: http.request("GET", base + path).data  # noqa: E731
         print(sum(int(answer) for answer in pool.map(get, [f"/count/{number}" for number in range(60)])))
         print(list(pool.map(get, ["/meet"] * 4)), {len(answer.split()) for answer in pool.map(get, ["/async"] * 10)})

@@ -33,6 +33,9 @@ pub(super) struct Function {
     weighings: AtomicI32,
     tries: AtomicI32,
     crowd: Mutex<Crowd>,
+    /// The time between successive looks at one call, and how much of it the thread was ready and had no processor.
+    followed: AtomicU64,
+    starved: AtomicU64,
     looks: [AtomicU64; KINDS],
     /// Successive looks at one call, by whether the first (2) and the second (1) saw a wait for the lock.
     pairs: [AtomicU64; 4],
@@ -49,7 +52,7 @@ struct Crowd {
     span: u64,
 }
 
-pub(super) type Counts = (u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64);
+pub(super) type Counts = [u64; 13];
 
 impl Function {
     fn new(source: usize) -> Function {
@@ -66,6 +69,8 @@ impl Function {
             weighings: AtomicI32::new(WEIGHED),
             tries: AtomicI32::new(TRIED),
             crowd: Mutex::default(),
+            followed: AtomicU64::new(0),
+            starved: AtomicU64::new(0),
             looks: [const { AtomicU64::new(0) }; KINDS],
             pairs: [const { AtomicU64::new(0) }; 4],
         }
@@ -134,6 +139,14 @@ impl Function {
         }
     }
 
+    /// Between two looks at one call `time` has passed, in which its thread was ready and had no processor for
+    /// `starved`.
+    pub(super) fn followed(&self, time: u64, starved: u64) {
+        self.followed.fetch_add(time, Ordering::Relaxed);
+        // It may be more than the time: the scheduler counts a wait when it has ended.
+        self.starved.fetch_add(starved, Ordering::Relaxed);
+    }
+
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +159,7 @@ impl Function {
             if self.source == 0 { (unfinished.wall, unfinished.longest) } else { steps::unfinished(number, now) };
         let crowd = self.crowd();
         let span = crowd.span + if crowd.now > 0 { now.saturating_sub(crowd.since) } else { 0 };
-        (
+        [
             get(&self.calls) + crowd.now,
             crowd.now,
             crowd.peak,
@@ -158,7 +171,9 @@ impl Function {
             get(&self.longest_step),
             span,
             get(&self.longest_cpu).max(unfinished.longest_cpu),
-        )
+            get(&self.followed),
+            get(&self.starved),
+        ]
     }
 }
 

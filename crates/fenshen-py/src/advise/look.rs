@@ -7,6 +7,7 @@ use super::lock::{self, InterpreterLock};
 use super::span::{cpu_of, wall};
 use super::worker::Worker;
 use crate::proc;
+use crate::watchdog::starved;
 
 /// What a look saw.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,10 +55,15 @@ pub(super) fn look(worker: &Worker) {
 
 fn note(worker: &Worker, function: &Function, turn: u64, kind: Kind, cpu: u64) {
     let same = worker.seen_turn.load(Ordering::Relaxed) == turn;
+    let (now, starved) = (wall(), starved(worker.tid).map_or(u64::MAX, |time| time.as_nanos() as u64));
+    let before = worker.seen_starved.swap(starved, Ordering::Relaxed);
+    if same && before != u64::MAX && starved != u64::MAX {
+        function.followed(now.saturating_sub(worker.seen_wall.load(Ordering::Relaxed)), starved.saturating_sub(before));
+    }
     function.seen(kind, same.then(|| worker.seen.load(Ordering::Relaxed)));
     worker.seen.store(kind as u8, Ordering::Relaxed);
     worker.seen_turn.store(turn, Ordering::Relaxed);
-    worker.seen_wall.store(wall(), Ordering::Relaxed);
+    worker.seen_wall.store(now, Ordering::Relaxed);
     worker.seen_cpu.store(cpu, Ordering::Relaxed);
 }
 

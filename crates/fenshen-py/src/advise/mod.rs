@@ -14,15 +14,17 @@
 //! - `/proc/self/task/TID/syscall`: the system call that it sleeps in, and that call's arguments. A futex within the
 //!   interpreter lock's own condition variable means that it waits for that lock and for nothing else. The address is
 //!   learned by experiment (`lock.rs`);
+//! - its scheduler's statistics: for how long it has been ready to run without a processor. The time between two
+//!   looks at one call has that exactly, too, and what is left to be told by the looks is the time asleep alone;
 //! - who holds the lock, from two words of the interpreter's static memory, learned in the same experiment.
 //!
 //! The sampling thread never enters the interpreter, and reads no memory but its own, the counters here, and those
 //! two words.
 //!
 //! # Bias
-//! A thread that was just given the lock and is not on a processor yet counts as waiting for a processor, not for the
-//! lock; so does one that the sampling thread itself has displaced, unless it has computed for most of the time since
-//! the last look. Whether a function computes under the lock is told by looks that found it on a processor, and by
+//! A thread that was just given the lock and is not on a processor yet waits for a processor, not for the lock. On a
+//! machine that is busy with something else, looks come late, and sooner when there is a processor to spare: so how
+//! often they found a thread without one is not used where the scheduler tells. Whether a function computes under the lock is told by looks that found it on a processor, and by
 //! those that displaced it only where there are too few of them, as on a machine with one processor: a thread that was
 //! just given the lock is often displaced by the one that gave it. A call shorter than the interval is seen in proportion to its length. The error is the binomial
 //! one, widened by the correlation of successive looks, which is counted here (`Function::pairs`).
@@ -115,8 +117,8 @@ fn advise_function() -> usize {
 /// Everything that was counted, a tuple for each row in the order of their numbers: the code or type of a coroutine
 /// (None for a row of `advise_function`), how many calls began, how many are still running, the largest number of
 /// them at once, the number of steps; in nanoseconds: wall time, the time that a thread was at it, the CPU time of
-/// that, the longest call, the longest step, the time with at least one call running, and the CPU time of the longest
-/// call; then the looks by what they saw, and the pairs of successive looks by whether each saw a wait for the lock.
+/// that, the longest call, the longest step, the time with at least one call running, the most CPU time of a call, the
+/// time between successive looks at a call, and how much of that its thread had no processor for; then the looks by what they saw, and the pairs of successive looks by whether each saw a wait for the lock.
 #[pyfunction]
 fn advise_counts(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyTuple>>> {
     let rows = function::counts(py);

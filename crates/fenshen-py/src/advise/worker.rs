@@ -31,6 +31,8 @@ pub(super) struct Worker {
     pub(super) seen_turn: AtomicU64,
     pub(super) seen_wall: AtomicU64,
     pub(super) seen_cpu: AtomicU64,
+    /// For how long it had been ready without a processor then, in its life.
+    pub(super) seen_starved: AtomicU64,
 }
 
 /// A span that another one interrupts.
@@ -68,6 +70,7 @@ impl Worker {
             seen_turn: AtomicU64::new(u64::MAX),
             seen_wall: AtomicU64::new(0),
             seen_cpu: AtomicU64::new(0),
+            seen_starved: AtomicU64::new(u64::MAX),
         }
     }
 

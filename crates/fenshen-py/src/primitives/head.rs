@@ -219,7 +219,7 @@ pub(crate) fn bound_builder<P: Primitive>(name: &'static std::ffi::CStr, doc: &'
         .slot(ffi::Py_tp_clear, gc_clear::<P> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<P> as *mut c_void)
         .slot(ffi::Py_tp_setattro, setattro::<P> as *mut c_void)
-        .property(c"__class__", get_class::<P>, None)
+        .stand_in(get_class::<P>)
         .property(c"_loop", get_loop, Some(set_loop))
 }
 

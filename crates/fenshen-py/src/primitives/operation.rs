@@ -408,7 +408,7 @@ pub(crate) unsafe fn build() -> Res<*mut ffi::PyTypeObject> {
         .one_arg(c"send", send, c"send($self, value, /)\n--\n\nGo on; the value sent is not used.")
         .fast(c"throw", throw, c"Raise an exception where it waits.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nEnd it where it waits.")
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .property(c"__name__", get_name, None)
         .property(c"__qualname__", get_qualname, None)
         .property(c"cr_running", get_running, None)

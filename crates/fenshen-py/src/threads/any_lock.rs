@@ -58,6 +58,12 @@ impl AnyLock {
         Ok(AnyLock { object, kind })
     }
 
+    /// Whether it is an `RLock`, ours or the interpreter's.
+    pub(crate) unsafe fn is_reentrant(&self) -> bool {
+        let ty: *mut PyObject = ffi::Py_TYPE(self.object.ptr()).cast();
+        matches!(self.kind, Kind::RLock) || ty == known().rlock_class.ptr()
+    }
+
     /// The lock itself.
     pub(crate) fn object(&self) -> &Obj {
         &self.object

@@ -113,7 +113,7 @@ no_args!(py_reduce, |a: AtomicInt| {
     if (*a).shared.is_some() {
         return type_error("cannot pickle a shared 'AtomicInt' object: only children of a fork have it");
     }
-    super::refuse_pickling(a.cast())
+    super::refuse_pickling("fenshen.AtomicInt")
 });
 getter!(get_shared, |a: AtomicInt| Ok(boolean((*a).shared.is_some())));
 

@@ -48,6 +48,13 @@ impl Shared for Condition {
     unsafe fn release(this: *mut Condition) {
         drop((*this).lock.take());
     }
+
+    unsafe fn pickled_as(this: *mut Condition) -> &'static str {
+        match &(*this).lock {
+            Some(lock) if lock.is_reentrant() => "_thread.RLock",
+            _ => "_thread.lock",
+        }
+    }
 }
 
 /// The lock of a condition that was initialised.

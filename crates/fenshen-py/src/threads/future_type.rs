@@ -33,6 +33,9 @@ impl Shared for Future {
     unsafe fn release(this: *mut Future) {
         future::release(this);
     }
+    unsafe fn pickled_as(_this: *mut Future) -> &'static str {
+        "_thread.RLock"
+    }
 }
 
 const TIMEOUT: [&CStr; 1] = [c"timeout"];

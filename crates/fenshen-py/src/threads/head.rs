@@ -37,6 +37,10 @@ pub(crate) trait Shared: Sized {
     unsafe fn visit(this: *mut Self, visitor: ffi::visitproc, arg: *mut c_void) -> c_int;
     /// Empties the fields after the head, so that nothing is left to be dropped.
     unsafe fn release(this: *mut Self);
+    /// What pickling the standard library's object stumbles over.
+    unsafe fn pickled_as(_this: *mut Self) -> &'static str {
+        "_thread.lock"
+    }
     /// One of [`CALLED`](Shared::CALLED) was overridden in this object alone.
     unsafe fn overridden(_this: *mut Self) -> Res<()> {
         Ok(())
@@ -187,6 +191,10 @@ unsafe extern "C" fn get_class<P: Shared>(this: *mut PyObject, _: *mut c_void) -
     entry(|| Ok(Obj::from(class_of::<P>(this)?)))
 }
 
+unsafe extern "C" fn getstate<P: Shared>(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entry(|| super::refuse_pickling(P::pickled_as(this.cast())))
+}
+
 /// What the types have in common. A type that is made needs [`stand_for_later`](super::kinds::stand_for_later), after
 /// those that derive from it natively are made too, and [`meet`].
 pub(crate) fn builder<P: Shared>(name: &'static CStr, doc: &'static CStr) -> TypeBuilder {
@@ -200,5 +208,6 @@ pub(crate) fn builder<P: Shared>(name: &'static CStr, doc: &'static CStr) -> Typ
         .slot(ffi::Py_tp_clear, gc_clear::<P> as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc::<P> as *mut c_void)
         .slot(ffi::Py_tp_setattro, setattro::<P> as *mut c_void)
-        .property(c"__class__", get_class::<P>, None)
+        .stand_in(get_class::<P>)
+        .no_args(c"__getstate__", getstate::<P>, super::GETSTATE_DOC)
 }

@@ -82,14 +82,14 @@ no_args!(py_reinit, |l: Lock| {
     (*l).handed.store(false, Ordering::Relaxed);
     Ok(none())
 });
-no_args!(py_reduce, |l: Lock| super::refuse_pickling(l.cast()));
+no_args!(py_getstate, |_l: Lock| super::refuse_pickling("_thread.lock"));
 getter!(get_class, |l: Lock| Ok(super::standing_for(l.cast(), super::kinds::lock(), &known().lock_class)));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     entry(|| {
         let l: *mut Lock = this.cast();
         let state = if (*l).mutex.is_locked() { "locked" } else { "unlocked" };
-        text(&format!("<{state} {} object at {this:p}>", super::type_name(this)))
+        text(&format!("<{state} _thread.lock object at {this:p}>"))
     })
 }
 
@@ -131,7 +131,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .fast(c"acquire_lock", py_acquire, c"An obsolete name of acquire().")
         .no_args(c"release", py_release, c"release($self, /)\n--\n\nRelease it; RuntimeError if nobody holds it.")
@@ -141,6 +141,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"__enter__", py_enter, c"__enter__($self, /)\n--\n\nAcquire it.")
         .fast(c"__exit__", py_exit, c"__exit__($self, /, *exc_info)\n--\n\nRelease it.")
         .no_args(c"_at_fork_reinit", py_reinit, c"_at_fork_reinit($self, /)\n--\n\nMake it new, in a forked child.")
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nRefuse: a lock cannot be pickled.")
+        .no_args(c"__getstate__", py_getstate, super::GETSTATE_DOC)
         .build(None)
 }

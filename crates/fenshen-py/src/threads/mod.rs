@@ -56,15 +56,14 @@ use crate::object::{Obj, Res};
 /// The docstring of every lock's `acquire`.
 const ACQUIRE_DOC: &CStr = c"acquire($self, /, blocking=True, timeout=-1)\n--\n\nAcquire it, and wait for that unless `blocking` is false; `timeout` is in seconds, -1 for ever.\n\nReturns whether it was acquired. Raises ValueError for a negative timeout, or one with blocking=False, and\nOverflowError for one above threading.TIMEOUT_MAX.";
 
-/// The full name of an object's type, as its `repr` shows it.
-unsafe fn type_name(o: *mut PyObject) -> String {
-    CStr::from_ptr((*ffi::Py_TYPE(o)).tp_name).to_string_lossy().replace("fenshen._threads.", "fenshen.")
+/// Raises TypeError: locks and their kin cannot be pickled. `what` is what pickling the standard library's object would
+/// stumble over, a lock deep in it as a rule.
+unsafe fn refuse_pickling<T>(what: &str) -> Res<T> {
+    type_error(&format!("cannot pickle '{what}' object"))
 }
 
-/// Raises TypeError: locks and their kin cannot be pickled.
-unsafe fn refuse_pickling<T>(o: *mut PyObject) -> Res<T> {
-    type_error(&format!("cannot pickle '{}' object", type_name(o)))
-}
+/// The docstring of `__getstate__`, which is not `__reduce__`: a class that derives from ours may know what its state is.
+const GETSTATE_DOC: &CStr = c"__getstate__($self, /)\n--\n\nRaise TypeError: it cannot be pickled.";
 
 /// `__class__`: the standard library's class where the type is exactly ours, so that `isinstance` holds.
 unsafe fn standing_for(o: *mut PyObject, ours: *mut PyTypeObject, standard: &Obj) -> Obj {

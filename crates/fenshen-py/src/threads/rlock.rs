@@ -108,7 +108,7 @@ no_args!(py_reinit, |l: RLock| {
     (*l).mutex.reset();
     Ok(none())
 });
-no_args!(py_reduce, |l: RLock| super::refuse_pickling(l.cast()));
+no_args!(py_getstate, |_l: RLock| super::refuse_pickling("_thread.RLock"));
 getter!(get_class, |l: RLock| Ok(super::standing_for(l.cast(), super::kinds::rlock(), &known().rlock_class)));
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
@@ -116,7 +116,8 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
         let mutex = &(*this.cast::<RLock>()).mutex;
         let state = if mutex.is_locked() { "locked" } else { "unlocked" };
         let owner = fenshen_sync::find(mutex.owner()).map_or(0, |t| t.ident);
-        let name = super::type_name(this);
+        let exact = ffi::Py_TYPE(this) == super::kinds::rlock();
+        let name = if exact { "_thread.RLock".into() } else { super::known::class_name(this)? };
         text(&format!("<{state} {name} object owner={owner} count={} at {this:p}>", mutex.count()))
     })
 }
@@ -164,7 +165,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .weakrefs(std::mem::offset_of!(live::Head, weakrefs))
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .fast(c"acquire", py_acquire, super::ACQUIRE_DOC)
         .no_args(
             c"release",
@@ -191,6 +192,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             c"_acquire_restore($self, saved, /)\n--\n\nAcquire it as often as it was.",
         )
         .no_args(c"_at_fork_reinit", py_reinit, c"_at_fork_reinit($self, /)\n--\n\nMake it new, in a forked child.")
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nRefuse: a lock cannot be pickled.")
+        .no_args(c"__getstate__", py_getstate, super::GETSTATE_DOC)
         .build(None)
 }

@@ -15,7 +15,7 @@ use super::patience::Patience;
 use super::queue::{Asked, Items, Order, raise_empty};
 use super::{kinds, queue};
 use crate::args::Signature;
-use crate::errors::entry;
+use crate::errors::{entry, type_error};
 use crate::methods::{fast, getter, no_args};
 use crate::object::{Obj, Raised, Res, boolean, done, none};
 use crate::types::{TypeBuilder, free};
@@ -87,7 +87,7 @@ fast!(py_get, |s: SimpleQueue, args| {
 no_args!(py_get_nowait, |s: SimpleQueue| get(s, Asked::NEVER));
 no_args!(py_empty, |s: SimpleQueue| Ok(boolean((*s).queue.is_empty())));
 no_args!(py_qsize, |s: SimpleQueue| Obj::new(ffi::PyLong_FromSize_t((*s).queue.len())));
-no_args!(py_reduce, |s: SimpleQueue| super::refuse_pickling(s.cast()));
+no_args!(py_getstate, |_s: SimpleQueue| super::refuse_pickling("_queue.SimpleQueue"));
 getter!(get_class, |s: SimpleQueue| {
     let ty = ffi::Py_TYPE(s.cast());
     let class = if ty == kinds::simple_queue() { STANDARD.get()? } else { ty.cast() };
@@ -144,7 +144,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_clear, clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .weakrefs(offset_of!(SimpleQueue, weakrefs))
-        .property(c"__class__", get_class, None)
+        .stand_in(get_class)
         .generic()
         .fast(c"put", py_put, c"put($self, /, item, block=True, timeout=None)\n--\n\nPut an item in. It never waits: `block` and `timeout` are there for likeness to Queue.put().")
         .fast(c"put_nowait", py_put_nowait, c"put_nowait($self, /, item)\n--\n\nPut an item in.")
@@ -152,7 +152,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"get_nowait", py_get_nowait, c"get_nowait($self, /)\n--\n\nTake the oldest item; Empty if there is none.")
         .no_args(c"empty", py_empty, c"empty($self, /)\n--\n\nWhether it holds nothing.")
         .no_args(c"qsize", py_qsize, c"qsize($self, /)\n--\n\nHow many items it holds.")
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nRefuse: a queue cannot be pickled.")
+        .no_args(c"__getstate__", py_getstate, super::GETSTATE_DOC)
         .build(None)
 }
 

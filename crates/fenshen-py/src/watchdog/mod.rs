@@ -13,6 +13,7 @@ mod schedstat;
 mod signal;
 mod thread;
 
+pub(crate) use schedstat::starved;
 pub(crate) use thread::{await_end, without_signals};
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};

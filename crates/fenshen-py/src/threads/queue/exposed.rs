@@ -18,11 +18,11 @@ use crate::object::{Obj, Res, set};
 /// Makes a native queue an exposed one. Whoever waits is told, and goes on waiting for the conditions.
 #[cold]
 pub(super) unsafe fn expose(q: *mut Queue) -> Res<()> {
-    if Queue::is_exposed(q) {
+    if (*q).turn.is_made() {
         return Ok(());
     }
     let (turn, shown) = (Turn::new()?, hooks::container((*q).order)?);
-    if Queue::is_exposed(q) {
+    if (*q).turn.is_made() {
         // Somebody did while these were made.
         return Ok(());
     }

@@ -49,10 +49,16 @@ pub(crate) struct LifoQueue(Queue);
 pub(crate) struct PriorityQueue(Queue);
 
 impl Queue {
-    /// Whether it is exposed.
+    /// Whether it is an exposed one, though what that takes may not be made yet.
     #[inline]
     pub(super) unsafe fn is_exposed(q: *mut Queue) -> bool {
-        (*q).turn.is_made()
+        (*q).turn.is_made() || Queue::needs_python(q)
+    }
+
+    /// Whether Python code decides which item is next.
+    #[inline]
+    unsafe fn needs_python(q: *mut Queue) -> bool {
+        !(*q).head.plain || (*q).order == Order::Priority
     }
 
     /// The items' order in the type `ty`.
@@ -77,14 +83,14 @@ impl Queue {
             let maxsize = (*q).maxsize.as_ref().map_or(ffi::Py_None(), Obj::ptr);
             return call_method(&words().init, &[q.cast(), maxsize]).map(drop);
         }
-        if (*q).order == Order::Priority || (*q).unusual { exposed::expose(q) } else { Ok(()) }
+        if (*q).unusual { exposed::expose(q) } else { Ok(()) }
     }
 
     /// Makes it as new, for an `__init__` that is called again.
     #[cold]
     unsafe fn renew(q: *mut Queue) {
         let left = (*q).native.retire();
-        (*q).native = sync::Queue::new(Items::new((*q).order), usize::MAX);
+        (*q).native = native(q);
         (*q).turn.clear();
         set(&mut (*q).shown, None);
         drop(left);
@@ -118,10 +124,18 @@ unsafe fn limit(maxsize: *mut PyObject) -> Option<usize> {
     Some(if overflow != 0 || number <= 0 { usize::MAX } else { number as usize })
 }
 
+/// An empty native queue; a retired one where it is never used.
+unsafe fn native(q: *mut Queue) -> sync::Queue<Items> {
+    let native = sync::Queue::new(Items::new((*q).order), usize::MAX);
+    if Queue::needs_python(q) {
+        drop(native.retire());
+    }
+    native
+}
+
 unsafe fn prepare(q: *mut Queue) {
-    let order = Queue::order_of(ffi::Py_TYPE(q.cast()));
-    ptr::write(&raw mut (*q).native, sync::Queue::new(Items::new(order), usize::MAX));
-    (*q).order = order;
+    (*q).order = Queue::order_of(ffi::Py_TYPE(q.cast()));
+    ptr::write(&raw mut (*q).native, native(q));
     ptr::write(&raw mut (*q).aside, VecDeque::new());
 }
 

@@ -10,7 +10,7 @@ use super::turn::Which;
 use super::words::{EMPTY, FULL, SHUT_DOWN, words};
 use super::{exposed, hooks, native};
 use crate::args::{Args, Signature, sort_call};
-use crate::errors::status;
+use crate::errors::{status, type_error};
 use crate::methods::{fast, getter, no_args, one_arg, setter};
 use crate::object::{Obj, Raised, Res, boolean, call_method_kw, done, none, ptr_or_null, set};
 use crate::threads::head::{self, Shared};
@@ -111,7 +111,6 @@ no_args!(own_get, |q: Queue| {
     exposed::expose(q)?;
     hooks::own_get(q)
 });
-no_args!(py_reduce, |q: Queue| crate::threads::refuse_pickling(q.cast()));
 
 getter!(get_maxsize, |q: Queue| Queue::maxsize(q));
 setter!(set_maxsize, |q: Queue, value| {
@@ -182,7 +181,6 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
             own_get,
             c"_get($self, /)\n--\n\nTake the next item out of the container; for derived classes.",
         )
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nRefuse: a queue cannot be pickled.")
         .property(c"maxsize", get_maxsize, Some(set_maxsize))
         .property(c"unfinished_tasks", get_unfinished, Some(set_unfinished))
         .property(c"is_shutdown", get_shutdown, Some(set_shutdown))

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use fenshen_sync::{Deadline, current};
 use pyo3::ffi::{self, PyObject};
 
+use super::exposed;
 use super::layout::Queue;
 use super::words::words;
 use crate::errors::{self, runtime_error};
@@ -96,7 +97,10 @@ impl Operation {
         }
         let mutex = match &(*q).turn.mutex {
             Some(mutex) => mutex.again(),
-            None => return runtime_error("the queue was cleared by garbage collection"),
+            None => {
+                exposed::expose(q)?;
+                return Operation::begin(q);
+            }
         };
         if is_ours(&mutex, kinds::lock()) {
             let l: *mut Lock = mutex.ptr().cast();

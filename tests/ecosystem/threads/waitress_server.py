@@ -1,4 +1,4 @@
-"""Servers that are pools of threads: waitress and cheroot (CherryPy's), each under load, and stopped from outside."""
+"""waitress, a server that is a pool of threads, under load; and stopped from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import urllib3
 import waitress
-from cheroot import wsgi
 from engine import checked
 
 SECONDS = 30
@@ -35,14 +34,11 @@ def app(environ: dict, start: Callable) -> Iterable[bytes]:
 
 def load(port: int) -> None:
     base = f"http://127.0.0.1:{port}"
-    with (
-        urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False) as http,
-        ThreadPoolExecutor(8) as pool,
-    ):
+    manager = urllib3.PoolManager(maxsize=8, block=True, timeout=SECONDS, retries=False)
+    with manager as http, ThreadPoolExecutor(8) as pool:
         get = lambda path: http.request("GET", base + path)  # noqa: E731
-        print(
-            [answer.data for answer in pool.map(get, [f"/{n}" for n in range(150)])] == [b"/%d" % n for n in range(150)]
-        )
+        paths = [f"/{number}" for number in range(150)]
+        print([answer.data.decode() for answer in pool.map(get, paths)] == paths)
         print(len(list(pool.map(get, ["/meet"] * 8))), get("/fail").status)
         bodies = [LARGE[: number * 50_000] for number in range(20)]
         print([job.data for job in pool.map(lambda body: http.request("POST", base, body=body), bodies)] == bodies)
@@ -60,25 +56,10 @@ def by_waitress() -> None:
     print(thread.is_alive())
 
 
-def by_cheroot() -> None:
-    server = wsgi.Server(("127.0.0.1", 0), app, numthreads=6, max=8)
-    server.error_log = lambda *_, **__: None
-    server.prepare()
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    load(server.bind_addr[1])
-    server.requests.grow(1)
-    print(len(server.requests._threads) >= 6)
-    server.stop()
-    thread.join(SECONDS)
-    print(thread.is_alive())
-
-
 @checked
 def main() -> None:
     logging.getLogger("waitress").setLevel(logging.CRITICAL + 1)
     by_waitress()
-    by_cheroot()
     deadline = time.monotonic() + SECONDS
     while threading.active_count() > 1 and time.monotonic() < deadline:
         time.sleep(0.01)
