@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadPoolExecutor"]
 
-_threads.meet_futures()
+_threads.meet_pools()
 
 
 class _WorkItem:
@@ -88,6 +88,7 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     """
 
     __standard__ = thread.ThreadPoolExecutor
+    submit = PoolCore.submit
     _counter = itertools.count().__next__
 
     def __getstate__(self) -> Any:
