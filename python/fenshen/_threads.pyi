@@ -3,6 +3,7 @@
 `isinstance` takes the types for the standard library's own, which is why they derive from them here where they can.
 """
 
+import concurrent.futures
 import queue
 import sys
 import threading
@@ -19,17 +20,23 @@ __all__ = [
     "BoundedSemaphore",
     "Condition",
     "Event",
+    "Future",
+    "FutureWatch",
     "LifoQueue",
     "Lock",
+    "PoolCore",
     "PriorityQueue",
     "Queue",
     "RLock",
     "Semaphore",
     "SimpleQueue",
+    "WorkQueue",
     "answer_requests",
     "condemn",
+    "end_pools",
     "held_locks",
     "look_for_deadlocks",
+    "meet_futures",
     "meet_queues",
     "note_locks",
     "request_begun",
@@ -211,6 +218,73 @@ class AtomicInt:
     def __gt__(self, other: SupportsIndex, /) -> bool: ...
     def __ge__(self, other: SupportsIndex, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
+
+# -- Futures and pools ------------------------------------------------------------------------------------------------
+
+@disjoint_base
+class Future(concurrent.futures.Future[_T], metaclass=ABCMeta):
+    """The result of a computation to come, as concurrent.futures.Future."""
+
+    __standard__: ClassVar[type]
+    _state: str
+    _result: Any
+    _exception: BaseException | None
+    _condition: Any
+    _waiters: list[Any]
+    _done_callbacks: list[Callable[[Future[_T]], object]]
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __init__(self) -> None: ...
+    def add_done_callback(self, fn: Callable[[Future[_T]], object]) -> None: ...
+    def set_result(self, result: _T) -> None: ...
+    def set_exception(self, exception: BaseException | None) -> None: ...
+    def _invoke_callbacks(self) -> None: ...
+
+@final
+class FutureWatch:
+    """What one wait() or as_completed() has its futures tell it."""
+
+    def __new__(cls, return_when: str) -> Self: ...
+    def enter(self, future: Any, /) -> bool: ...
+    def leave(self, future: Any, /) -> None: ...
+    def expect(self) -> None: ...
+    def wait(self, timeout: float | None, /) -> bool: ...
+    def take(self) -> list[Any]: ...
+    def add_result(self, future: Any, /) -> None: ...
+    def add_exception(self, future: Any, /) -> None: ...
+    def add_cancelled(self, future: Any, /) -> None: ...
+
+@final
+class WorkQueue:
+    """The queue between a ThreadPoolExecutor and its workers."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
+    def get_nowait(self) -> Any: ...
+    def qsize(self) -> int: ...
+    def empty(self) -> bool: ...
+    def _drain(self) -> list[Any]: ...
+    def _live(self, executor: Any, initializer: Callable[..., Any] | None, initargs: Any) -> None: ...
+    @property
+    def _busy(self) -> int: ...
+
+@disjoint_base
+class PoolCore:
+    """The native part of ThreadPoolExecutor."""
+
+    _max_workers: int
+    _idle: int
+    _started: int
+    _shutdown: bool
+    _broken: Any
+    _foreign: bool
+    def __init__(self, max_workers: int, max_pending: int | None, block: bool) -> None: ...
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]: ...
+    def _close(self) -> None: ...
+    @property
+    def _queue(self) -> WorkQueue: ...
+
+def meet_futures() -> None: ...
+def end_pools() -> None: ...
 
 # -- Queues -----------------------------------------------------------------------------------------------------------
 
