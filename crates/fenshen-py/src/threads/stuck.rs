@@ -95,7 +95,7 @@ impl Entered<'_> {
         let verdict = self.wait.verdict.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !verdict.is_null() {
             let error = Obj::steal(verdict.cast());
-            let Raised = errors::raise_object::<()>(&error).unwrap_err();
+            _ = errors::raise_object::<()>(&error);
             return Err(Failed::Interrupted);
         }
         self.pause = SOON;
