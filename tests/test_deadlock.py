@@ -411,10 +411,20 @@ def test_library(tmp_path: Path) -> None:
     is_error(run([sys.executable, "app.py"], cwd=tmp_path))
 
 
-def test_doubt_becomes_a_report(tmp_path: Path) -> None:
+def test_a_thread_that_waits_for_ever_wakes_nobody(tmp_path: Path) -> None:
     program = """
         import asyncio, threading
         threading.Thread(target=threading.Event().wait, name="stranger", daemon=True).start()
+        asyncio.run(asyncio.Event().wait())
+        """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    is_error(run([*RUN, "app.py"], cwd=tmp_path))
+
+
+def test_doubt_becomes_a_report(tmp_path: Path) -> None:
+    program = """
+        import asyncio, threading, time
+        threading.Thread(target=time.sleep, args=(60,), name="stranger", daemon=True).start()
         asyncio.run(asyncio.Event().wait())
         """
     _, err = killed_after(tmp_path, program, 8)

@@ -13,8 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from typing import Any
 
 _handler: object = None
+# The program has registered SIGUSR1 with faulthandler itself.
+_given_up = False
 
 
 def listen() -> None:
@@ -31,6 +34,28 @@ def listen() -> None:
         faulthandler.register(_signal.SIGUSR1, all_threads=True)
     except (ImportError, AttributeError, OSError, RuntimeError, ValueError):
         return  # a stderr without a descriptor, say
+    for name in ("register", "unregister"):
+        setattr(faulthandler, name, _giving_up(getattr(faulthandler, name)))
+
+
+def _giving_up(original: Any) -> Any:
+    """`faulthandler.register` or `unregister`, for a program that uses SIGUSR1 so: it is all its own then."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        global _given_up
+        import _signal
+
+        if _signal.SIGUSR1 in (args[:1] or (kwargs.get("signum"),)):
+            _given_up = True
+            if _handler is not None:
+                from fenshen import _threads
+
+                _threads.leave_requests(_signal.SIGUSR1)
+        return original(*args, **kwargs)
+
+    function.__name__ = function.__qualname__ = original.__name__
+    function.__doc__ = original.__doc__
+    return function
 
 
 def tell_all() -> None:
@@ -40,7 +65,7 @@ def tell_all() -> None:
 
     from fenshen import _threads
 
-    if _handler is not None or sys.stderr is None:
+    if _handler is not None or _given_up or sys.stderr is None:
         return
     for number in range(signal.SIGRTMAX - 1, signal.SIGRTMIN, -1):
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ThreadPoolExecutor"]
 
-_threads.meet_futures()
+_threads.meet_pools()
 
 
 class _WorkItem:

@@ -7,6 +7,7 @@ this Python) is left out when it comes to be used.
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MISSING = object()
+
+
+def _is_standard(name: str, module: object) -> bool:
+    """Whether it is the standard library's module, if it has the name of one."""
+    file = getattr(module, "__file__", None)
+    if name.partition(".")[0] not in sys.stdlib_module_names or not isinstance(file, str):
+        return True
+    home = os.path.join(os.path.dirname(os.__file__), "")
+    return file.startswith(home) and not file[len(home) :].startswith(("site-packages", "dist-packages"))
 
 
 class Part:
@@ -51,6 +61,8 @@ class Part:
     def owner(self) -> tuple[object, str] | None:
         """Where the name lives now and its last part; None if this Python has no such name."""
         place: object = sys.modules.get(self.module)
+        if not _is_standard(self.module, place):
+            return None  # a file of the program's that has the name
         *way, name = self.attribute.split(".")
         for step in way:
             place = getattr(place, "__dict__", {}).get(step)
@@ -161,7 +173,7 @@ def _add_advice() -> None:
 
 _add_asyncio()
 _add_servers()
+_add_advice()  # before the threads: the standard pool is measured under its own name, ours where it is made
 _add_threads()
-_add_advice()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

@@ -137,6 +137,7 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
         m.add(name, unsafe { Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()) })?;
     }
     m.add_function(wrap_pyfunction!(pool::meet_futures, m)?)?;
+    m.add_function(wrap_pyfunction!(pool::meet_pools, m)?)?;
     m.add_function(wrap_pyfunction!(pool::end_pools, m)?)?;
     stuck::add_to(m)
 }

@@ -206,12 +206,19 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .build(None)
 }
 
-/// Looks up what futures and pools need of `concurrent.futures`.
+/// Looks up what futures need of `concurrent.futures`, its logger for one: it may be needed when the interpreter ends.
 #[pyfunction]
 pub(super) fn meet_futures(py: Python<'_>) -> PyResult<()> {
     // SAFETY: the thread is attached.
-    unsafe { work_queue::prepare().and_then(|()| super::head::meet::<future::Future>()) }
-        .map_err(|e| crate::fetch(py, e))
+    unsafe { future::LOGGER.get().and_then(|_| super::head::meet::<future::Future>()) }.map_err(|e| crate::fetch(py, e))
+}
+
+/// Looks up what pools need, of `queue` too.
+#[pyfunction]
+pub(super) fn meet_pools(py: Python<'_>) -> PyResult<()> {
+    meet_futures(py)?;
+    // SAFETY: the thread is attached.
+    unsafe { work_queue::prepare() }.map_err(|e| crate::fetch(py, e))
 }
 
 /// The interpreter is about to end: from now on, no pool takes a job.

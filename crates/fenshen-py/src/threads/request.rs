@@ -110,6 +110,22 @@ fn answer_requests(signal: c_int, tell: c_int) {
     }
 }
 
+/// Leaves `signal` to `faulthandler` again.
+#[pyfunction]
+fn leave_requests(signal: c_int) {
+    let dump = DUMP.load(Ordering::Acquire);
+    if !stands(signal) || dump == 0 {
+        return;
+    }
+    // SAFETY: an all-zero action is a valid one; the handler is faulthandler's, with the flag that it uses itself.
+    unsafe {
+        let mut theirs: libc::sigaction = zeroed();
+        theirs.sa_sigaction = dump;
+        theirs.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(signal, &raw const theirs, ptr::null_mut());
+    }
+}
+
 /// Everything is about to be told: the timer need not wait any longer.
 #[pyfunction]
 fn request_begun() {
@@ -126,5 +142,6 @@ fn request_begun() {
 /// Adds the functions to the module.
 pub(super) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(answer_requests, m)?)?;
+    m.add_function(wrap_pyfunction!(leave_requests, m)?)?;
     m.add_function(wrap_pyfunction!(request_begun, m)?)
 }

@@ -15,7 +15,7 @@ use super::patience::Patience;
 use super::queue::{Asked, Items, Order, raise_empty};
 use super::{kinds, queue};
 use crate::args::Signature;
-use crate::errors::{entry, type_error};
+use crate::errors::entry;
 use crate::methods::{fast, getter, no_args};
 use crate::object::{Obj, Raised, Res, boolean, done, none};
 use crate::types::{TypeBuilder, free};

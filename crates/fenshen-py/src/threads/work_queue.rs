@@ -333,9 +333,8 @@ pub(crate) fn end() {
     ENDING.store(true, Ordering::Relaxed);
 }
 
-/// The logger is found while it can be: a worker may need it when the interpreter ends.
+/// They are found while they can be: a worker may need them when the interpreter ends.
 pub(crate) unsafe fn prepare() -> Res<()> {
-    LOGGER.get()?;
     BROKEN.get()?;
     FULL.get()?;
     EMPTY.get().map(drop)

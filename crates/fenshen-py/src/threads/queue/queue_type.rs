@@ -10,7 +10,7 @@ use super::turn::Which;
 use super::words::{EMPTY, FULL, SHUT_DOWN, words};
 use super::{exposed, hooks, native};
 use crate::args::{Args, Signature, sort_call};
-use crate::errors::{status, type_error};
+use crate::errors::status;
 use crate::methods::{fast, getter, no_args, one_arg, setter};
 use crate::object::{Obj, Raised, Res, boolean, call_method_kw, done, none, ptr_or_null, set};
 use crate::threads::head::{self, Shared};
