@@ -87,5 +87,5 @@ pub use shared::{SharedWaiter, SharedWaiters, Waits};
 pub use store::{Fifo, Lifo, Priority, Ring, Store};
 pub use threads::{Known, all, at_end, current, find, say_over, wait_for_end};
 pub use tid::{is_alive, tid};
-pub use waiter::{Grant, Waiter, Wake};
+pub use waiter::{Grant, Late, Waiter, Wake};
 pub use word::{Scope, Slept, Word};
