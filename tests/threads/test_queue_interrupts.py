@@ -133,6 +133,38 @@ print(os.waitstatus_to_exitcode(status), full.get())
     assert run([*PYTHON, "-c", program]) == (0, "0 2\n", "")
 
 
+def test_a_child_forked_amid_another_threads_comparison_can_use_the_queue() -> None:
+    program = """
+import os, threading, warnings
+warnings.simplefilter("ignore")
+from fenshen import queue
+q = queue.PriorityQueue()
+compares, go_on = threading.Event(), threading.Event()
+class Item:
+    def __init__(self, number): self.number = number
+    def __lt__(self, other):
+        compares.set()
+        go_on.wait(30)
+        return self.number < other.number
+q.put(Item(2))
+putting = threading.Thread(target=q.put, args=(Item(1),))
+putting.start()
+compares.wait()
+child = os.fork()
+if child == 0:
+    go_on.set()
+    q.put(Item(0))
+    os._exit(q.qsize())
+_, status = os.waitpid(child, 0)
+go_on.set()
+putting.join()
+print(os.waitstatus_to_exitcode(status), q.get(timeout=10).number)
+"""
+    status, out, err = run([*PYTHON, "-c", program])
+    assert (status, err) == (0, "")
+    assert out in ("3 1\n", "2 1\n")
+
+
 def test_a_get_that_nobody_can_end_is_a_deadlock() -> None:
     for make in ("queue.Queue()", "queue.PriorityQueue()", "queue.SimpleQueue()"):
         call = f"try: {make}.get()\nexcept fenshen.DeadlockError: print('deadlock')"

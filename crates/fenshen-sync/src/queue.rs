@@ -74,6 +74,10 @@ impl<T> Hand<T> {
     pub fn new(me: u32, wake: Wake) -> Hand<T> {
         Hand { waiter: Waiter::new(me, wake), item: Cell::new(None) }
     }
+
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
 }
 
 impl<T> fmt::Debug for Hand<T> {
@@ -83,6 +87,7 @@ impl<T> fmt::Debug for Hand<T> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 enum State {
     Open,
     /// What is in may still be had.
@@ -91,6 +96,7 @@ enum State {
     ShutDownNow,
 }
 
+#[repr(C)]
 struct Inner<S> {
     store: S,
     /// How many items it takes.

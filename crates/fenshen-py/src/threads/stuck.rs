@@ -95,8 +95,7 @@ impl Entered<'_> {
         let verdict = self.wait.verdict.swap(std::ptr::null_mut(), Ordering::AcqRel);
         if !verdict.is_null() {
             let error = Obj::steal(verdict.cast());
-            _ = errors::raise_object::<()>(&error);
-            return Err(Failed::Interrupted);
+            return errors::raise_object(&error).map_err(|Raised| Failed::Interrupted);
         }
         self.pause = SOON;
         self.again = Some(Deadline::after(self.pause));

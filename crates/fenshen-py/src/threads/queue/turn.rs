@@ -107,7 +107,10 @@ impl Operation {
             if (*l).mutex.owner() == me {
                 return runtime_error("this thread holds the queue's mutex, and would wait for itself");
             }
-            lock::acquire(l, Patience::Endless)?;
+            if !(*l).mutex.try_lock(me) {
+                free_from_the_dead(q, l);
+                lock::acquire(l, Patience::Endless)?;
+            }
         } else {
             call_method(&words().acquire, &[mutex.ptr()])?;
         }
@@ -161,6 +164,17 @@ impl Operation {
         }
         let mutex = &(*self.mutex.ptr().cast::<Lock>()).mutex;
         mutex.is_locked() && matches!(mutex.owner(), owner if owner == 0 || owner == current())
+    }
+}
+
+/// In a forked child: frees the mutex if it was taken for an operation of a thread that does not exist here. One that the
+/// program took stays taken, as any lock does.
+#[cold]
+unsafe fn free_from_the_dead(q: *mut Queue, l: *mut Lock) {
+    let busy = (*q).busy.load(Ordering::Relaxed);
+    if busy != 0 && fenshen_sync::find(busy).is_none() {
+        (*q).busy.store(0, Ordering::Relaxed);
+        (*l).mutex.reset();
     }
 }
 
