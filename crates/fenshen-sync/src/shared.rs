@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::queue::Hand;
+use crate::hand::Hand;
 use crate::tid::{is_alive, tid};
 use crate::waiter::{Waiter, Wake};
 
@@ -69,7 +69,7 @@ impl<T> Waits for Hand<T> {
     }
 
     fn waiter(&self) -> &Waiter {
-        Hand::waiter(self)
+        &self.waiter
     }
 }
 
