@@ -9,7 +9,7 @@ use fenshen_sync::graph::Target;
 use fenshen_sync::{Deadline, Failed, Grant, Late, Monitor, WaitList, Waiter, Wake, current};
 use pyo3::ffi::{self, PyObject};
 
-use super::future::{LOGGER, log};
+use super::future::log;
 use super::head::Standard;
 use super::known::known;
 use super::park::PyPark;
