@@ -32,7 +32,7 @@ fn nobody_goes_on_before_all_have_come() {
             });
         }
     });
-    assert_eq!((came.into_inner(), acted.into_inner()), (2000, 1000));
+    assert_eq!((came.load(Ordering::Acquire), acted.load(Ordering::Acquire)), (2000, 1000));
     assert_eq!(barrier.waiting(), 0);
 }
 

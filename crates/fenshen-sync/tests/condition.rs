@@ -133,5 +133,5 @@ fn a_bounded_buffer() {
             scope.spawn(|| (0..2000).for_each(|_| step(&filled, &emptied, |n| n > 0, |n| n - 1)));
         }
     });
-    assert_eq!(buffer.into_inner(), 0);
+    assert_eq!(buffer.load(Ordering::Acquire), 0);
 }
