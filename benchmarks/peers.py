@@ -84,7 +84,7 @@ def types() -> dict[str, object]:
 def ours() -> Things:
     """By import, and only what is of our own making: what we pass on from the standard library is not ours."""
     theirs = types()
-    modules = [importlib.import_module(f"fenshen.{name}") for name in ("threading", "queue", "futures")]
+    modules = [importlib.import_module(f"fenshen.{name}") for name in ("threading", "queue", "futures", "_thread_pool")]
     return Things(*modules, importlib.import_module("fenshen"), but_not=theirs)
 
 

@@ -15,9 +15,9 @@ from commands import needs_native
 
 from benchmarks import report
 from benchmarks.measure import Plan, Sample, cores, floor_program
-from benchmarks.peers import PEERS, Things
+from benchmarks.peers import Things
 from benchmarks.serving import Generator, serve
-from benchmarks.tables import TABLES
+from benchmarks.tables import OURS, TABLES
 from benchmarks.workloads import BEST_PEER, Cell, Limit, Target, Workload, every, of_table
 from benchmarks.workloads.loops.connections import MEMORY
 
@@ -34,10 +34,11 @@ def measured(into: Path, only: str, peers: str, table: str = "loops") -> dict[st
     """The samples of one short round."""
     words = ["--only", only, "--peers", peers, "--rounds", "1", "--seconds", "0.02", "--into", str(into), "--json"]
     done = benchmarks(*words)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.startswith("{"), done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found.keys() == {table}
     assert found[table]["failures"] == []
+    assert (done.returncode, done.stderr) == (0, "")
     return found[table]["samples"]
 
 
@@ -70,16 +71,37 @@ def test_servers_under_load(tmp_path: Path) -> None:
 
 
 @needs_native
-def test_threads_with_ours(tmp_path: Path) -> None:
-    samples = measured(tmp_path, "threads", "stdlib,fenshen,fenshen (installed)", "threads")
-    assert samples.keys() == of_table("threads").keys()
+def test_threads_with_ours_and_the_standard_library(tmp_path: Path) -> None:
+    everybody = {"stdlib", "fenshen", "fenshen (installed)"}
+    some = "threads_lock,threads_submit_one,threads_make_event,threads_timeout_1ms_0"
+    samples = measured(tmp_path, some, ",".join(everybody), "threads")
+    assert all(by_name.keys() == everybody for by_name in samples.values())
     all_did_something(samples)
-    for by_name in [found for name, found in samples.items() if "_timeout_" in name]:
-        assert {name: sample["more"]["early"] for name, (sample,) in by_name.items()} == dict.fromkeys(by_name, 0)
+    for name in everybody:
+        assert samples["threads_make_event"][name][0]["more"]["bytes"] > 0
+        assert samples["threads_timeout_1ms_0"][name][0]["more"]["early"] == 0
     text = (tmp_path / "threads.md").read_text()
     assert "| Lock, acquire + release | ≥ 1.3x stdlib |" in text
-    assert "### Timeouts of 20 ms" in text
+    assert "| alone | stdlib |" in text
     assert "fenshen (installed)" in (tmp_path / "threads.svg").read_text()
+
+
+EVERY_PROGRAM = """
+import sys
+from benchmarks.peers import PEERS
+from benchmarks.workloads import of_table
+things = PEERS[sys.argv[1]].things()
+for workload in of_table("threads").values():
+    workload.program(things, *([2000] if workload.kind != "timeouts" else []))
+print("all of them")
+"""
+
+
+@pytest.mark.parametrize("name", ["stdlib", *(pytest.param(each, marks=needs_native) for each in OURS)])
+def test_every_program_of_threads_runs(name: str) -> None:
+    command = [sys.executable, "-c", EVERY_PROGRAM, name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all of them\n", "")
 
 
 @needs_native
@@ -156,12 +178,6 @@ def test_what_is_passed_on_is_not_ours() -> None:
         _ = ours.Lock
     with pytest.raises(NotImplementedError, match="there is no Queue"):
         _ = ours.Queue
-
-
-def test_the_standard_library_has_everything() -> None:
-    things = PEERS["stdlib"].things()
-    for workload in [each for each in of_table("threads").values() if each.kind == "threads"]:
-        workload.program(things, 8)  # too few for a round of some, enough for every name
 
 
 def test_no_limit_of_none_is_kept_on_average() -> None:

@@ -150,6 +150,17 @@ def test_installed_before_asyncio_is_imported(tmp_path: Path) -> None:
     assert ours == (0, "fenshen._fenshen fenshen.loop None\n", "")
 
 
+def test_what_ours_import_is_installed_too(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import fenshen._fenshen\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from queue import Queue\n"
+        "print(ThreadPoolExecutor.__module__, Queue.__module__)\n"
+    )
+    ended = run([*RUN, "program.py"], cwd=tmp_path)
+    assert ended == Outcome(0, "fenshen._thread_executor fenshen._threads\n", "")
+
+
 def test_live_objects_survive_uninstall(tmp_path: Path) -> None:
     ours = python(
         """if 1:

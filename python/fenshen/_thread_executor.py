@@ -88,6 +88,7 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
     """
 
     __standard__ = thread.ThreadPoolExecutor
+    submit = PoolCore.submit
     _counter = itertools.count().__next__
 
     def __getstate__(self) -> Any:

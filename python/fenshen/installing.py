@@ -123,7 +123,7 @@ def _imported(name: str) -> None:
     if any(_half_way(own) for own in _OWN if own != name):
         return  # that one will be whole in a moment, and then it is all caught up
     try:
-        _put_in_all(_loaded() if name in _OWN else {name})
+        _catch_up() if name in _OWN else _put_in_all({name})
     except Exception as e:
         _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
 
@@ -140,6 +140,16 @@ def _watch_imports() -> None:
 def _loaded() -> set[str]:
     """The modules of the table that are imported and whole."""
     return {name for name in parts.triggers() if name in sys.modules and not _half_way(name)}
+
+
+def _catch_up() -> list[_Change]:
+    """Put in everything that is imported, and what ours import when they are put in."""
+    changes: list[_Change] = []
+    before: set[str] = set()
+    while (now := _loaded()) != before:
+        before = now
+        changes += _put_in_all(now)
+    return changes
 
 
 def begin(text: str) -> None:
@@ -161,7 +171,7 @@ def begin(text: str) -> None:
 
         _request.listen()
         _watch_imports()
-        _put_in_all(_loaded())
+        _catch_up()
     if options.advise:
         from fenshen import advise
 
@@ -223,7 +233,7 @@ def install(
             return
         try:
             _take_out_unwanted()
-            changes = _put_in_all(_loaded())
+            changes = _catch_up()
         except BaseException:
             current.set(before)
             raise

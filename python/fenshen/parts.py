@@ -173,7 +173,7 @@ def _add_advice() -> None:
 
 _add_asyncio()
 _add_servers()
+_add_advice()  # before the threads: the standard pool is measured under its own name, ours where it is made
 _add_threads()
-_add_advice()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)

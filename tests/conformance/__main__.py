@@ -71,6 +71,7 @@ def report(
 ) -> list[str]:
     """Print what was retried and what failed, then what is not as expected; return the latter."""
     for run in runs:
+        print(*(f"{run.module} printed: {line}\n" for line in expected.unasked(run)), sep="", end="")
         for each in run.outcomes.values():
             if each.retried:
                 print(f"retried: {each.id}")

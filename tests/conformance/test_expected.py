@@ -52,3 +52,13 @@ def test_what_the_machine_fails_is_not_ours() -> None:
     run = run_with(test_one="failed", other="failed")
     run.outcomes["test_x.A.other"].environment = True
     assert expected.differences(run, expected.read(LISTED, (3, 11))) == []
+
+
+def test_a_false_alarm_is_a_difference() -> None:
+    run = run_with(test_one="failed")
+    run.said = [
+        "fenshen: this program picks its own event loop, x.Loop, and keeps it",
+        "fenshen: this thread waits for itself:",
+    ]
+    listed = {"test_x.A.test_one": "why"}
+    assert expected.differences(run, listed) == ["test_x printed: fenshen: this thread waits for itself:"]

@@ -99,26 +99,6 @@ APSCHEDULER = Suite(
     options=("-m", "not external_service"),
     threads=True,
 )
-URLLIB3 = Suite(
-    "urllib3",
-    "2.8.0",
-    needs=("h2", "httpx==0.28.1", "hypercorn", "quart", "quart-trio", "trio", "trustme", "pytest-socket", "PySocks"),
-    own="src",
-    processes=2,
-    tests="test",
-    threads=True,
-)
-SQLALCHEMY = Suite(
-    "sqlalchemy",
-    "2.1.9",
-    needs=("greenlet",),
-    own="lib",
-    processes=2,
-    options=("-o", "addopts=--tb=native -p warnings -p logging"),
-    tests="test/engine/test_pool.py",
-    threads=True,
-)
-WATCHDOG = Suite("watchdog", "7.1.0", needs=("eventlet", "flaky", "PyYAML"), own="src", processes=2, threads=True)
 TENACITY = Suite("tenacity", "9.2.1", needs=("tornado", "typeguard"), own="tenacity", processes=2, threads=True)
 WAITRESS = Suite("waitress", "3.0.2", needs=("pytest-cov==7.1.0",), own="src", processes=2, threads=True)
 PEBBLE = Suite(
@@ -131,17 +111,5 @@ PEBBLE = Suite(
     tests="test",
     threads=True,
 )
-OF_THREADS = (
-    JANUS,
-    CULSANS,
-    AIOLOGIC,
-    CACHETOOLS,
-    APSCHEDULER,
-    URLLIB3,
-    SQLALCHEMY,
-    WATCHDOG,
-    TENACITY,
-    WAITRESS,
-    PEBBLE,
-)
+OF_THREADS = (JANUS, CULSANS, AIOLOGIC, CACHETOOLS, APSCHEDULER, TENACITY, WAITRESS, PEBBLE)
 SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO, *OF_THREADS)}

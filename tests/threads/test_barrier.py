@@ -175,7 +175,7 @@ def test_weak_references_cycles_and_pickling(threads):
     barrier = threads.Barrier(1)
     barrier._action = barrier.wait
     ref = weakref.ref(barrier)
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         pickle.dumps(barrier)
     del barrier
     gc.collect()

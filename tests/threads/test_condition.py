@@ -295,7 +295,7 @@ def test_weak_references_cycles_and_pickling(threads):
     condition = threads.Condition(threading.RLock())
     condition.mine = condition
     ref = weakref.ref(condition)
-    with pytest.raises(TypeError, match="cannot pickle '_thread.RLock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.RLock' object"):
         pickle.dumps(condition)
     del condition
     gc.collect()

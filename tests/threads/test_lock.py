@@ -117,7 +117,7 @@ def test_weak_references_and_pickling(threads):
     lock = threads.Lock()
     ref = weakref.ref(lock)
     assert ref() is lock
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         pickle.dumps(lock)
     del lock
     assert ref() is None

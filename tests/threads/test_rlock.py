@@ -103,7 +103,7 @@ def test_weak_references_and_pickling(threads):
     lock = threads.RLock()
     ref = weakref.ref(lock)
     assert ref() is lock
-    with pytest.raises(TypeError, match="cannot pickle '_thread.RLock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.RLock' object"):
         pickle.dumps(lock)
     del lock
     assert ref() is None

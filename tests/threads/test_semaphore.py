@@ -198,7 +198,7 @@ def test_weak_references_and_pickling(threads, kind):
     semaphore.note = "an attribute"
     ref = weakref.ref(semaphore)
     assert ref().note == "an attribute"
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         pickle.dumps(semaphore)
     del semaphore
     assert ref() is None

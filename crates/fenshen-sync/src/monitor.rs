@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::latch::{Held, Latch};
 use crate::list::WaitList;
 use crate::park::{Failed, Park, wait};
-use crate::waiter::{Grant, Waiter};
+use crate::waiter::{Grant, Late, Waiter};
 use crate::word::Scope;
 
 /// Data under a latch, for the threads of one process.
@@ -85,15 +85,23 @@ impl<T> Monitor<T> {
 impl<T> Inside<'_, T> {
     /// Leaves, and then grants the same to all who wait in a list of the monitor.
     pub fn grant_all(self, list: impl FnOnce(&T) -> &WaitList, grant: Grant) {
+        self.grant_all_late(list, grant).wake();
+    }
+
+    /// The same, but the last of them is only woken when what is returned is told to: by a caller that holds something
+    /// else that a woken thread needs at once.
+    pub fn grant_all_late(self, list: impl FnOnce(&T) -> &WaitList, grant: Grant) -> Late {
         // SAFETY: the latch is held; the reference is only used for its address once it is not.
         let list = unsafe { &*std::ptr::from_ref(list(&*self.monitor.data.get())) };
         // SAFETY: the latch is held, and all are granted something below.
         let all = unsafe { list.take_all() };
         drop(self);
+        let mut late = Late::default();
         for waiter in all {
             // SAFETY: it was in the list until now.
-            unsafe { Waiter::grant(waiter, grant) };
+            std::mem::replace(&mut late, unsafe { Waiter::grant_late(waiter, grant) }).wake();
         }
+        late
     }
 
     /// Leaves, and then grants something to the one who has waited longest in a list of the monitor, if anyone does.

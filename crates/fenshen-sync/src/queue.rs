@@ -22,6 +22,7 @@ use crate::waiter::{Grant, Waiter, Wake};
 use crate::word::Scope;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 enum State {
     Open,
     /// What is in may still be had.
@@ -30,6 +31,7 @@ enum State {
     ShutDownNow,
 }
 
+#[repr(C)]
 struct Inner<S> {
     store: S,
     /// How many items it takes.

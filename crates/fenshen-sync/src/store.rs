@@ -123,3 +123,59 @@ impl<T: Ord> Store for Priority<T> {
         self.0.len()
     }
 }
+
+/// The oldest item is next, and all lie in the ring itself, of up to `N`: for shared memory.
+///
+/// An item may be [put back](Store::put_back) when the queue is full again, so `N` is to be the queue's limit and one more
+/// for each thread that may be getting one at a time.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Ring<T, const N: usize> {
+    first: usize,
+    len: usize,
+    items: [Option<T>; N],
+}
+
+impl<T, const N: usize> Default for Ring<T, N> {
+    fn default() -> Ring<T, N> {
+        Ring { first: 0, len: 0, items: std::array::from_fn(|_| None) }
+    }
+}
+
+impl<T, const N: usize> Store for Ring<T, N> {
+    type Item = T;
+
+    /// # Panics
+    /// If there are `N` already.
+    #[inline]
+    fn put(&mut self, item: T) {
+        assert!(self.len < N, "the ring is smaller than its queue");
+        self.items[(self.first + self.len) % N] = Some(item);
+        self.len += 1;
+    }
+
+    #[inline]
+    fn get(&mut self) -> Option<T> {
+        if self.len == 0 {
+            return None;
+        }
+        let at = self.first;
+        self.first = (at + 1) % N;
+        self.len -= 1;
+        self.items[at].take()
+    }
+
+    /// # Panics
+    /// If there are `N` already.
+    fn put_back(&mut self, item: T) {
+        assert!(self.len < N, "the ring is smaller than its queue");
+        self.first = (self.first + N - 1) % N;
+        self.len += 1;
+        self.items[self.first] = Some(item);
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.len
+    }
+}

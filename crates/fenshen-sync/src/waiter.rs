@@ -73,6 +73,34 @@ impl fmt::Debug for Wake {
     }
 }
 
+/// A wake-up that is yet to be made, if it is any: of a thread that will find what it was granted. It is made when this
+/// is dropped, at the latest.
+#[derive(Debug)]
+#[must_use = "it is meant to be kept for a while"]
+pub struct Late(*const Word);
+
+impl Default for Late {
+    fn default() -> Late {
+        Late(std::ptr::null())
+    }
+}
+
+impl Late {
+    /// Makes it now.
+    pub fn wake(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: it was a waiter's word.
+            unsafe { Word::wake_at(self.0, 1, Scope::Process) };
+        }
+    }
+}
+
 /// A place in a [`WaitList`](crate::WaitList).
 ///
 /// It lies on its thread's stack, in a task's object or in a shared segment, and must stay where it is while it is in a
@@ -246,6 +274,22 @@ impl Waiter {
             (*this).word.swap(GRANT + grant.0, Ordering::AcqRel);
             Waiter::wake(this, wake);
         }
+    }
+
+    /// The same, but a thread of this process is only woken when what is returned is told to.
+    ///
+    /// # Safety
+    /// As [`grant`](Waiter::grant).
+    pub unsafe fn grant_late(this: *const Waiter, grant: Grant) -> Late {
+        // SAFETY: as above.
+        unsafe {
+            if !matches!((*this).wake, Wake::Thread) {
+                Waiter::grant(this, grant);
+                return Late::default();
+            }
+            (*this).word.swap(GRANT + grant.0, Ordering::AcqRel);
+        }
+        Late(this.cast())
     }
 
     unsafe fn wake(this: *const Waiter, wake: Wake) {

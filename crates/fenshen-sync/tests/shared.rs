@@ -147,6 +147,30 @@ fn three_processes_meet_again_and_again() {
 }
 
 #[test]
+fn items_go_through_a_queue_between_processes() {
+    const ITEMS: u64 = 3_000;
+    let here = Mapping::new();
+    let put = |s: &segment::Segment| (0..ITEMS).all(|n| s.put(n));
+    let putters = [here.process(put), here.process(put)];
+    let (mut sum, mut seen) = (0, 0);
+    while seen < 2 * ITEMS {
+        sum += here.get().unwrap();
+        seen += 1;
+    }
+    putters.into_iter().for_each(segment::Child::join);
+    assert_eq!(sum, ITEMS * (ITEMS - 1));
+    // And the end is told.
+    let getter = here.process(|s| {
+        s.ready.release(1);
+        s.get().is_none()
+    });
+    here.acquire(&here.ready);
+    here.queue.shutdown();
+    getter.join();
+    assert!(here.queue.is_empty() && here.hands.taken() == 0);
+}
+
+#[test]
 fn a_dead_owner_is_told_and_its_lock_recovered() {
     let here = Mapping::new();
     let holder = here.process(|s| {

@@ -11,6 +11,7 @@ NAMES = {
     "threading": ("Event", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"),
     "queue": ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"),
     "concurrent.futures": ("Future", "ThreadPoolExecutor"),
+    "multiprocessing.pool": ("ThreadPool",),
 }
 
 
@@ -18,10 +19,9 @@ def engine() -> str:
     """Whose types the modules have that the program has imported: "fenshen", "stdlib", or which names are mixed."""
     mine, theirs = [], []
     for module in NAMES.keys() & sys.modules.keys():
-        facade = sys.modules.get(f"fenshen.{module.rpartition('.')[2]}")
         for name in NAMES[module]:
-            same = facade is not None and getattr(sys.modules[module], name) is getattr(facade, name)
-            (mine if same else theirs).append(f"{module}.{name}")
+            home = getattr(sys.modules[module], name).__module__
+            (mine if home.partition(".")[0] == "fenshen" else theirs).append(f"{module}.{name}")
     if not theirs:
         return "fenshen"
     return "stdlib" if not mine else f"fenshen but for {', '.join(theirs)}"

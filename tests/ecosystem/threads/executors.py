@@ -45,7 +45,7 @@ def results() -> None:
         try:
             list(pool.map(lambda number: 10 // (number - 2), range(5)))
         except ZeroDivisionError as e:
-            print(e, [frame.name for frame in traceback.extract_tb(e.__traceback__)][-2:])
+            print(e, traceback.extract_tb(e.__traceback__)[-1].name)
         gate = threading.Event()
         blocked = pool.map(lambda _: gate.wait(), range(2), timeout=0.05)
         try:

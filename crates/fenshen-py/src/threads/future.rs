@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fenshen_sync::graph::Target;
-use fenshen_sync::{Failed, Grant, Monitor, WaitList, Waiter, Wake, current};
+use fenshen_sync::{Failed, Grant, Late, Monitor, WaitList, Waiter, Wake, current};
 use pyo3::ffi::{self, PyObject};
 
 use super::head::{Head, Standard};
@@ -144,6 +144,14 @@ unsafe fn with_condition<T>(f: *mut Future, mut body: impl FnMut(&Condition) -> 
 /// Changes the state; returns the new one, `None` if it cannot be. Everybody who waits for it is told, but no callback is
 /// called.
 pub(crate) unsafe fn turn(f: *mut Future, turn: Turn) -> Res<Option<u32>> {
+    let mut late = Late::default();
+    let new = turn_late(f, turn, &mut late);
+    late.wake();
+    new
+}
+
+/// The same; where nothing is left to be done but to wake somebody, that is left to the caller, as `late`.
+unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u32>> {
     let _alive = Obj::from(f.cast());
     let mut turn = Some(turn);
     with_condition(f, |condition| {
@@ -175,7 +183,11 @@ pub(crate) unsafe fn turn(f: *mut Future, turn: Turn) -> Res<Option<u32>> {
         let watches = if told.is_some() { std::mem::take(&mut inside.watches) } else { Vec::new() };
         let waiters = inside.waiters.as_ref().filter(|_| told.is_some()).map(|w| w.again());
         let queue = inside.queue.take();
-        inside.grant_all(|inner| &inner.sleepers, Grant::GIVEN);
+        let all_told = waiters.is_none() && watches.is_empty() && inside.callbacks.is_none();
+        *late = inside.grant_all_late(|inner| &inner.sleepers, Grant::GIVEN);
+        if !all_told || !(*f).head.plain {
+            std::mem::take(late).wake();
+        }
         drop((before, queue));
         if let (Some(waiters), Some(method)) = (waiters, told) {
             tell(f, &waiters, method)?;
@@ -224,7 +236,15 @@ pub(crate) unsafe fn start(f: *mut Future) -> Res<bool> {
 
 /// `set_result()` and `set_exception()`.
 pub(crate) unsafe fn finish(f: *mut Future, outcome: Turn) -> Res<()> {
-    if turn(f, outcome)?.is_none() {
+    let mut late = Late::default();
+    let finished = finish_late(f, outcome, &mut late);
+    late.wake();
+    finished
+}
+
+/// The same, by somebody who is about to let go of the interpreter, and wakes `late` then.
+pub(crate) unsafe fn finish_late(f: *mut Future, outcome: Turn, late: &mut Late) -> Res<()> {
+    if turn_late(f, outcome, late)?.is_none() {
         let words = format!("{}: {}", STATES[state(f) as usize], repr(f.cast()));
         return errors::raise(INVALID_STATE_ERROR.get()?, &words);
     }

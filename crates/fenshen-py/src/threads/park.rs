@@ -1,7 +1,7 @@
 //! How a Python thread blocks: without the interpreter, and with an eye on signals, the deadline and deadlocks.
 
 use fenshen_sync::graph::{Target, Wait};
-use fenshen_sync::{Deadline, Failed, Grant, Park, Slept, Waiter};
+use fenshen_sync::{Deadline, Failed, Grant, Late, Park, Slept, Waiter};
 use pyo3::ffi::{self, PyObject};
 
 use super::stuck;
@@ -12,17 +12,19 @@ pub(crate) struct PyPark {
     what: *mut PyObject,
     target: Target,
     idle: bool,
+    /// Who is to be woken as soon as the interpreter is let go.
+    late: Late,
 }
 
 impl PyPark {
     /// A wait for something of `what` that those in `target` could end.
     pub(crate) fn new(what: *mut PyObject, target: Target) -> PyPark {
-        PyPark { what, target, idle: false }
+        PyPark { what, target, idle: false, late: Late::default() }
     }
 
-    /// A wait for something to do, which nobody misses.
-    pub(crate) fn idle(what: *mut PyObject) -> PyPark {
-        PyPark { what, target: Target::Anyone, idle: true }
+    /// A wait for something to do, which nobody misses. `late` is woken when it begins.
+    pub(crate) fn idle(what: *mut PyObject, late: Late) -> PyPark {
+        PyPark { what, target: Target::Anyone, idle: true, late }
     }
 }
 
@@ -39,6 +41,7 @@ impl Park for PyPark {
             loop {
                 let until = entered.wake_at(deadline);
                 let state = ffi::PyEval_SaveThread();
+                std::mem::take(&mut self.late).wake();
                 let slept = waiter.sleep(until);
                 crate::exit::restore_thread(state);
                 if let Some(grant) = waiter.granted() {

@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use fenshen_sync::Late;
 use pyo3::ffi::{self, PyObject};
 
 use super::future::{self, Future, Turn};
@@ -103,9 +104,9 @@ impl Job {
         }
     }
 
-    /// Makes the call, unless it was cancelled, and says what came of it. An error is one of a callback, which the
-    /// future's own rules let pass.
-    pub(crate) unsafe fn run(self, own: &Own) -> Res<()> {
+    /// Makes the call, unless it was cancelled, and says what came of it, but for whom `late` is to wake. An error is one
+    /// of a callback, which the future's own rules let pass.
+    unsafe fn run(self, own: &Own, late: &mut Late) -> Res<()> {
         let f: *mut Future = self.future.ptr().cast();
         if !future::start(f)? {
             return Ok(());
@@ -116,15 +117,15 @@ impl Job {
         };
         let Job { future, function, arguments, names, context, .. } = self;
         drop((function, arguments, names, context));
-        future::finish(future.ptr().cast(), outcome)
+        future::finish_late(future.ptr().cast(), outcome, late)
     }
 }
 
 impl Work {
-    /// Does what there is to do.
-    pub(crate) unsafe fn run(self, own: &Own) -> Res<()> {
+    /// Does what there is to do. Somebody who waits for it may be left for `late` to wake.
+    pub(crate) unsafe fn run(self, own: &Own, late: &mut Late) -> Res<()> {
         match self {
-            Work::Job(job) => job.run(own),
+            Work::Job(job) => job.run(own, late),
             Work::Item(item) => call_method(&known().run, &[item.ptr()]).map(drop),
         }
     }

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fenshen_sync::graph::Target;
-use fenshen_sync::{Deadline, Failed, Grant, Monitor, WaitList, Waiter, Wake, current};
+use fenshen_sync::{Deadline, Failed, Grant, Late, Monitor, WaitList, Waiter, Wake, current};
 use pyo3::ffi::{self, PyObject};
 
-use super::future::{LOGGER, log};
+use super::future::log;
 use super::head::Standard;
 use super::known::known;
 use super::park::PyPark;
@@ -214,17 +214,23 @@ pub(crate) enum Next {
     TimedOut,
 }
 
-/// Waits for work. A worker of `ours` is counted as idle or at work; a program's own counts itself.
-pub(crate) unsafe fn take_work(q: *mut WorkQueue, ours: bool, deadline: Option<Deadline>) -> Res<Next> {
+/// Waits for work. A worker of ours is counted as idle or at work, and brings whom it has yet to wake: that is done once
+/// it holds the interpreter no more, so that the two don't meet at its lock. A program's own counts itself.
+pub(crate) unsafe fn take_work(q: *mut WorkQueue, late: Option<Late>, deadline: Option<Deadline>) -> Res<Next> {
+    let ours = late.is_some();
+    let mut late = late.unwrap_or_default();
     let mut counted = !ours;
     loop {
         let mut state = (*q).state.enter();
         if let Some(work) = state.work.pop_front() {
             state.busy += usize::from(ours);
             state.grant_one(|s| &s.submitters, Grant::RETRY);
+            late.wake();
             return Ok(Next::Work(work));
         }
         if state.is_over() {
+            drop(state);
+            late.wake();
             return Ok(Next::Over);
         }
         if !counted {
@@ -236,7 +242,7 @@ pub(crate) unsafe fn take_work(q: *mut WorkQueue, ours: bool, deadline: Option<D
         let list = &raw const state.sleepers;
         // A submitter that found no idle worker may wait for one.
         state.grant_one(|s| &s.submitters, Grant::RETRY);
-        match (*q).state.wait(list, &waiter, &mut PyPark::idle(q.cast()), deadline) {
+        match (*q).state.wait(list, &waiter, &mut PyPark::idle(q.cast(), std::mem::take(&mut late)), deadline) {
             Ok(_) => {}
             Err((failed, grant)) => {
                 if grant.is_some() {
@@ -291,15 +297,19 @@ unsafe fn begin(executor: &Obj, initializer: *mut PyObject, args: &Obj) -> Res<O
 }
 
 unsafe fn serve(q: *mut WorkQueue, own: &Own) -> Res<()> {
+    let mut late = Late::default();
     loop {
-        let work = match take_work(q, true, None)? {
+        let work = match take_work(q, Some(late), None)? {
             Next::Work(work) => work,
-            Next::Over => return Ok(()),
-            Next::TimedOut => continue,
+            Next::Over | Next::TimedOut => return Ok(()),
         };
-        let outcome = work.run(own);
+        late = Late::default();
+        let outcome = work.run(own, &mut late);
         (*q).state.enter().busy -= 1;
-        outcome?;
+        if outcome.is_err() {
+            late.wake();
+            return outcome;
+        }
     }
 }
 

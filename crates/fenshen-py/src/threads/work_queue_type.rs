@@ -65,7 +65,7 @@ fast!(get, |q: WorkQueue, args| {
     let waits = block.is_null() || ffi::PyObject_IsTrue(block) != 0;
     let patience = if waits { patience::of_timeout(timeout)? } else { patience::Patience::None };
     let _alive = Obj::from(q.cast());
-    match work_queue::take_work(q, false, patience.deadline())? {
+    match work_queue::take_work(q, None, patience.deadline())? {
         Next::Work(work) => shown(work),
         Next::Over => Ok(none()),
         Next::TimedOut => raise_empty(),

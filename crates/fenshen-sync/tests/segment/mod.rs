@@ -4,7 +4,9 @@ use std::cell::UnsafeCell;
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use fenshen_sync::{Barrier, Condition, Event, Mutex, ReentrantMutex, Scope, Semaphore, SharedWaiters, Sleep, tid};
+use fenshen_sync::{
+    Barrier, Condition, Event, Hand, Mutex, Queue, ReentrantMutex, Ring, Scope, Semaphore, SharedWaiters, Sleep, tid,
+};
 
 #[repr(C)]
 pub(crate) struct Segment {
@@ -18,6 +20,8 @@ pub(crate) struct Segment {
     /// What the mutex guards.
     pub(crate) value: UnsafeCell<[u64; 2]>,
     pub(crate) waiters: SharedWaiters<16>,
+    pub(crate) queue: Queue<Ring<u64, 8>>,
+    pub(crate) hands: SharedWaiters<8, Hand<u64>>,
 }
 
 /// A mapping of a segment.
@@ -45,6 +49,8 @@ impl Mapping {
             barrier: Barrier::new(3, Scope::Shared),
             value: UnsafeCell::new([0; 2]),
             waiters: SharedWaiters::new(),
+            queue: Queue::with_scope(Ring::default(), 2, Scope::Shared),
+            hands: SharedWaiters::new(),
         };
         // SAFETY: the mapping is large enough, aligned to a page, and nobody else's yet.
         unsafe { mapping.at.write(new) };
@@ -150,6 +156,18 @@ impl Segment {
             // SAFETY: the waiter lies in the same segment, and is in no list.
             unsafe { self.mutex.lock_with(&waiter, &mut Sleep, None) }.expect("there is no deadline");
         }
+    }
+
+    pub(crate) fn put(&self, item: u64) -> bool {
+        let hand = self.hands.take().expect("there are enough places");
+        // SAFETY: the hand lies in the same segment, and is in no list.
+        unsafe { self.queue.put_with(&hand, item, &mut Sleep, None) }.is_ok()
+    }
+
+    pub(crate) fn get(&self) -> Option<u64> {
+        let hand = self.hands.take().expect("there are enough places");
+        // SAFETY: as above.
+        unsafe { self.queue.get_with(&hand, &mut Sleep, None) }.ok()
     }
 
     pub(crate) fn acquire(&self, semaphore: &Semaphore) {
