@@ -59,6 +59,10 @@ impl<T> Hand<T> {
     pub fn new(me: u32, wake: Wake) -> Hand<T> {
         Hand { waiter: Waiter::new(me, wake), item: Cell::new(None) }
     }
+
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
 }
 
 impl<T> fmt::Debug for Hand<T> {
