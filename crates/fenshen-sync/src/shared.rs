@@ -69,7 +69,7 @@ impl<T> Waits for Hand<T> {
     }
 
     fn waiter(&self) -> &Waiter {
-        &self.waiter
+        Hand::waiter(self)
     }
 }
 
