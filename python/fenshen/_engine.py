@@ -72,7 +72,7 @@ def say(text: str, *, once: bool = False) -> None:
     try:
         sys.stderr.write(f"fenshen: {text}\n")
         sys.stderr.flush()
-    except (AttributeError, OSError, ValueError):
+    except (AttributeError, OSError, RuntimeError, ValueError):
         pass  # stderr is closed or gone: then there is nobody to tell
 
 

@@ -55,7 +55,7 @@ def _way(start: int, end: int) -> list[int] | None:
         way = ways.pop(0)
         if way[-1] == end:
             return way
-        for after in _after.get(way[-1], ()):
+        for after in list(_after.get(way[-1], ())):
             if after not in seen:
                 seen.add(after)
                 ways.append([*way, after])
@@ -92,5 +92,5 @@ def gone(lock: int) -> None:
     _origins.pop(lock, None)
     _shown.pop(lock, None)
     _after.pop(lock, None)
-    for after in _after.values():
+    for after in list(_after.values()):
         after.pop(lock, None)

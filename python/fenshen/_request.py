@@ -95,7 +95,7 @@ def _on_request(number: int, frame: FrameType | None) -> None:
     try:
         sys.stderr.write(f"fenshen: {text}\n")
         sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RuntimeError):  # stderr is being written to, it may be
         return
 
 

@@ -150,7 +150,8 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
         with self._shutdown_lock:
             self._broken = "A thread initializer failed, the thread pool is not usable anymore"
             for future in _drained(self._work_queue):
-                future.set_exception(thread.BrokenThreadPool(self._broken))
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(thread.BrokenThreadPool(self._broken))
 
     @property
     def _idle_semaphore(self) -> Any:

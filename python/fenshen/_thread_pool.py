@@ -76,6 +76,10 @@ class _Tasks:
         self._outcomes: SimpleQueue[Any] | None = None
         self._closed = False
         self._over = False
+        # How many threads are putting tasks in, and whether the helper that takes the items of `imap()` still is: until
+        # they are done, the workers stay.
+        self._adding = 0
+        self._taking = False
         self.broken: BaseException | None = None
         self.helpers: list[threading.Thread] = []
 
@@ -91,20 +95,48 @@ class _Tasks:
         """Take tasks: at once, unless their number is told when there are no more."""
         tasks, set_length = sequence
         if set_length is None:
-            for task in tasks:
-                self._add(task)
+            self._add_all(tasks)
             return
         with self._lock:
             if self._feed is None:
+                self._taking = True
                 self._feed = self._help(self._take_items, "_handle_tasks")
         self._feed.put(sequence)
+
+    def _add_all(self, tasks: Iterable[Any]) -> None:
+        with self._lock:
+            late = self._closed
+            self._adding += 1
+        try:
+            for parts in tasks:
+                if late:
+                    self.discard(*parts[:2], _cancelled())
+                else:
+                    self._add(parts)
+        finally:
+            with self._lock:
+                self._adding -= 1
+            self._close()
 
     def _add(self, parts: Any) -> None:
         task = _Task(self, *parts)
         if self.broken is not None:
             task.discard(self.broken)
-        else:
-            self._work.put(task)
+            return
+        self._work.put(task)
+        if self._over:  # said before what waits is thrown away: one of the two sees the task
+            self._throw_away()
+
+    def _throw_away(self) -> None:
+        for task in self._work._drain():
+            task.discard(_cancelled())
+
+    def _close(self) -> None:
+        """Have the workers end, if no more tasks will come."""
+        with self._lock:
+            over = self._closed and not self._adding and not self._taking
+        if over:
+            self._core._close()
 
     def _help(self, target: Callable[..., None], name: str) -> SimpleQueue[Any]:
         queue: SimpleQueue[Any] = SimpleQueue()
@@ -127,7 +159,8 @@ class _Tasks:
                 del parts
             set_length(count)
             tasks = set_length = None
-        self._core._close()
+        self._taking = False
+        self._close()
 
     def deliver(self, job: int, index: int, outcome: tuple[bool, Any]) -> None:
         """An outcome for the result that waits for it, by way of its callbacks."""
@@ -169,14 +202,12 @@ class _Tasks:
         self._over = at_once
         if at_once:
             self._core._close()
-            for task in self._work._drain():
-                task.discard(_cancelled())
+            self._throw_away()
         with self._lock:
             self._closed = True
             if self._feed is not None:
                 self._feed.put(None)
-            elif not at_once:
-                self._core._close()
+        self._close()
         self._settle()
 
     def _settle(self) -> None:

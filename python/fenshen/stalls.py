@@ -59,6 +59,8 @@ class StallCheck:
             return self._doubt(loop, main, unknown)
         if workers and not self._are_idle(workers):
             return _PAUSE
+        if loop._has_work():
+            return _PAUSE  # whoever is not among the threads any more may have left some
         self._certain(loop, main)
         return None
 

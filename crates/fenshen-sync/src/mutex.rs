@@ -206,7 +206,7 @@ impl Mutex {
     unsafe fn accept(&self, waiter: &Waiter, grant: Grant) -> bool {
         let me = waiter.owner();
         if grant == Grant::GIVEN {
-            self.set_owner(me);
+            self.note_owner(me);
             return true;
         }
         // The last holder may have been killed after handing it over and before saying so.
@@ -286,6 +286,16 @@ impl Mutex {
             }
         }
         true
+    }
+
+    /// Says who holds what was handed over, unless it was released meanwhile, or is said already.
+    fn note_owner(&self, me: u32) {
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if state & LOCKED == 0 || state & OWNER != 0 || self.state.change(state, state | me << SHIFT) {
+                return;
+            }
+        }
     }
 
     fn set_owner(&self, owner: u32) {

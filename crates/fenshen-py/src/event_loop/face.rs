@@ -106,6 +106,7 @@ no_args!(stop, |l: Loop| {
 });
 no_args!(is_running, |l: Loop| Ok(boolean((*l).thread_id != 0)));
 no_args!(is_closed, |l: Loop| Ok(boolean((*l).closed)));
+no_args!(has_work, |l: Loop| Ok(boolean(Loop::patience(l).is_some())));
 no_args!(get_debug, |l: Loop| Ok(boolean((*l).debug)));
 no_args!(check_closed, |l: Loop| Loop::check_closed(l).map(|()| none()));
 no_args!(run, |l: Loop| Loop::run(l).map(|()| none()));
@@ -414,6 +415,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .fast(c"create_task", create_task, c"create_task($self, coro, *, name=None, context=None, eager_start=None)\n--\n\nRun a coroutine as a task of this loop.")
         .no_args(c"stop", stop, c"stop($self, /)\n--\n\nEnd run_forever() after the present turn.")
         .no_args(c"is_running", is_running, c"is_running($self, /)\n--\n\nWhether the loop runs.")
+        .no_args(c"_has_work", has_work, c"_has_work($self, /)\n--\n\nWhether there is something to run, now or at some time.")
         .no_args(c"is_closed", is_closed, c"is_closed($self, /)\n--\n\nWhether the loop is closed.")
         .no_args(c"get_debug", get_debug, c"get_debug($self, /)\n--\n\nWhether debug mode is on.")
         .no_args(c"_check_closed", check_closed, c"_check_closed($self, /)\n--\n\nRaise RuntimeError if the loop is closed.")

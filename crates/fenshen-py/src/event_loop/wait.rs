@@ -24,7 +24,7 @@ const LEND_EVERY: Duration = Duration::from_millis(5);
 
 impl Loop {
     /// How long the loop may wait: not at all, until the next timer, or (`None`) for ever.
-    unsafe fn patience(l: *mut Loop) -> Option<Duration> {
+    pub(super) unsafe fn patience(l: *mut Loop) -> Option<Duration> {
         if !(*l).ready.is_empty() || (*l).stopping || !(*l).inbox.is_empty() || !(*l).flushes.is_empty() {
             return Some(Duration::ZERO);
         }

@@ -112,7 +112,9 @@ const INIT: Signature<3> =
 
 fast!(py_wait, |b: Barrier, args| {
     let given = if args.is_empty() { std::ptr::null_mut() } else { args.sort(&WAIT)?[0] };
-    let timeout = if given.is_null() || given == ffi::Py_None() { ptr_or_null(&(*b).timeout) } else { given };
+    // Its own may be replaced while it is looked at.
+    let own = Obj::from_opt(ptr_or_null(&(*b).timeout));
+    let timeout = if given.is_null() || given == ffi::Py_None() { ptr_or_null(&own) } else { given };
     let index = wait(b, patience::of_timeout(timeout)?)?;
     Obj::new(ffi::PyLong_FromUnsignedLongLong(index))
 });

@@ -66,6 +66,11 @@ unsafe fn lock<'a>(c: *mut Condition) -> Res<&'a AnyLock> {
     }
 }
 
+/// The same, kept while Python code may run or the thread may block: `__init__` may be called again.
+unsafe fn own_lock(c: *mut Condition) -> Res<AnyLock> {
+    Ok(lock(c)?.again())
+}
+
 /// A condition over a lock; over a new `RLock` for `None`.
 pub(crate) unsafe fn make(lock: *mut PyObject) -> Res<Obj> {
     let this = head::allocate::<Condition>(Condition::kind())?;
@@ -77,7 +82,7 @@ pub(crate) unsafe fn make(lock: *mut PyObject) -> Res<Obj> {
 #[inline]
 unsafe fn is_owned(c: *mut Condition) -> Res<bool> {
     if (*c).head.plain {
-        return lock(c)?.is_owned();
+        return own_lock(c)?.is_owned();
     }
     head::truth(&call_method(&known().is_owned, &[c.cast()])?)
 }
@@ -146,12 +151,12 @@ pub(crate) unsafe fn notify(c: *mut Condition, count: u64) -> Res<()> {
 
 /// Acquires its lock.
 pub(crate) unsafe fn enter(c: *mut Condition) -> Res<()> {
-    lock(c)?.enter().map(|_| ())
+    own_lock(c)?.enter().map(|_| ())
 }
 
 /// Releases its lock.
 pub(crate) unsafe fn leave(c: *mut Condition) -> Res<()> {
-    lock(c)?.release().map(|_| ())
+    own_lock(c)?.release().map(|_| ())
 }
 
 /// `n` of `notify`: any number; what is not above zero tells nobody.
@@ -174,15 +179,15 @@ const WAIT_FOR: Signature<2> =
     Signature { func: "Condition.wait_for", names: [c"predicate", c"timeout"], positional: 2, required: 1 };
 const INIT: Signature<1> = Signature { func: "Condition.__init__", names: [c"lock"], positional: 1, required: 0 };
 
-fast!(py_acquire, |c: Condition, args| lock(c)?.acquire(&args));
-no_args!(py_release, |c: Condition| lock(c)?.release());
-no_args!(py_enter, |c: Condition| lock(c)?.enter());
-fast!(py_exit, |c: Condition, args| lock(c)?.exit(&args));
+fast!(py_acquire, |c: Condition, args| own_lock(c)?.acquire(&args));
+no_args!(py_release, |c: Condition| own_lock(c)?.release());
+no_args!(py_enter, |c: Condition| own_lock(c)?.enter());
+fast!(py_exit, |c: Condition, args| own_lock(c)?.exit(&args));
 no_args!(py_locked, |c: Condition| call_method(&known().locked, &[lock(c)?.object().ptr()]));
-no_args!(py_is_owned, |c: Condition| Ok(boolean(lock(c)?.is_owned()?)));
-no_args!(py_release_save, |c: Condition| lock(c)?.save_object());
+no_args!(py_is_owned, |c: Condition| Ok(boolean(own_lock(c)?.is_owned()?)));
+no_args!(py_release_save, |c: Condition| own_lock(c)?.save_object());
 one_arg!(py_acquire_restore, |c: Condition, saved| {
-    lock(c)?.restore_object(saved)?;
+    own_lock(c)?.restore_object(saved)?;
     Ok(none())
 });
 fast!(py_wait, |c: Condition, args| {

@@ -173,7 +173,10 @@ unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u
             Some(Turn::Return(value)) => before.0 = inside.result.replace(value),
             // `None` is no exception, and the result is `None` then.
             Some(Turn::Raise(exc)) if exc.ptr() != ffi::Py_None() => before.1 = inside.exception.replace(exc),
-            Some(Turn::Run) if new == RUNNING => (*f).runner.store(current(), Ordering::Relaxed),
+            // Of a future that is no job of a pool's, anyone may set the result.
+            Some(Turn::Run) if new == RUNNING && inside.queue.is_some() => {
+                (*f).runner.store(current(), Ordering::Relaxed);
+            }
             _ => {}
         }
         (*f).state.store(new, Ordering::Release);
@@ -189,14 +192,15 @@ unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u
             std::mem::take(late).wake();
         }
         drop((before, queue));
+        // First those that cannot fail.
+        for watch in watches {
+            future_watch::tell(watch.ptr().cast(), f, told);
+        }
         if let (Some(waiters), Some(method)) = (waiters, told) {
             tell(f, &waiters, method)?;
         }
         if new != NOTIFIED {
             condition.notify_all()?;
-        }
-        for watch in watches {
-            future_watch::tell(watch.ptr().cast(), f, told);
         }
         Ok(Some(Some(new)))
     })
@@ -204,6 +208,9 @@ unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u
 
 /// Tells those in a `_waiters` list what became of the future.
 unsafe fn tell(f: *mut Future, waiters: &Obj, method: &Obj) -> Res<()> {
+    if ffi::PyList_Check(waiters.ptr()) == 0 {
+        return errors::type_error("Future._waiters is not a list");
+    }
     let mut i = 0;
     while i < ffi::PyList_Size(waiters.ptr()) {
         let waiter = Obj::from(ffi::PyList_GetItem(waiters.ptr(), i));
@@ -264,6 +271,9 @@ pub(crate) unsafe fn call_callbacks(f: *mut Future) -> Res<()> {
     let Some(list) = (*f).inner.enter().callbacks.as_ref().map(|l| l.again()) else {
         return Ok(());
     };
+    if ffi::PyList_Check(list.ptr()) == 0 {
+        return errors::type_error("Future._done_callbacks is not a list");
+    }
     let mut i = 0;
     while i < ffi::PyList_Size(list.ptr()) {
         let callback = Obj::from(ffi::PyList_GetItem(list.ptr(), i));

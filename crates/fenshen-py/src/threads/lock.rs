@@ -78,6 +78,9 @@ no_args!(py_release, |l: Lock| release(l).map(|()| none()));
 fast!(py_exit, |l: Lock, _args| release(l).map(|()| none()));
 no_args!(py_locked, |l: Lock| Ok(boolean((*l).mutex.is_locked())));
 no_args!(py_reinit, |l: Lock| {
+    if order::on() {
+        order::released(l.cast());
+    }
     (*l).mutex.reset();
     (*l).handed.store(false, Ordering::Relaxed);
     Ok(none())

@@ -58,6 +58,8 @@ pub(super) unsafe fn acquired(lock: *mut PyObject, waits: bool) {
         let pairs = &mut state.pairs;
         let new: Vec<Obj> = held
             .iter()
+            // One whose last reference is just going away is held by nobody.
+            .filter(|&&h| pyo3::ffi::Py_REFCNT(h as *mut PyObject) > 0)
             .filter(|&&h| waits && what & PAIRS != 0 && pairs.insert((h, lock as usize)))
             .map(|&h| Obj::from(h as *mut PyObject))
             .collect();
@@ -78,6 +80,11 @@ pub(super) unsafe fn acquired(lock: *mut PyObject, waits: bool) {
 
 unsafe fn tell(outcome: Res<Obj>) {
     if let Err(Raised) = outcome {
+        if pyo3::ffi::PyErr_ExceptionMatches(pyo3::ffi::PyExc_KeyboardInterrupt) != 0 {
+            // It comes again where it can be raised.
+            pyo3::ffi::PyErr_Clear();
+            return pyo3::ffi::PyErr_SetInterrupt();
+        }
         pyo3::ffi::PyErr_WriteUnraisable(std::ptr::null_mut());
     }
 }
@@ -109,10 +116,15 @@ pub(super) unsafe fn forget(lock: *mut PyObject) {
         }
     }
     let notes = NOTES.load(Ordering::Acquire);
-    if !notes.is_null()
-        && let Ok(number) = Obj::new(pyo3::ffi::PyLong_FromVoidPtr(lock.cast()))
-    {
-        tell(call_method(&known().gone, &[notes, number.ptr()]));
+    if notes.is_null() {
+        return;
+    }
+    // A lock may go while an error is on its way up.
+    let error = (!pyo3::ffi::PyErr_Occurred().is_null()).then(|| crate::errors::take());
+    let number = Obj::new(pyo3::ffi::PyLong_FromVoidPtr(lock.cast()));
+    tell(number.and_then(|number| call_method(&known().gone, &[notes, number.ptr()])));
+    if let Some(error) = error {
+        crate::errors::restore(error);
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a Python thread blocks: without the interpreter, and with an eye on signals, the deadline and deadlocks.
 
+use std::time::Duration;
+
 use fenshen_sync::graph::{Target, Wait};
 use fenshen_sync::{Deadline, Failed, Grant, Late, Park, Slept, Waiter};
 use pyo3::ffi::{self, PyObject};
@@ -28,6 +30,42 @@ impl PyPark {
     }
 }
 
+/// When the main thread looks for signals though none has woken it: one that comes in the moment before it sleeps does not.
+struct Glance(Option<(Deadline, Duration)>);
+
+impl Glance {
+    /// The first pause between two looks; each is twice as long as the one before it.
+    const FIRST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    fn new() -> Glance {
+        thread_local! {
+            static MAIN: bool = crate::exit::is_main_thread();
+        }
+        Glance(MAIN.with(|&main| main).then(|| (Deadline::after(Glance::FIRST), Glance::FIRST)))
+    }
+
+    fn wake_at(&self, until: Option<Deadline>) -> Option<Deadline> {
+        match (until, self.0) {
+            (Some(until), Some((due, _))) => Some(until.min(due)),
+            (until, due) => until.or(due.map(|(due, _)| due)),
+        }
+    }
+
+    /// Whether it is time for a look; the next one is later.
+    fn is_due(&mut self) -> bool {
+        let Some((due, pause)) = &mut self.0 else {
+            return false;
+        };
+        let now = due.is_past();
+        if now {
+            *pause = (2 * *pause).min(Glance::LONGEST);
+            *due = Deadline::after(*pause);
+        }
+        now
+    }
+}
+
 impl Park for PyPark {
     /// The thread is attached to the interpreter. After `Interrupted`, an error is set.
     #[cold]
@@ -38,8 +76,9 @@ impl Park for PyPark {
             let mut wait = Wait::new(waiter.owner(), waiter, self.target, deadline.is_some(), self.what as usize);
             wait.idle = self.idle;
             let mut entered = stuck::enter(&wait)?;
+            let mut glance = Glance::new();
             loop {
-                let until = entered.wake_at(deadline);
+                let until = glance.wake_at(entered.wake_at(deadline));
                 let state = ffi::PyEval_SaveThread();
                 std::mem::take(&mut self.late).wake();
                 let slept = waiter.sleep(until);
@@ -65,7 +104,19 @@ impl Park for PyPark {
                         entered.come_back()?;
                     }
                     Slept::TimedOut if deadline.is_some_and(Deadline::is_past) => return Err(Failed::TimedOut),
-                    Slept::TimedOut => entered.look_again()?,
+                    Slept::TimedOut => {
+                        entered.look_again()?;
+                        if glance.is_due() && waiter.away() {
+                            let raised = ffi::PyErr_CheckSignals() < 0;
+                            let goes_on = waiter.back();
+                            if raised {
+                                return Err(Failed::Interrupted);
+                            }
+                            if !goes_on {
+                                return Ok(Grant::RETRY);
+                            }
+                        }
+                    }
                     _ => {}
                 }
             }

@@ -105,6 +105,9 @@ one_arg!(py_acquire_restore, |l: RLock, saved| {
     Ok(none())
 });
 no_args!(py_reinit, |l: RLock| {
+    if order::on() {
+        order::released(l.cast());
+    }
     (*l).mutex.reset();
     Ok(none())
 });

@@ -104,7 +104,11 @@ impl Entered<'_> {
 
     /// The time has come to look again.
     pub(crate) unsafe fn look_again(&mut self) -> Result<(), Failed> {
-        if self.again.take().is_some() { self.look(true) } else { Ok(()) }
+        if !self.again.is_some_and(Deadline::is_past) {
+            return Ok(());
+        }
+        self.again = None;
+        self.look(true)
     }
 
     unsafe fn look(&mut self, lasting: bool) -> Result<(), Failed> {

@@ -245,6 +245,10 @@ pub(crate) unsafe fn take_work(q: *mut WorkQueue, late: Option<Late>, deadline: 
         match (*q).state.wait(list, &waiter, &mut PyPark::idle(q.cast(), std::mem::take(&mut late)), deadline) {
             Ok(_) => {}
             Err((failed, grant)) => {
+                if ours {
+                    let mut state = (*q).state.enter();
+                    state.idle = state.idle.saturating_sub(1);
+                }
                 if grant.is_some() {
                     (*q).state.enter().grant_one(|s| &s.sleepers, Grant::RETRY);
                 }
@@ -318,12 +322,18 @@ pub(crate) unsafe fn drain(q: *mut WorkQueue) -> Res<Obj> {
     let all = std::mem::take(&mut (*q).state.enter().work);
     wake_all(q);
     let list = Obj::new(ffi::PyList_New(0))?;
-    for work in all {
+    let mut all = all.into_iter();
+    while let Some(work) = all.next() {
         let future = match work {
-            Work::Job(Job { future, .. }) => future,
-            Work::Item(item) => crate::object::attr(item.ptr(), &known().future)?,
+            Work::Job(Job { future, .. }) => Ok(future),
+            Work::Item(item) => crate::object::attr(item.ptr(), &known().future),
         };
-        done(ffi::PyList_Append(list.ptr(), future.ptr()))?;
+        if let Err(Raised) = future.and_then(|future| done(ffi::PyList_Append(list.ptr(), future.ptr()))) {
+            let error = take();
+            all.for_each(|work| put(q, work));
+            crate::errors::restore(error);
+            return Err(Raised);
+        }
     }
     Ok(list)
 }

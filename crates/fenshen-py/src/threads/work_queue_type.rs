@@ -62,7 +62,9 @@ no_args!(get_nowait, |q: WorkQueue| match work_queue::try_take(q) {
 });
 fast!(get, |q: WorkQueue, args| {
     let [block, timeout] = args.sort(&GET)?;
-    let waits = block.is_null() || ffi::PyObject_IsTrue(block) != 0;
+    let truth = if block.is_null() { 1 } else { ffi::PyObject_IsTrue(block) };
+    crate::object::done(truth)?;
+    let waits = truth != 0;
     let patience = if waits { patience::of_timeout(timeout)? } else { patience::Patience::None };
     let _alive = Obj::from(q.cast());
     match work_queue::take_work(q, None, patience.deadline())? {

@@ -134,7 +134,13 @@ unsafe fn wait(q: *mut Queue, operation: &Operation, which: Which, until: &mut U
         finish_aside(q);
         return Ok(true);
     }
-    let Some(deadline) = until.begin()? else {
+    let begun = until.begin()?;
+    // A timeout of the program's own kind may have run anything.
+    if !(*q).aside.is_empty() || (*q).emptied {
+        finish_aside(q);
+        return Ok(true);
+    }
+    let Some(deadline) = begun else {
         return Ok(false);
     };
     if deadline.is_some_and(|deadline| deadline.is_past()) {
