@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import textwrap
+import time
 
 import pytest
 from commands import PYTHON, Outcome, end, needs_native, run, start
