@@ -69,8 +69,8 @@ def __getattr__(name: str) -> object:
         value = find()
     elif name == "__version__":
         value = _version()
-    elif name == "asyncio":
-        return _module("fenshen.asyncio")
+    elif name in ("asyncio", "futures", "queue", "threading"):
+        return _module(f"fenshen.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -8,11 +8,16 @@ from __future__ import annotations
 import concurrent.futures as _standard
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, InvalidStateError, TimeoutError
 from concurrent.futures._base import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fenshen._thread_executor import ThreadPoolExecutor
-from fenshen._threads import Future
-from fenshen._waiting import as_completed, wait
+from fenshen import _engine
+
+if TYPE_CHECKING or _engine.engine() == "native":
+    from fenshen._thread_executor import ThreadPoolExecutor
+    from fenshen._threads import Future
+    from fenshen._waiting import as_completed, wait
+else:
+    from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 
 __all__ = [
     "ALL_COMPLETED",
