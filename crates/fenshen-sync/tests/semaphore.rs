@@ -2,7 +2,6 @@
 
 mod parks;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,23 +30,25 @@ fn units_are_counted() {
 #[test]
 fn who_came_first_is_served_first_and_nobody_comes_between() {
     let semaphore = Semaphore::new(0, Scope::Process);
-    let (arrived, served) = (AtomicU32::new(0), Mutex::new(Vec::new()));
+    // Who was served, a digit each: the sanitizer sees no order through the standard library's own `Mutex`.
+    let (arrived, served) = (AtomicU32::new(0), AtomicU32::new(0));
     thread::scope(|scope| {
         for n in 0..5 {
             let (semaphore, arrived, served) = (&semaphore, &arrived, &served);
             scope.spawn(move || {
                 take(semaphore, arrived).expect("nothing interrupts it");
-                served.lock().expect("nobody panics").push(n);
+                let later = |before| Some(before * 10 + n + 1);
+                served.fetch_update(Ordering::AcqRel, Ordering::Acquire, later).expect("it always has a next");
             });
             until(|| arrived.load(Ordering::Acquire) == n + 1);
         }
         for n in 0..5 {
             assert!(semaphore.release(1));
             assert!(!semaphore.try_acquire());
-            until(|| served.lock().expect("nobody panics").len() == n + 1);
+            until(|| served.load(Ordering::Acquire) % 10 == n + 1);
         }
     });
-    assert_eq!(served.into_inner().expect("nobody panics"), [0, 1, 2, 3, 4]);
+    assert_eq!(served.into_inner(), 12345);
 }
 
 #[test]
