@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod segment;
+
+pub use segment::Segment;
