@@ -10,10 +10,13 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
+    /// `Template`.
+    template, TEMPLATE;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
+    TEMPLATE.store(super::template::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -3,9 +3,13 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Template` | `fenshen_pool::template` | `template.rs` |
+//! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 
 mod kinds;
+mod lifeline;
 mod segment;
+mod template;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -16,7 +20,9 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
-    add(m, &[("Segment", kinds::segment())])
+    add(m, &[("Segment", kinds::segment())])?;
+    add(m, &[("Template", kinds::template())])?;
+    lifeline::add_to(m)
 }
 
 /// Adds types that live for ever.
