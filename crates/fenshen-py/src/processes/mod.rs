@@ -22,6 +22,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Template", kinds::template())])?;
+    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     lifeline::add_to(m)
 }
 
