@@ -72,8 +72,8 @@ class _Launcher:
         name: str | None = None,
         daemon: bool | None = None,
     ) -> list[BaseProcess]:
-        """`n` processes as `start` makes one, each with its own of the `n` sequences in `fds`. Either all of them start,
-        or the first error is raised and none is left.
+        """`n` processes as `start` makes one, each with its own of the `n` sequences in `fds`. Either all of them
+        start, or the first error is raised and none is left.
         """
         if fds is not None and len(fds) != n:
             raise ValueError("there must be as many sequences of descriptors as processes")
@@ -262,7 +262,8 @@ class _Forking(_Launcher):
         if orders is None:
             self._replace(target, args, first)
             orders = self._orders(made, target, args, fds)
-        assert self._template is not None and orders is not None
+        assert self._template is not None
+        assert orders is not None
         pids = self._template.start(orders)
         if len(pids) < len(made):
             self._replace(target, args, first=False)
