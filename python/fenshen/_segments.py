@@ -13,7 +13,7 @@ import threading
 import weakref
 from multiprocessing import context, reduction
 
-from fenshen._processes import Segment
+from fenshen._processes import Block, Segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _Carrier(threading.local):
 _carrier = _Carrier()
 
 
-class carrying:  # noqa: N801
+class carrying:
     """`with carrying() as pins: dumps(...)`: what is pickled in this thread goes to a process of ours.
 
     `pins` is a list of the segments that are pickled on the way. The sender keeps it until the receiver has loaded what
@@ -118,4 +118,10 @@ def _open(device: int, inode: int, pid: int, number: int) -> Segment:
         os.close(fd)
 
 
+def _reduce_block(block: Block) -> tuple[type[Block], tuple[int, Segment, int]]:
+    check(block)
+    return Block, block._share()
+
+
 copyreg.pickle(Segment, _reduce)
+copyreg.pickle(Block, _reduce_block)

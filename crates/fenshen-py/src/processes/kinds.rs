@@ -10,10 +10,22 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
+    /// `SemLock`.
+    semlock, SEMLOCK;
+    /// `Block`.
+    block, BLOCK;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
+    init_synchronize()?;
+    Ok(())
+}
+
+/// Locks, semaphores, and what lies beside them.
+unsafe fn init_synchronize() -> Res<()> {
+    SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
+    BLOCK.store(super::block::build()?, Ordering::Relaxed);
     Ok(())
 }
