@@ -9,8 +9,8 @@ class OwnerDied(RuntimeError):
     """The process that last acquired a shared lock or semaphore has died and will not release it.
 
     `pid` is the process, and `signal` the number of the signal that ended it, 0 where that is not known. What the lock
-    guards may be half done. A `Lock` or a semaphore stays as it is, and every wait for it ends like this, until somebody
-    calls `release()`; an `RLock` is free again.
+    guards may be half done. A `Lock` or a semaphore stays as it is, and every wait for it ends like this until
+    somebody calls `release()`; an `RLock` is free again.
     """
 
     pid: int = 0

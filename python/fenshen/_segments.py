@@ -49,10 +49,10 @@ class carrying:
 
 
 def check(o: object) -> None:
-    """Whether `o` may be pickled now.
+    """See that `o` may be pickled now.
 
-    Raises RuntimeError, in the standard library's words, if it goes neither to a child that is being spawned nor through
-    a channel of ours.
+    Raises RuntimeError, in the standard library's words, if it goes neither to a child that is being spawned nor
+    through a channel of ours.
     """
     if _carrier.pins is None:
         context.assert_spawning(o)
