@@ -14,6 +14,10 @@ kinds! {
     semlock, SEMLOCK;
     /// `Block`.
     block, BLOCK;
+    /// `Synchronized`.
+    synchronized, SYNCHRONIZED;
+    /// `Field`.
+    field, FIELD;
 }
 
 /// Makes every type.
@@ -27,5 +31,8 @@ pub(crate) unsafe fn init() -> Res<()> {
 unsafe fn init_synchronize() -> Res<()> {
     SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
     BLOCK.store(super::block::build()?, Ordering::Relaxed);
+    super::lock_names::init()?;
+    SYNCHRONIZED.store(super::synchronized::build()?, Ordering::Relaxed);
+    FIELD.store(super::field::build()?, Ordering::Relaxed);
     Ok(())
 }

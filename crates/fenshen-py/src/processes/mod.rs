@@ -4,16 +4,20 @@
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
+//! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //!
 //! `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
+mod field;
 mod kinds;
+mod lock_names;
 mod places;
 mod segment;
 mod semlock;
 mod synchronize;
+mod synchronized;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
