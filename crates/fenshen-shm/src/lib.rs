@@ -4,10 +4,14 @@ pub mod arena;
 mod channel;
 mod corrupt;
 mod message;
+mod process;
 pub mod ring;
 mod segment;
+mod semaphore;
 mod sync;
 
 pub use channel::{Message, Part, Receiver, Sender};
 pub use corrupt::Corrupt;
+pub use process::{Fate, Process};
 pub use segment::Segment;
+pub use semaphore::{Attempt, Full, Lost, Semaphore};
