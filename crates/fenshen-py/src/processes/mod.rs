@@ -3,8 +3,13 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Line`, `Life`, `Cell` | `fenshen_shm::Line`, `Life`, `Cell`: what managers stand on | `line.rs`, `life.rs`, `cell.rs` |
 
+mod cell;
 mod kinds;
+mod life;
+mod line;
+mod plain;
 mod segment;
 
 use pyo3::ffi::PyTypeObject;
@@ -16,7 +21,8 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
-    add(m, &[("Segment", kinds::segment())])
+    add(m, &[("Segment", kinds::segment())])?;
+    add(m, &[("Line", kinds::line()), ("Life", kinds::life()), ("Cell", kinds::cell())])
 }
 
 /// Adds types that live for ever.
