@@ -142,9 +142,7 @@ unsafe fn wait(line: &Line, sending: bool) -> Res<()> {
     match woken {
         Ok(Woken::Rung) => Ok(()),
         Ok(Woken::Interrupted) => crate::object::done(ffi::PyErr_CheckSignals()),
-        Ok(Woken::Hangup) if sending => {
-            os_error(&std::io::Error::from_raw_os_error(libc::EPIPE))
-        }
+        Ok(Woken::Hangup) if sending => os_error(&std::io::Error::from_raw_os_error(libc::EPIPE)),
         Ok(Woken::Hangup) => {
             ffi::PyErr_SetNone(ffi::PyExc_EOFError);
             Err(Raised)
