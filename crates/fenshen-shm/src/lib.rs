@@ -7,9 +7,11 @@ mod corrupt;
 mod life;
 mod line;
 mod message;
+mod process;
 pub mod ring;
 mod robust;
 mod segment;
+mod semaphore;
 mod sync;
 
 pub use cell::Cell;
@@ -17,4 +19,6 @@ pub use channel::{Message, Part, Receiver, Sender};
 pub use corrupt::Corrupt;
 pub use life::Life;
 pub use line::{Incoming, Line, Outgoing, Side, Woken};
+pub use process::{Fate, Process};
 pub use segment::Segment;
+pub use semaphore::{Attempt, Full, Lost, Semaphore};

@@ -10,25 +10,22 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
-    /// `Line`.
-    line, LINE;
-    /// `Life`.
-    life, LIFE;
-    /// `Cell`.
-    cell, CELL;
+    /// `SemLock`.
+    semlock, SEMLOCK;
+    /// `Block`.
+    block, BLOCK;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
-    init_managers()?;
+    init_synchronize()?;
     Ok(())
 }
 
-/// What managers stand on.
-unsafe fn init_managers() -> Res<()> {
-    LINE.store(super::line::build()?, Ordering::Relaxed);
-    LIFE.store(super::life::build()?, Ordering::Relaxed);
-    CELL.store(super::cell::build()?, Ordering::Relaxed);
+/// Locks, semaphores, and what lies beside them.
+unsafe fn init_synchronize() -> Res<()> {
+    SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
+    BLOCK.store(super::block::build()?, Ordering::Relaxed);
     Ok(())
 }

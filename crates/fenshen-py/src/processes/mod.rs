@@ -3,14 +3,19 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
-//! | `Line`, `Life`, `Cell` | `fenshen_shm::Line`, `Life`, `Cell`: what managers stand on | `line.rs`, `life.rs`, `cell.rs` |
+//! | `Block` | `places.rs` | `block.rs` |
+//! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
+//! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
+//!
+//! `places.rs` finds room for what is too small for a segment of its own.
 
-mod cell;
+mod block;
 mod kinds;
-mod life;
-mod line;
-mod plain;
+mod managers;
+mod places;
 mod segment;
+mod semlock;
+mod synchronize;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -22,7 +27,8 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
-    add(m, &[("Line", kinds::line()), ("Life", kinds::life()), ("Cell", kinds::cell())])
+    synchronize::add_to(m)?;
+    managers::add_to(m)
 }
 
 /// Adds types that live for ever.

@@ -4,7 +4,7 @@ use fenshen_shm::Cell;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::life::segment_of;
-use super::segment::{held, os_error};
+use super::{held, os_error};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, raise};
 use crate::methods::{getter, no_args, one_arg};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use fenshen_shm::{Incoming, Line, Outgoing, Segment, Side, Woken};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::os_error;
 use super::plain::is_plain;
-use super::segment::os_error;
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, raise};
 use crate::methods::{getter, no_args, one_arg};
@@ -241,7 +241,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .one_arg(c"call", py_call, c"call($self, request, /)\n--\n\nSend a request and return its answer.\n\nRaises BrokenPipeError or EOFError when the other end is gone, and BlockingIOError where a call is going on.")
         .one_arg(c"send", py_send, c"send($self, object, /)\n--\n\nSend an object.")
-        .no_args(c"receive", py_receive, c"receive($self, /)\n--\n\nWait for an object and return it.\n\nRaises EOFError when the other end is gone.")
+        .no_args(c"recv", py_receive, c"recv($self, /)\n--\n\nWait for an object and return it.\n\nRaises EOFError when the other end is gone.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nLet go of it.")
         .property(c"closed", get_closed, None)
         .property(c"memory", get_memory, None)

@@ -3,8 +3,8 @@
 use fenshen_shm::Life;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::kinds;
-use super::segment::{PySegment, held, os_error};
+use super::super::kinds;
+use super::{PySegment, held, os_error};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, type_error};
 use crate::methods::no_args;
