@@ -8,11 +8,10 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::Segment;
 use crate::robust::RobustMutex;
 
 /// The size of a slot in words; the first one is the value's length.
-const WORDS: usize = 240;
+const WORDS: usize = 120;
 
 /// What lies in the segment.
 #[repr(C)]
@@ -23,14 +22,15 @@ struct Layout {
     slots: [[AtomicU64; WORDS]; 2],
 }
 
-/// A value of some bytes in a segment.
+/// A value of some bytes at a place in a segment.
 ///
 /// ```
 /// use fenshen_shm::{Cell, Segment};
 ///
 /// let segment = Segment::create(c"cell", Cell::SIZE)?;
+/// let place = segment.place::<[u8; Cell::SIZE]>(0).expect("it is large enough").cast();
 /// // SAFETY: the segment outlives both.
-/// let (ours, theirs) = unsafe { (Cell::make(&segment)?, Cell::of(&segment)?) };
+/// let (ours, theirs) = unsafe { (Cell::make(place)?, Cell::of(place)) };
 /// assert!(ours.set(b"seven")?);
 /// let mut buffer = [0; Cell::CAPACITY];
 /// assert_eq!(theirs.get(&mut buffer)?, b"seven");
@@ -50,34 +50,31 @@ impl Cell {
     /// How long a value may be, in bytes.
     pub const CAPACITY: usize = (WORDS - 1) * 8;
 
-    /// Makes one in a new segment, with a value of no bytes.
+    /// Makes one, with a value of no bytes.
     ///
     /// # Safety
-    /// Nobody else uses the segment yet, and it outlives the cell.
+    /// There are [`SIZE`](Cell::SIZE) bytes that nobody else uses yet, all zero, aligned to 64; they outlive the cell.
     ///
     /// # Errors
-    /// The segment is too small, or what the C library says.
-    pub unsafe fn make(segment: &Segment) -> io::Result<Cell> {
-        // SAFETY: the caller's promise is the same.
-        let cell = unsafe { Cell::of(segment)? };
-        // SAFETY: it lies in the segment; a writer holds the mutex only while it is in `set`.
+    /// What the C library says.
+    pub unsafe fn make(place: NonNull<u8>) -> io::Result<Cell> {
+        let cell = Cell(place.cast());
+        // SAFETY: the place is the caller's to give; a writer holds the mutex only while it is in `set`.
         unsafe { RobustMutex::make(&raw mut (*cell.0.as_ptr()).writer)? };
         Ok(cell)
     }
 
-    /// The one that another process made.
+    /// The one that was made there.
     ///
     /// # Safety
-    /// The segment outlives the cell.
-    ///
-    /// # Errors
-    /// The segment is too small.
-    pub unsafe fn of(segment: &Segment) -> io::Result<Cell> {
-        segment.place(0).map(Cell).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    /// One was, and the memory outlives this.
+    #[must_use]
+    pub unsafe fn of(place: NonNull<u8>) -> Cell {
+        Cell(place.cast())
     }
 
     fn layout(&self) -> &Layout {
-        // SAFETY: it lies in the segment, which outlives the cell, and holds nothing but atomics and the mutex.
+        // SAFETY: the memory outlives the cell, and holds nothing but atomics and the mutex.
         unsafe { self.0.as_ref() }
     }
 

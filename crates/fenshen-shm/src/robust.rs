@@ -51,6 +51,29 @@ impl RobustMutex {
         Ok(Guard(self))
     }
 
+    /// Takes the mutex if nobody living holds it.
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_>> {
+        // SAFETY: `make` made it.
+        match unsafe { libc::pthread_mutex_trylock(self.0.get()) } {
+            0 => Some(Guard(self)),
+            libc::EOWNERDEAD => {
+                // SAFETY: this thread holds it.
+                unsafe { libc::pthread_mutex_consistent(self.0.get()) };
+                Some(Guard(self))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets go of a mutex that this thread has kept.
+    ///
+    /// # Safety
+    /// This thread holds it, and has no guard of it.
+    pub(crate) unsafe fn unlock(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { libc::pthread_mutex_unlock(self.0.get()) };
+    }
+
     /// Whether nobody living holds the mutex, and so nobody ever will.
     pub(crate) fn is_abandoned(&self) -> bool {
         // SAFETY: `make` made it.
@@ -70,7 +93,7 @@ impl RobustMutex {
 pub(crate) struct Guard<'a>(&'a RobustMutex);
 
 impl Guard<'_> {
-    /// Holds the mutex until this thread ends.
+    /// Holds the mutex on, until [`unlock`](RobustMutex::unlock) or the thread's end.
     pub(crate) fn keep(self) {
         std::mem::forget(self);
     }

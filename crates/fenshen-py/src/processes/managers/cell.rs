@@ -3,11 +3,11 @@
 use fenshen_shm::Cell;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::life::segment_of;
-use super::{held, os_error};
+use super::memory::Memory;
+use super::os_error;
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, raise};
-use crate::methods::{getter, no_args, one_arg};
+use crate::methods::{no_args, one_arg};
 use crate::object::{Obj, Raised, Res, boolean, none};
 use crate::types::{TypeBuilder, free};
 
@@ -15,9 +15,7 @@ use crate::types::{TypeBuilder, free};
 #[repr(C)]
 pub(crate) struct PyCell {
     ob_base: PyObject,
-    /// Keeps the memory.
-    segment: Option<Obj>,
-    cell: Option<Cell>,
+    inner: Option<(Cell, Memory)>,
 }
 
 /// What kind of value follows; it is the first byte.
@@ -33,36 +31,33 @@ mod tag {
     pub(super) const ELSEWHERE: u8 = b'e';
 }
 
-const NEW: Signature<2> = Signature { func: "Cell", names: [c"segment", c"make"], positional: 2, required: 1 };
+const NEW: Signature<2> = Signature { func: "Cell", names: [c"memory", c"make"], positional: 2, required: 1 };
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
-        let [segment, make] = sort_call(&NEW, args, kwargs)?;
-        let memory = held(segment_of(segment)?)?;
+        let [memory, make] = sort_call(&NEW, args, kwargs)?;
+        let memory = Memory::of(memory, Cell::SIZE)?;
         let makes = !make.is_null() && ffi::PyObject_IsTrue(make) > 0;
-        let made = if makes { Cell::make(memory) } else { Cell::of(memory) };
+        let made = if makes { Cell::make(memory.start()) } else { Ok(Cell::of(memory.start())) };
         let cell = match made {
             Ok(cell) => cell,
             Err(error) => return os_error(&error),
         };
         let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-        let this: *mut PyCell = o.ptr().cast();
-        std::ptr::write(&raw mut (*this).segment, Some(Obj::from(segment)));
-        std::ptr::write(&raw mut (*this).cell, Some(cell));
+        std::ptr::write(&raw mut (*o.ptr().cast::<PyCell>()).inner, Some((cell, memory)));
         Ok(o)
     })
 }
 
 unsafe extern "C" fn dealloc(o: *mut PyObject) {
     let this: *mut PyCell = o.cast();
-    drop((*this).cell.take());
-    drop((*this).segment.take());
+    drop((*this).inner.take());
     free(o);
 }
 
 unsafe fn cell<'a>(this: *mut PyCell) -> Res<&'a Cell> {
-    match &(*this).cell {
-        Some(cell) => Ok(cell),
+    match &(*this).inner {
+        Some((cell, _)) => Ok(cell),
         None => raise(ffi::PyExc_ValueError, "the cell was not made"),
     }
 }
@@ -164,21 +159,17 @@ no_args!(py_set_elsewhere, |this: PyCell| {
     store(this, tag::ELSEWHERE, &[])?;
     Ok(none())
 });
-getter!(get_segment, |this: PyCell| match &(*this).segment {
-    Some(segment) => Ok(segment.again()),
-    None => Ok(none()),
-});
-
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    TypeBuilder::new::<PyCell>(c"fenshen._processes.Cell")
-        .doc(c"Cell(segment, make=False)\n--\n\nOne small value in shared memory, that any process may read and replace; the death of one that does so leaves what\nwas there. With make=True in a new segment, and otherwise the one that is there.")
+    let ty = TypeBuilder::new::<PyCell>(c"fenshen._processes.Cell")
+        .doc(c"Cell(memory, make=False)\n--\n\nOne small value in shared memory, that any process may read and replace; the death of one that does so leaves what\nwas there. With make=True where all is zero, and otherwise the one that is there.")
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .no_args(c"get", py_get, c"get($self, /)\n--\n\nThe value; NotImplemented if it is elsewhere.")
         .one_arg(c"set", py_set, c"set($self, value, /)\n--\n\nReplace the value by a number, text or bytes, a bool or None; False if it is none of these, or too large.")
         .one_arg(c"set_pickled", py_set_pickled, c"set_pickled($self, packed, /)\n--\n\nReplace the value by what was pickled; False if it is too large.")
         .no_args(c"set_elsewhere", py_set_elsewhere, c"set_elsewhere($self, /)\n--\n\nLet go of the value: it is elsewhere.")
-        .property(c"segment", get_segment, None)
-        .build(None)
+        .build(None)?;
+    super::tell_size(ty, Cell::SIZE)?;
+    Ok(ty)
 }

@@ -1,5 +1,7 @@
 //! `Life`: whether a thread of another process still lives.
 
+use std::sync::atomic::{AtomicPtr, Ordering};
+
 use fenshen_shm::Life;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
@@ -54,19 +56,36 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
 
 unsafe extern "C" fn dealloc(o: *mut PyObject) {
     let this: *mut PyLife = o.cast();
-    drop((*this).life.take());
+    (*this).life = None;
     drop((*this).segment.take());
     free(o);
 }
 
-no_args!(py_is_over, |this: PyLife| Ok(boolean((*this).life.as_ref().is_none_or(Life::is_over))));
+no_args!(py_is_over, |this: PyLife| Ok(boolean((*this).is_over())));
+
+static TYPE: AtomicPtr<PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+
+/// `Life`.
+pub(super) fn life_type() -> *mut PyTypeObject {
+    TYPE.load(Ordering::Relaxed)
+}
+
+impl PyLife {
+    /// Whether the thread has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.life.as_ref().is_none_or(Life::is_over)
+    }
+}
 
 /// Makes the type.
-pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
-    TypeBuilder::new::<PyLife>(c"fenshen._processes.Life")
+pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
+    let ty = TypeBuilder::new::<PyLife>(c"fenshen._processes.Life")
         .doc(c"Life(segment, begin=False)\n--\n\nA thread's life, as all who have the segment can see it: the calling thread's with begin=True, which takes a new\nsegment and keeps it for ever, or that of the thread which did so.")
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .no_args(c"is_over", py_is_over, c"is_over($self, /)\n--\n\nWhether the thread has ended, in whatever way.")
-        .build(None)
+        .build(None)?;
+    TYPE.store(ty, Ordering::Relaxed);
+    super::tell_size(ty, Life::SIZE)?;
+    Ok(ty)
 }

@@ -129,7 +129,8 @@ unsafe fn open(this: *mut PyLine) -> Res<Arc<Line>> {
     match &(*this).line {
         Some(_) if (*this).busy => raise(ffi::PyExc_BlockingIOError, "the line is in use"),
         Some(line) => Ok(Arc::clone(line)),
-        None => raise(ffi::PyExc_OSError, "handle is closed"),
+        // As a connection says whose other end is gone.
+        None => os_error(&std::io::Error::from_raw_os_error(libc::EPIPE)),
     }
 }
 
