@@ -6,6 +6,7 @@ from process to process; one whose parent had none starts its own, which waits f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -109,10 +110,8 @@ def _start() -> int:
         os.close(answers)
         answers = -1
         pid = os.read(answer, 32)
-        try:
+        with contextlib.suppress(ChildProcessError):  # the program may wait for all that ends
             os.waitpid(child, 0)
-        except ChildProcessError:
-            pass  # the program waits for all that ends
         if not pid:
             raise OSError("the process that removes shared memory did not start")
     except BaseException:

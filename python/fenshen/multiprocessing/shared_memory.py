@@ -7,14 +7,14 @@ it have ended, and never earlier; an attached process that ends takes nothing wi
 
 from __future__ import annotations
 
+import _posixshmem
 import errno
 import fcntl
+import functools
 import mmap
 import os
 import types
 from multiprocessing import shared_memory as _standard
-
-import _posixshmem
 
 from fenshen import _keeper, _keeping
 
@@ -147,3 +147,7 @@ def unregister(standard: Callable[[str, str], None]) -> Callable[[str, str], Non
             _keeping.tell("-", name.lstrip("/"), inode)
 
     return unregister
+
+
+# Fills a ShareableList whose block somebody else looks after.
+make_untracked = _over(_standard.ShareableList.__init__, {"SharedMemory": functools.partial(SharedMemory, track=False)})
