@@ -9,6 +9,7 @@
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
+//! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
@@ -23,6 +24,7 @@ mod kinds;
 mod known;
 mod lifeline;
 mod lock_names;
+mod managers;
 mod pickling;
 mod places;
 mod segment;
@@ -49,6 +51,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     carry::add_to(m)?;
     lifeline::add_to(m)?;
     synchronize::add_to(m)?;
+    managers::add_to(m)?;
     Ok(())
 }
 

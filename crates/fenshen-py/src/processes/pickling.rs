@@ -123,10 +123,7 @@ impl Pickle {
             Piece::Short(begin, end) => &self.gathered[*begin..*end],
             // SAFETY: it is a `bytes`, which never changes.
             Piece::Long(o) => unsafe {
-                std::slice::from_raw_parts(
-                    ffi::PyBytes_AsString(o.ptr()).cast(),
-                    ffi::PyBytes_Size(o.ptr()) as usize,
-                )
+                std::slice::from_raw_parts(ffi::PyBytes_AsString(o.ptr()).cast(), ffi::PyBytes_Size(o.ptr()) as usize)
             },
         }));
         let parts: Vec<Part<'_>> = self.buffers.iter().map(Held::part).collect();
