@@ -4,20 +4,27 @@
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
+//! | `Event` | `fenshen_shm::Event` | `event.rs` |
+//! | `Condition` | `fenshen_shm::Tickets` | `condition.rs` |
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //!
 //! `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
+mod condition;
+mod event;
 mod field;
 mod kinds;
 mod lock_names;
 mod places;
 mod segment;
 mod semlock;
+mod shared_lock;
+mod shared_place;
 mod synchronize;
 mod synchronized;
+mod waiting;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
