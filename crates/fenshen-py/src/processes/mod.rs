@@ -3,20 +3,33 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
+//! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `Template` | `fenshen_pool::template` | `template.rs` |
+//! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
 //! | `Event` | `fenshen_shm::Event` | `event.rs` |
 //! | `Condition` | `fenshen_shm::Tickets` | `condition.rs` |
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
+//! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //!
-//! `places.rs` finds room for what is too small for a segment of its own.
+//! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
+mod cargo;
+mod carry;
 mod condition;
+mod engine;
+mod engine_type;
 mod event;
 mod field;
 mod kinds;
+mod known;
+mod lifeline;
 mod lock_names;
+mod managers;
+mod pickling;
 mod places;
 mod segment;
 mod semlock;
@@ -24,7 +37,10 @@ mod shared_lock;
 mod shared_place;
 mod synchronize;
 mod synchronized;
+mod template;
 mod waiting;
+mod worker;
+mod worker_type;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -34,9 +50,16 @@ use pyo3::prelude::*;
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
-    unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
+    unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
-    synchronize::add_to(m)
+    add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("Template", kinds::template())])?;
+    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
+    carry::add_to(m)?;
+    lifeline::add_to(m)?;
+    synchronize::add_to(m)?;
+    managers::add_to(m)?;
+    Ok(())
 }
 
 /// Adds types that live for ever.
