@@ -81,11 +81,7 @@ unsafe fn order<'a>(pair: *mut PyObject) -> Res<(&'a [u8], Vec<BorrowedFd<'a>>)>
     let numbers = Obj::new(ffi::PySequence_Tuple(ffi::PyTuple_GET_ITEM(pair, 1)))?;
     let mut files = Vec::new();
     for at in 0..ffi::PyTuple_GET_SIZE(numbers.ptr()) {
-<<<<<<< HEAD
-        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at)) as i32;
-=======
         let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at));
->>>>>>> main
         if !ffi::PyErr_Occurred().is_null() {
             return Err(Raised);
         }
