@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterable
-from collections.abc import Callable
 from typing import Any, ClassVar, Final, final
 
 from typing_extensions import Buffer, Self, disjoint_base
