@@ -81,14 +81,14 @@ unsafe fn order<'a>(pair: *mut PyObject) -> Res<(&'a [u8], Vec<BorrowedFd<'a>>)>
     let numbers = Obj::new(ffi::PySequence_Tuple(ffi::PyTuple_GET_ITEM(pair, 1)))?;
     let mut files = Vec::new();
     for at in 0..ffi::PyTuple_GET_SIZE(numbers.ptr()) {
-        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at));
+        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at)) as i32;
         if !ffi::PyErr_Occurred().is_null() {
             return Err(Raised);
         }
         if fd < 0 {
             return raise(ffi::PyExc_ValueError, "a descriptor is not negative");
         }
-        files.push(BorrowedFd::borrow_raw(fd as i32));
+        files.push(BorrowedFd::borrow_raw(fd));
     }
     Ok((bytes, files))
 }
