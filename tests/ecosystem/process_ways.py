@@ -20,6 +20,7 @@ from .thread_ways import differences
 from .ways import RUN
 
 PROGRAMS = Path(__file__).parent / "processes"
+LIBRARIES = Path(__file__).parent / "process_libraries"
 WAYS = {
     "python": PYTHON,
     "fenshen run": RUN,
