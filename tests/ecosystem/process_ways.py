@@ -76,15 +76,21 @@ def left_shared(before: set[str]) -> set[str]:
     return left
 
 
-def nothing_left(mark: str, before: set[str]) -> None:
-    """Fail unless the program's processes and shared blocks go within `AFTERWARDS` seconds."""
+def left_over(mark: str, before: set[str]) -> set[str]:
+    """What is in `/dev/shm` once the program's processes have gone, `AFTERWARDS` seconds at most after its end.
+
+    Fails the test if they have not.
+    """
     limit = time.monotonic() + AFTERWARDS
     while (processes := left_processes(mark)) or (shared := left_shared(before)):
         if time.monotonic() > limit:
+            if not processes:
+                return shared
             for pid in processes:
                 os.kill(pid, signal.SIGKILL)
-            pytest.fail(f"outlive it: {processes or shared}", pytrace=False)
+            pytest.fail(f"outlive it: {processes}", pytrace=False)
         time.sleep(0.02)
+    return set()
 
 
 class Scripts:
@@ -121,6 +127,14 @@ class Scripts:
         return plain.outcome.out
 
     def _run(self, way: str, program: Path, seconds: float, env: dict[str, str]) -> Found:
+        """What it leaves in `/dev/shm` may be of another's making on this machine: it has to leave some every time."""
+        for _ in range(3):
+            found, left = self._run_once(way, program, seconds, env)
+            if not left:
+                return found
+        pytest.fail(f"{way}: {left} outlive it", pytrace=False)
+
+    def _run_once(self, way: str, program: Path, seconds: float, env: dict[str, str]) -> tuple[Found, set[str]]:
         mark = f"{program.stem}-{os.getpid()}-{time.monotonic_ns()}"
         folder = self.folder / mark
         folder.mkdir()
@@ -138,5 +152,5 @@ class Scripts:
             outcome = end(process, seconds=10)
             pytest.fail(f"{way} hangs, having written {outcome.out!r}\n{outcome.err}", pytrace=False)
         took = time.monotonic() - began
-        nothing_left(mark, before)
-        return Found(Outcome(process.returncode, programs_own(out, program), programs_own(err, program)), took)
+        outcome = Outcome(process.returncode, programs_own(out, program), programs_own(err, program))
+        return Found(outcome, took), left_over(mark, before)

@@ -28,7 +28,7 @@ def main():
 
     scheduler.add_listener(on_event, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
     for number in range(4):
-        scheduler.add_job(job, args=[number], id=f"job-{number}")
+        scheduler.add_job(job, args=[number], id=f"job-{number}", misfire_grace_time=None)
     scheduler.start()
     print(enough.wait(60))
     scheduler.shutdown()

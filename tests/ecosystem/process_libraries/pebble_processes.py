@@ -18,6 +18,11 @@ def doubled(number):
     return number * 2
 
 
+@concurrent.process
+def dies():
+    os._exit(3)
+
+
 @concurrent.process(timeout=0.2)
 def endless():
     while True:
@@ -41,11 +46,6 @@ def main():
             late.result()
         except TimeoutError as e:
             print("TimeoutError", "Task timeout" in str(e))
-        died = pool.schedule(os._exit, args=[3])
-        try:
-            died.result()
-        except ProcessExpired as e:
-            print("ProcessExpired", e.exitcode)
         running = pool.schedule(time.sleep, args=[30])
         while not running.running():
             time.sleep(0.01)
@@ -61,6 +61,10 @@ def main():
         chunks = pool.map(square, range(10, 20), chunksize=3).result()
         print(sum(chunks), seen)
     print(doubled(21).result(30), [f.result(30) for f in [doubled(n) for n in range(3)]])
+    try:
+        dies().result()
+    except ProcessExpired as e:
+        print("ProcessExpired", e.exitcode)
     try:
         endless().result()
     except TimeoutError:
