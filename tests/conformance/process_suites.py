@@ -1,5 +1,5 @@
-"""How our process types take the standard library's place before one of CPython's process suites is loaded, and which of
-its classes speak of them.
+"""How our process types take the standard library's place before one of CPython's process suites is loaded, and which
+of its classes speak of them.
 
 Everything is installed, as `fenshen run` does it, before CPython's modules are imported: what these keep of
 `multiprocessing` and `concurrent.futures` at import is ours, in this process and in every child.

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
 """Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 8 here."""
 LIMIT = float(os.environ.get("FENSHEN_CONFORMANCE_LIMIT", "300"))
-"""Seconds for all the processes of a module together, after which no other is begun. CPython's slowest takes 90 here."""
+"""Seconds for all the processes of a module together, after which no other is begun. CPython's slowest takes 90."""
 
 
 @dataclass
