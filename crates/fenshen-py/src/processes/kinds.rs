@@ -10,10 +10,29 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
+    /// `Engine`.
+    engine, ENGINE;
+    /// `Opening`.
+    opening, OPENING;
+    /// `Worker`.
+    worker, WORKER;
+    /// What picklers write to.
+    sink, SINK;
+    /// Memory that came beside a pickle.
+    part, PART;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
+    init_pool()
+}
+
+unsafe fn init_pool() -> Res<()> {
+    SINK.store(super::pickling::build_sink()?, Ordering::Relaxed);
+    PART.store(super::pickling::build_part()?, Ordering::Relaxed);
+    ENGINE.store(super::engine_type::build()?, Ordering::Relaxed);
+    OPENING.store(super::engine_type::build_opening()?, Ordering::Relaxed);
+    WORKER.store(super::worker_type::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -3,9 +3,21 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
+//! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//!
+//! `pickling.rs` is how calls and results are pickled.
 
+mod cargo;
+mod carry;
+mod engine;
+mod engine_type;
 mod kinds;
+mod known;
+mod pickling;
 mod segment;
+mod worker;
+mod worker_type;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -15,7 +27,9 @@ use pyo3::prelude::*;
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
-    unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
+    unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
+    carry::add_to(m)?;
+    add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
     add(m, &[("Segment", kinds::segment())])
 }
 
