@@ -175,7 +175,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 if supervisor.thread is None:
                     supervisor.start(self._max_workers if self._forks else 1)
                 self._engine.submit(future, fn, args, kwargs, timeout, retries)
-                if not self._forks:
+                if not self._forks or supervisor.short:
                     supervisor.adjust()
         except BaseException:
             if self._room is not None:
@@ -238,6 +238,12 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._supervisor.close()
         if wait:
             self._supervisor.join()
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
+        # After Ctrl-C nobody waits for what has not begun.
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.shutdown(wait=True, cancel_futures=interrupted)
+        return None
 
     def terminate_workers(self) -> None:
         """End every worker by SIGTERM, and with them what they run; take no more tasks."""
