@@ -2,12 +2,12 @@
 
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
 import multiprocessing
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+from .packages import importable, version
 
 Function = Callable[..., Any]
 
@@ -132,14 +132,11 @@ class Contender(NamedTuple):
 
     def available(self) -> bool:
         """Whether it can be imported here."""
-        package, _, rest = self.module.partition(".")
-        return importlib.util.find_spec(package) is not None and (
-            not rest or importlib.util.find_spec(self.module) is not None
-        )
+        return importable(self.module)
 
     def version(self) -> str:
         """The version of the package it comes from; none for the standard library, which is the interpreter's."""
-        return "" if self.name.startswith("stdlib") else importlib.metadata.version(self.package())
+        return "" if self.name.startswith("stdlib") else version(self.module)
 
     def package(self) -> str:
         return self.module.partition(".")[0]
