@@ -75,14 +75,9 @@ def floor_program() -> str:
 
 def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | str:
     """One measurement, or that the contender does not have it, or what went wrong."""
-    core, load_core = cores()
-    words = ["pool_child" if workload.kind in OF_POOLS else "child", name, workload.name, str(seconds), str(core)]
-    if words[0] == "child":
-        floor = floor_program() if workload.load else ""
-        if workload.load and not floor:
-            return "cargo was not found, and the load generator is in Rust"
-        words += [str(load_core), floor]
-    status, output, errors = run([sys.executable, "-m", f"benchmarks.{words[0]}", *words[1:]], 60 + 20 * seconds)
+    if workload.load and not floor_program():
+        return "cargo was not found, and the load generator is in Rust"
+    status, output, errors = run(command(name, workload, seconds), 60 + 20 * seconds)
     if status is None:
         return HUNG
     if status:
@@ -93,6 +88,15 @@ def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | st
         return Missing()
     rate = measured["operations"] / measured["seconds"]
     return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
+
+
+def command(name: str, workload: Workload, seconds: float) -> list[str]:
+    """The program that takes one measurement."""
+    core, load_core = cores()
+    words = [name, workload.name, str(seconds), str(core)]
+    if workload.kind in OF_POOLS:
+        return [sys.executable, "-m", "benchmarks.pool_child", *words]
+    return [sys.executable, "-m", "benchmarks.child", *words, str(load_core), floor_program() if workload.load else ""]
 
 
 def run(command: list[str], limit: float) -> tuple[int | None, str, str]:
