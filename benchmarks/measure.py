@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -81,13 +82,19 @@ def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | st
     if status is None:
         return HUNG
     if status:
-        lines = errors.strip().splitlines()
-        return lines[-1] if lines else f"exit status {status}"
+        return cause(errors) or f"exit status {status}"
     measured = json.loads(output)
     if measured is None:
         return Missing()
     rate = measured["operations"] / measured["seconds"]
     return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
+
+
+def cause(errors: str) -> str:
+    """The last exception that a program complains of, or its last line; warnings may come after it."""
+    lines = errors.strip().splitlines()
+    raised = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
+    return (raised or lines or [""])[-1]
 
 
 def command(name: str, workload: Workload, seconds: float) -> list[str]:

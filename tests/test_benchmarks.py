@@ -14,7 +14,7 @@ import pytest
 from commands import needs_native
 
 from benchmarks import report
-from benchmarks.measure import Plan, Sample, cores, floor_program
+from benchmarks.measure import Plan, Sample, cause, cores, floor_program
 from benchmarks.peers import Things
 from benchmarks.pools import POOLS
 from benchmarks.serving import Generator, serve
@@ -192,6 +192,14 @@ plan = measure.Plan(TABLES["processes"], [Workload("one", "one", 1, None)], ["lo
 samples, failures = measure.measure(plan)
 print(json.dumps([taken, samples["one"]["loky"], failures]))
 """
+
+
+def test_the_cause_of_a_failure_is_the_exception() -> None:
+    text = "Traceback (most recent call last):\n  f()\na.Error: no\n/x.py:1: UserWarning: late\n  warnings.warn(\n"
+    assert cause(text) == "a.Error: no"
+    assert cause("first\nsecond of it\n") == "first"
+    assert cause("one of it\nsecond of it\n") == "second of it"
+    assert cause("") == ""
 
 
 def test_what_does_not_end_is_not_begun_again() -> None:

@@ -9,7 +9,7 @@ from .. import Target, Workload
 from .arrays import ONE_METHOD
 
 FLOOR = "floor"
-STEPS = 200_000  # some 10 ms
+STEPS = 100_000  # some 10 ms
 
 
 def burning(pool: Any, operations: int) -> None:

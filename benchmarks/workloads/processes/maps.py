@@ -1,5 +1,6 @@
 """Maps of many small items."""
 
+import functools
 from typing import Any
 
 from benchmarks.tasks import twice
@@ -9,11 +10,16 @@ from .. import Program, Target, Workload
 WORKERS = 2
 
 
+@functools.cache
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
 def mapped(chunk: int | None) -> Program:
     """An operation is an item. The result is looked at, since a map that drops an item is no faster."""
 
     def program(pool: Any, operations: int) -> None:
-        found = pool.map(twice, range(operations), chunk)
+        found = pool.map(twice, numbers(operations), chunk)
         assert len(found) == operations
         assert found[-1] == 2 * (operations - 1)
 
