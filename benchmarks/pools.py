@@ -89,17 +89,28 @@ def loky() -> Make:
     return lambda workers: Executor(ProcessPoolExecutor, workers)
 
 
+def not_theirs(kind: Any, theirs: Any) -> Any:
+    """Ours, which must not be what we pass on from the standard library."""
+    if kind is theirs:
+        raise NotImplementedError(f"{kind} is the standard library's")
+    return kind
+
+
 def ours(method: str | None = None) -> Make:
     """By import; with the interpreter's own start method where none is named."""
+    from concurrent import futures
+
     from fenshen.futures import ProcessPoolExecutor
     from fenshen.multiprocessing import get_context
 
+    not_theirs(ProcessPoolExecutor, futures.ProcessPoolExecutor)
     return lambda workers: Executor(ProcessPoolExecutor, workers, mp_context=get_context(method))
 
 
 def our_pool() -> Make:
     from fenshen.multiprocessing import Pool as make
 
+    not_theirs(make, multiprocessing.Pool)
     return lambda workers: Applied(make, workers)
 
 
@@ -111,9 +122,8 @@ def installed() -> Make:
 
     theirs = futures.ProcessPoolExecutor
     fenshen.install(processes=True)
-    if futures.ProcessPoolExecutor is theirs:
-        raise NotImplementedError("concurrent.futures.ProcessPoolExecutor is the standard library's still")
-    return lambda workers: Executor(futures.ProcessPoolExecutor, workers)
+    kind = not_theirs(futures.ProcessPoolExecutor, theirs)
+    return lambda workers: Executor(kind, workers)
 
 
 def foreign(kind: str, module: str) -> Make:
