@@ -21,7 +21,7 @@ class Joblib(Pool):
 
     def many(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
         task = self.delayed(function)
-        return self.parallel(task(argument) for argument in arguments)  # type: ignore[no-any-return]
+        return self.parallel(task(argument) for argument in arguments)
 
     def one(self, function: Function, argument: Any) -> Any:
         return self.many(function, [argument])[0]
@@ -30,7 +30,7 @@ class Joblib(Pool):
         task = self.delayed(function)
         parallel = self.chosen
         parallel.batch_size = "auto" if chunk is None else chunk
-        return parallel(task(item) for item in items)  # type: ignore[no-any-return]
+        return parallel(task(item) for item in items)
 
     def close(self) -> None:
         from joblib.externals.loky import get_reusable_executor
@@ -120,7 +120,7 @@ class Ray(Cluster):
 
     def many(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
         submit = self.submit
-        return self.ray.get([submit(function, argument) for argument in arguments])  # type: ignore[no-any-return]
+        return self.ray.get([submit(function, argument) for argument in arguments])
 
     def close(self) -> None:
         self.ray.shutdown()
@@ -141,7 +141,7 @@ class Dask(Cluster):
 
     def many(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
         submit = self.submit
-        return self.client.gather([submit(function, argument) for argument in arguments])  # type: ignore[no-any-return]
+        return self.client.gather([submit(function, argument) for argument in arguments])
 
     def close(self) -> None:
         self.client.close()

@@ -40,11 +40,13 @@ class Executor(Pool):
     def __init__(self, make: Callable[..., Any], workers: int, **options: Any) -> None:
         self.pool = make(workers, **options)
         self.submit = self.pool.submit
-        self.close = self.pool.shutdown
 
     def map(self, function: Function, items: Sequence[Any], chunk: int | None) -> list[Any]:
         options = {} if chunk is None else {"chunksize": chunk}
         return list(self.pool.map(function, items, **options))
+
+    def close(self) -> None:
+        self.pool.shutdown()
 
 
 class Applied(Pool):

@@ -10,7 +10,6 @@ from .. import Target, Workload
 OUTSTANDING = 2000
 SMALL = ("stdlib fork", "stdlib Pool", "loky", "pebble", "mpire")
 OURS = ("fenshen", "fenshen Pool", "fenshen (installed)")
-TARGETS = {"target": Target(10, "stdlib fork"), "also": (Target(3, "stdlib Pool"),)}
 
 
 def outstanding(pool: Any, operations: int) -> None:
@@ -28,8 +27,9 @@ WORKLOADS = [
         "processes_submit",
         f"submit + result, {OUTSTANDING} outstanding",
         OUTSTANDING,
-        **TARGETS,
-        program=outstanding,
+        Target(10, "stdlib fork"),
+        outstanding,
+        also=(Target(3, "stdlib Pool"),),
         kind="pool",
         unit="tasks",
         everywhere=True,
