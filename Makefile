@@ -50,7 +50,7 @@ loom: ## every interleaving of the cross-thread inbox and of the locks; random o
 tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
-bench: ## every loop, and everybody's threads, measured in turn; writes benchmarks/results/
+bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
 
 bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
