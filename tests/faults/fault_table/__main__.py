@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     names, cells = args.peer or USUAL, []
     print(MACHINE, flush=True)
-    for row in args.row or ROWS:
+    for row in args.row or [each.name for each in ROWS.values() if not each.soak]:
         print(f"\n{ROWS[row].words}", flush=True)
         for name in names:
             cell = play(row, name)

@@ -42,6 +42,9 @@ class Pool:
     def submit_limited(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
         raise Lacks("a limit for a task")
 
+    def submit_retried(self, function: Callable[..., Any], *args: Any) -> Any:
+        raise Lacks("retries")
+
     def cancel(self, handle: Any) -> bool:
         return handle.cancel()
 
@@ -86,6 +89,9 @@ class Fenshen(Pool):
 
     def submit_limited(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
         return self.native.with_options(timeout=seconds).submit(function, *args)
+
+    def submit_retried(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self.native.with_options(retries=100).submit(function, *args)
 
     @classmethod
     def context(cls) -> Any:
@@ -221,9 +227,9 @@ class Joblib(Pool):
         raise Lacks("cancellation")
 
     def pids(self) -> list[int]:
-        from joblib.externals.loky import get_reusable_executor
+        from joblib.externals.loky import reusable_executor
 
-        return list(get_reusable_executor(self.native)._processes or ())
+        return list(reusable_executor._executor._processes or ())
 
     def close(self) -> None:
         from joblib.externals.loky import get_reusable_executor

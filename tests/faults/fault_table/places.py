@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from pathlib import Path
@@ -38,7 +39,12 @@ def enter(folder: str) -> bool:
 
 def listed(folder: str) -> set[str]:
     """What lies in a folder, and is ours."""
-    return {each.name for each in Path(folder).iterdir() if each.lstat().st_uid == os.getuid()}
+    found = set()
+    for each in Path(folder).iterdir():
+        with contextlib.suppress(FileNotFoundError):  # others come and go
+            if each.lstat().st_uid == os.getuid():
+                found.add(each.name)
+    return found
 
 
 def full(folder: str) -> None:

@@ -8,16 +8,21 @@ from typing import NamedTuple
 from .peers import Pool
 
 Peer = type[Pool]
+Run = Callable[[Peer], str]
 
 
 class Row(NamedTuple):
-    """A fault: its words, what we promise about it, and what does it. `limit` is in seconds, for the whole cell."""
+    """A fault: its words, what we promise about it, and what does it. `limit` is in seconds, for the whole cell.
+
+    A soak is no row of the printed table.
+    """
 
     name: str
     words: str
     promise: str
-    run: Callable[[Peer], str]
+    run: Run
     limit: float
+    soak: bool
 
 
 class Skipped(Exception):
@@ -27,11 +32,11 @@ class Skipped(Exception):
 ROWS: dict[str, Row] = {}
 
 
-def row(words: str, promise: str, limit: float = 40) -> Callable[[Callable[[Peer], str]], Callable[[Peer], str]]:
+def row(words: str, promise: str, limit: float = 40, soak: bool = False) -> Callable[[Run], Run]:
     """Enter a function into the table; its name is the row's."""
 
-    def enter(run: Callable[[Peer], str]) -> Callable[[Peer], str]:
-        ROWS[run.__name__] = Row(run.__name__, words, promise, run, limit)
+    def enter(run: Run) -> Run:
+        ROWS[run.__name__] = Row(run.__name__, words, promise, run, limit, soak)
         return run
 
     return enter
