@@ -41,6 +41,7 @@ mod names;
 mod object;
 mod primitives;
 mod proc;
+mod processes;
 mod pulse;
 mod registry;
 mod sleep;
