@@ -28,6 +28,7 @@ class Pool:
     """A pool of two workers. `native` is the peer's own object."""
 
     method: str | None = None
+    cancels = True
     native: Any
 
     def __init__(self, workers: int = 2, initializer: Callable[..., None] | None = None, initargs: tuple = ()) -> None:
@@ -127,15 +128,13 @@ class ExecutorSpawn(Executor):
 
 class MultiprocessingPool(Pool):
     method = "fork"
+    cancels = False
 
     def made(self, workers: int, initializer: Callable[..., None] | None, initargs: tuple) -> Any:
         return self.context().Pool(workers, initializer, initargs)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Any:
         return self.native.apply_async(function, args)
-
-    def cancel(self, handle: Any) -> bool:
-        raise Lacks("cancellation")
 
     def outcome(self, handle: Any, until: float) -> Outcome:
         handle.wait(max(0, until - time.monotonic()))
@@ -198,6 +197,8 @@ class Pebble(Pool):
 class Joblib(Pool):
     """`joblib.Parallel` runs a list of calls; here each list is of one call, from a thread of its own."""
 
+    cancels = False
+
     def made(self, workers: int, initializer: Callable[..., None] | None, initargs: tuple) -> Any:
         if initializer is not None:
             raise Lacks("an initializer")
@@ -222,9 +223,6 @@ class Joblib(Pool):
 
         threading.Thread(target=run, daemon=True).start()
         return handle
-
-    def cancel(self, handle: Any) -> bool:
-        raise Lacks("cancellation")
 
     def pids(self) -> list[int]:
         from joblib.externals.loky import reusable_executor

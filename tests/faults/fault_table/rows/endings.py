@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import tasks
-from ..peers import Pool
+from ..peers import Lacks, Pool
 from ..table import Peer, row
 from ..telling import ALONE, began, of_others, of_pool, of_victim, read_flag, settled, submitted, verdict
 
@@ -24,6 +24,8 @@ def _timed_out(peer: Peer, function: Callable[..., Any]) -> str:
 
 
 def _cancelled(peer: Peer, function: Callable[..., Any]) -> str:
+    if not peer.cancels:
+        raise Lacks("cancellation")
     pool = began(peer())
     victim = pool.submit(function, "flag")
     read_flag("flag")
@@ -57,6 +59,8 @@ def endless_in_c_cancel(peer: Peer) -> str:
 
 @row("100 endless tasks cancelled, one after the other", CANCELLED)
 def cancelled_often(peer: Peer) -> str:
+    if not peer.cancels:
+        raise Lacks("cancellation")
     pool = began(peer())
     for number in range(100):
         flag = f"flag{number}"
