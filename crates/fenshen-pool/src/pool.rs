@@ -469,11 +469,11 @@ impl<C: Cargo> Pool<C> {
         late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }
 
-    /// Kills every worker, or has each end by the signal.
-    pub fn kill(&self, signal: rustix::process::Signal) {
+    /// Sends every worker a signal, by its number, that ends it.
+    pub fn kill(&self, signal: i32) {
         for hand in &mut lock(&self.crew).hands {
             hand.stage = Stage::Ending;
-            rustix::process::pidfd_send_signal(&hand.pidfd, signal).ok();
+            send(&hand.pidfd, signal);
         }
     }
 
@@ -510,4 +510,10 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, poll};
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
+}
+
+fn send(pidfd: &OwnedFd, signal: i32) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the kernel checks both; a process that has ended is no harm.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<()>(), 0) };
 }

@@ -106,6 +106,16 @@ impl Worker {
         face(&self.shared).sleep_crowded(|| !matches!(sender.is_drained(), Ok(false)))
     }
 
+    /// Has the worker's sleep end, from any thread of its process.
+    pub fn rouse(&self) {
+        face(&self.shared).wake_worker();
+    }
+
+    /// Whether the pool has taken everything that was sent.
+    pub fn is_drained(&mut self) -> bool {
+        !matches!(self.sender.is_drained(), Ok(false))
+    }
+
     /// The running task's result; false if there is no room for it now. `flavour` is the user's, 24 bits.
     ///
     /// # Errors
