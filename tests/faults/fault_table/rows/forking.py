@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -42,7 +43,8 @@ def threaded_program(peer: Peer) -> str:
         pool = peer()
         words = all_done(pool, [submitted(pool, tasks.logs, number) for number in range(100)])
         for process in pool.pids():
-            os.kill(process, 9)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, 9)
             time.sleep(0.1)
         after = all_done(pool, [submitted(pool, tasks.logs, number) for number in range(100)])
         return words if words != ALL_DONE else after

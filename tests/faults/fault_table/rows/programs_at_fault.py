@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 from ..marks import MARK, end, left_over
 from ..places import SHM, listed
@@ -51,6 +52,8 @@ def _parent_killed(peer: Peer, what: str) -> str:
     time.sleep(1)
     orphans, files = left_over(program.mark, 0), listed(SHM) - before
     end(program.mark)
+    for each in files:
+        Path(SHM, each).unlink(missing_ok=True)
     words = [f"{len(orphans)} orphans"] * bool(orphans) + [f"{len(files)} left in {SHM}"] * bool(files)
     return ", ".join(words) or CLEAN
 
