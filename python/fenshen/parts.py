@@ -189,4 +189,11 @@ def _add_synchronize() -> None:
         add("processes", home, name, f"fenshen.{home}:{name}", shown=shown)
 
 
+def _add_process_pools() -> None:
+    pool, home = "ProcessPoolExecutor", "fenshen._process_executor:Installed"
+    add("processes", "concurrent.futures.process", pool, home, shown=f"concurrent.futures.{pool}")
+    add("processes", "concurrent.futures", pool, home)
+
+
+_add_process_pools()
 _add_synchronize()

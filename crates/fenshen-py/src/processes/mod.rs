@@ -47,6 +47,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
     add(m, &[("Template", kinds::template())])?;
+    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     carry::add_to(m)?;
     lifeline::add_to(m)?;
     synchronize::add_to(m)?;

@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 use fenshen_pool::template::{Around, Order, Seat, Template, Told};
 use fenshen_reactor::Owner;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
+use pyo3::prelude::*;
 
 use super::segment::os_error;
 use crate::errors::{entry, raise, take, type_error};
@@ -80,14 +81,14 @@ unsafe fn order<'a>(pair: *mut PyObject) -> Res<(&'a [u8], Vec<BorrowedFd<'a>>)>
     let numbers = Obj::new(ffi::PySequence_Tuple(ffi::PyTuple_GET_ITEM(pair, 1)))?;
     let mut files = Vec::new();
     for at in 0..ffi::PyTuple_GET_SIZE(numbers.ptr()) {
-        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at));
+        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at)) as i32;
         if !ffi::PyErr_Occurred().is_null() {
             return Err(Raised);
         }
         if fd < 0 {
             return raise(ffi::PyExc_ValueError, "a descriptor is not negative");
         }
-        files.push(BorrowedFd::borrow_raw(fd as i32));
+        files.push(BorrowedFd::borrow_raw(fd));
     }
     Ok((bytes, files))
 }
@@ -169,6 +170,25 @@ getter!(get_untold, |t: PyTemplate| {
         None => Ok(none()),
     }
 });
+
+/// Fork a child process, as `os.fork()`, without a look at how many threads there are.
+///
+/// Returns 0 in the child, and its process number in the parent. Raises OSError if there can be no more processes.
+#[pyfunction]
+pub(crate) fn fork(py: Python<'_>) -> PyResult<i32> {
+    py.import("sys")?.call_method1("audit", ("os.fork",))?;
+    // SAFETY: the thread is attached; the interpreter is told before and after, on either side.
+    unsafe {
+        ffi::PyOS_BeforeFork();
+        let pid = libc::fork();
+        let error = std::io::Error::last_os_error();
+        match pid {
+            0 => ffi::PyOS_AfterFork_Child(),
+            _ => ffi::PyOS_AfterFork_Parent(),
+        }
+        if pid < 0 { Err(error.into()) } else { Ok(pid) }
+    }
+}
 
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
