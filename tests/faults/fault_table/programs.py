@@ -56,10 +56,25 @@ def interrupted(peer: type[peers.Pool]) -> int:
     return 0
 
 
+def interrupted_bare(peer: type[peers.Pool]) -> int:
+    """The same without a `with`: the interruption goes through the program's end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.excepthook = lambda *error: None  # what is printed is then the workers', or the pool's
+    pool = began(peer())
+    flags = [f"flag-{uuid.uuid4().hex}" for _ in range(6)]
+    handles = [pool.submit(tasks.sleeps, flag) for flag in flags]
+    for flag in flags[:2]:
+        read_flag(flag)
+    print("ready", flush=True)
+    for handle in handles:
+        (handle.result if hasattr(handle, "result") else handle.get)()
+    return 0
+
+
 def main(what: str, name: str) -> int:
     peer = next(each for each in peers.PEERS.values() if each.__name__ == name)
-    if what == "interrupted":
-        return interrupted(peer)
+    if what.startswith("interrupted"):
+        return {"interrupted": interrupted, "interrupted_bare": interrupted_bare}[what](peer)
     _ready(peer, {"idle": None, "sleeping": tasks.sleeps, "in_c": tasks.holds}[what])
     return 1
 

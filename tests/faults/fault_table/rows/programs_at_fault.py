@@ -73,9 +73,8 @@ def parent_killed_in_c(peer: Peer) -> str:
     return _parent_killed(peer, "in_c")
 
 
-@row("Ctrl-C, once, with tasks running and tasks waiting", "ends at once, no traceback")
-def interrupted(peer: Peer) -> str:
-    program = Program("interrupted", peer)
+def _interrupted(peer: Peer, what: str, status: int) -> str:
+    program = Program(what, peer)
     os.killpg(program.process.pid, signal.SIGINT)
     try:
         program.process.wait(8)
@@ -84,6 +83,16 @@ def interrupted(peer: Peer) -> str:
         return "hangs"
     orphans = left_over(program.mark, 1)
     end(program.mark)
-    words = ["ends at once" if program.process.returncode == 130 else f"ends with {program.process.returncode}"]
+    words = ["ends at once" if program.process.returncode == status else f"ends with {program.process.returncode}"]
     words += [f"{program.noise()} tracebacks" if program.noise() else "no traceback"]
     return ", ".join(words + [f"{len(orphans)} orphans"] * bool(orphans))
+
+
+@row("Ctrl-C, once, with tasks running and tasks waiting", "ends at once, no traceback")
+def interrupted(peer: Peer) -> str:
+    return _interrupted(peer, "interrupted", 130)
+
+
+@row("Ctrl-C, once, and the pool is not in a `with`", "ends at once, no traceback")
+def interrupted_bare(peer: Peer) -> str:
+    return _interrupted(peer, "interrupted_bare", -signal.SIGINT)
