@@ -155,6 +155,7 @@ def _add_threads() -> None:
     add("threads", "concurrent.futures", pool, f"{home}:{pool}")
     pool = "multiprocessing.pool.ThreadPool"
     add("threads", "multiprocessing.pool", "ThreadPool", "fenshen._thread_pool:ThreadPool", shown=pool)
+    add("threads", "multiprocessing.synchronize", "Barrier", "fenshen._adapters:shared_barrier", wrap=True)
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 

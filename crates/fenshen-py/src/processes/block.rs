@@ -17,7 +17,7 @@ use crate::types::{TypeBuilder, free};
 pub(crate) struct Block {
     ob_base: PyObject,
     weakrefs: *mut PyObject,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     size: usize,
 }
 

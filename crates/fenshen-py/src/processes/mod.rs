@@ -8,6 +8,8 @@
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
+//! | `Event` | `fenshen_shm::Event` | `event.rs` |
+//! | `Condition` | `fenshen_shm::Tickets` | `condition.rs` |
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
 //! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
@@ -17,8 +19,10 @@
 mod block;
 mod cargo;
 mod carry;
+mod condition;
 mod engine;
 mod engine_type;
+mod event;
 mod field;
 mod kinds;
 mod known;
@@ -29,9 +33,12 @@ mod pickling;
 mod places;
 mod segment;
 mod semlock;
+mod shared_lock;
+mod shared_place;
 mod synchronize;
 mod synchronized;
 mod template;
+mod waiting;
 mod worker;
 mod worker_type;
 
