@@ -128,6 +128,7 @@ class SemLock:
     SEM_VALUE_MAX: ClassVar[int]
     kind: Final[int]
     maxvalue: Final[int]
+    _is_fork_ctx: bool
     def __init__(self, kind: int, value: int, maxvalue: int, name: str | None = None, unlink: bool = True) -> None: ...
     @property
     def handle(self) -> int: ...
@@ -178,7 +179,7 @@ class Condition:
 class Synchronized:
     _obj: Final[Any]
     _lock: Final[Any]
-    def __init__(self, obj: Any, lock: Any) -> None: ...
+    def __init__(self, obj: Any, lock: Any, block: Block | None = None, code: str | None = None) -> None: ...
     @property
     def acquire(self) -> Any: ...
     @property
