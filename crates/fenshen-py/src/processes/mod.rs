@@ -29,6 +29,7 @@ mod known;
 mod lifeline;
 mod lock_names;
 mod managers;
+mod number;
 mod pickling;
 mod places;
 mod segment;
