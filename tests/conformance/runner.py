@@ -20,7 +20,9 @@ from .suites import stock
 
 HERE = Path(__file__).parent
 SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
-"""Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 5 here."""
+"""Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 8 here."""
+LIMIT = float(os.environ.get("FENSHEN_CONFORMANCE_LIMIT", "300"))
+"""Seconds for all the processes of a module together, after which no other is begun. CPython's slowest takes 90."""
 
 
 @dataclass
@@ -108,7 +110,7 @@ class _Process:
     def end(self) -> str:
         """Make sure that it and what it started are gone; what it printed."""
         if self.child.poll() is None:
-            self.child.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
+            os.killpg(self.child.pid, signal.SIGABRT)  # faulthandler prints the stacks, in what was forked too
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(2)
         with contextlib.suppress(ProcessLookupError):
@@ -157,8 +159,20 @@ def run_once(module: str, peer: str, only: Sequence[str] | None = None, folder: 
     last: str | None = ""
     while last is not None:
         last = _run_process(run, {"module": module, "peer": peer, "only": only, "after": last, "folder": folder})
+        if last is not None and time.monotonic() - began > LIMIT:
+            name = f"{module} (the rest, after {last})"
+            run.outcomes[name] = Outcome(name, "failed", f"not run: {LIMIT:.0f} s were over")
+            break
     run.seconds = time.monotonic() - began
     return run
+
+
+def _pardon_ends(run: Run, again: Run) -> None:
+    """A process that does not end for what a failed test left in it: the second chance of its tests is its own, too."""
+    if again.ended("failed"):
+        return
+    for name in [each.id for each in run.ended("failed") if "(outside any test, after" in each.id]:
+        run.outcomes[name] = Outcome(name, "passed", retried=True)
 
 
 def run_module(
@@ -181,6 +195,7 @@ def run_module(
         if outcome.outcome == "passed":
             outcome.retried = True
             run.outcomes[name] = outcome
+    _pardon_ends(run, again)
     still = [name for name in failed if run.outcomes[name].outcome == "failed"]
     if still and peer != stock(module):
         for name in (each.id for each in run_once(module, stock(module), still, folder).ended("failed")):
