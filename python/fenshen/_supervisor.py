@@ -86,7 +86,9 @@ class Supervisor:
             for _ in range(workers):
                 self.add()
             if self.thread is None:
-                self.thread = threading.Thread(target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool")
+                self.thread = threading.Thread(
+                    target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
+                )
                 self.thread.daemon = True
                 _running[self.thread] = weakref.ref(self)
                 self.thread.start()
