@@ -8,13 +8,11 @@ from collections import ChainMap
 from typing import Any
 
 
-def make_pickler(sink: Any, protocol: int, buffer: Any) -> Any:
+def make_pickler(pickler_class: Any, sink: Any, protocol: int, buffer: Any) -> Any:
     """A pickler of CPython's that knows the reducers that were registered with `multiprocessing`."""
-    import _pickle
-
     from multiprocessing.reduction import ForkingPickler
 
-    pickler = _pickle.Pickler(sink, protocol, buffer_callback=buffer)
+    pickler = pickler_class(sink, protocol, buffer_callback=buffer)
     pickler.dispatch_table = ChainMap(ForkingPickler._extra_reducers, copyreg.dispatch_table)  # type: ignore[attr-defined]
     return pickler
 
@@ -55,9 +53,10 @@ def explain(exc: BaseException, what: object, where: str = "") -> BaseException:
 def pickles(what: object) -> bool:
     """Whether it can be pickled."""
     import io
+    import pickle
 
     try:
-        make_pickler(io.BytesIO(), 5, lambda _: True).dump(what)
+        make_pickler(pickle.Pickler, io.BytesIO(), 5, lambda _: True).dump(what)
     except Exception:
         return False
     return True

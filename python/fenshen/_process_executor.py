@@ -266,6 +266,15 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         }
 
 
+class Installed(ProcessPoolExecutor):
+    """The pool that stands under `concurrent.futures`: a task that runs is only cancelled where that was asked for."""
+
+    _cancel_running = False
+
+
+Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
+
+
 class Options:
     """A pool whose tasks are treated in another way; made by `ProcessPoolExecutor.with_options()`."""
 

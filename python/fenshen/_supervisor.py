@@ -92,7 +92,11 @@ class Supervisor:
         self.processes[process.pid] = process
         if self.on_start is not None:
             self.on_start(process)
-        self._by_number[self.engine.add(opening, process.sentinel, self.most)] = process
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            self._by_number[self.engine.add(opening, pidfd, self.most)] = process
+        finally:
+            os.close(pidfd)
 
     def adjust(self) -> None:
         """Start a worker if all are busy and there may be more."""

@@ -9,6 +9,11 @@ from fenshen import _engine, parts
 from fenshen._importing import Finder
 from fenshen._options import DEADLOCK, GROUPS, Options, current
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class _Change:
     """One replaced name: where it lives, and what stood there."""
@@ -31,6 +36,14 @@ class _Change:
 _changes: list[_Change] = []
 _warned: set[str] = set()
 _lock = _thread.RLock()
+
+
+def standard(owner: object, name: str) -> Any:
+    """What stood under a name before any of ours did."""
+    for change in _changes:
+        if change.owner is owner and change.name == name:
+            return change.original
+    return vars(owner)[name]
 
 
 def _wanted(part: parts.Part, options: Options) -> bool:

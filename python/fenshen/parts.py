@@ -155,6 +155,7 @@ def _add_threads() -> None:
     add("threads", "concurrent.futures", pool, f"{home}:{pool}")
     pool = "multiprocessing.pool.ThreadPool"
     add("threads", "multiprocessing.pool", "ThreadPool", "fenshen._thread_pool:ThreadPool", shown=pool)
+    add("threads", "multiprocessing.synchronize", "Barrier", "fenshen._adapters:shared_barrier", wrap=True)
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
@@ -177,3 +178,23 @@ _add_advice()  # before the threads: the standard pool is measured under its own
 _add_threads()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)
+
+
+def _add_synchronize() -> None:
+    for name in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"):
+        home = "multiprocessing.synchronize"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    for name in ("Value", "Array", "RawValue", "RawArray", "copy", "synchronized"):
+        home = "multiprocessing.sharedctypes"
+        shown = f"multiprocessing.{name}" if name[0].isupper() else None
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=shown)
+
+
+def _add_process_pools() -> None:
+    pool, home = "ProcessPoolExecutor", "fenshen._process_executor:Installed"
+    add("processes", "concurrent.futures.process", pool, home, shown=f"concurrent.futures.{pool}")
+    add("processes", "concurrent.futures", pool, home)
+
+
+_add_process_pools()
+_add_synchronize()

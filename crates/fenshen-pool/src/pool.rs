@@ -48,8 +48,8 @@ pub enum Event<C> {
 pub struct Gone<C> {
     /// Which one it was.
     pub worker: u32,
-    /// The task that went with it.
-    pub lost: Option<Arc<Job<C>>>,
+    /// The task that went with it: more than one only if it had overwritten its leases.
+    pub lost: Vec<Arc<Job<C>>>,
     /// Whether it had been told to end.
     pub expected: bool,
     /// Whether it had ever been ready.
@@ -281,7 +281,7 @@ impl<C: Cargo> Pool<C> {
         let ends = crew.hands.iter().filter_map(|hand| {
             let first = hand.flying.front()?;
             let limit = first.job.as_ref()?.cargo.timeout()?.as_nanos() as u64;
-            Some(hand.leases().claimed(first.seq).unwrap_or(now) + limit)
+            Some(hand.leases().claimed(first.seq).unwrap_or(now).saturating_add(limit))
         });
         let end = ends.min().map(|end| Duration::from_nanos(end.saturating_sub(now)));
         let idle = crew.hands.iter().any(Hand::is_idle) && crew.hands.iter().any(|h| h.flying.len() > 1);
@@ -426,7 +426,7 @@ impl<C: Cargo> Pool<C> {
             return;
         };
         let mut hand = crew.hands.remove(at);
-        let mut lost = None;
+        let mut lost = Vec::new();
         while let Some(Flying { seq, job, .. }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
             // What was not begun is lost with nobody; what was, is, unless it may be tried again.
@@ -435,7 +435,7 @@ impl<C: Cargo> Pool<C> {
                 crew.queue.push_front(job);
             } else {
                 job.put(Place::Ended);
-                lost = Some(job);
+                lost.push(job);
             }
         }
         crew.feed(&mut after);

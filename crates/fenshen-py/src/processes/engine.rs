@@ -162,7 +162,11 @@ pub(crate) unsafe fn refuse(after: Aftermath<Call>) -> Res<()> {
 }
 
 unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
-    let _ = os_error::<()>(error);
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        ffi::PyErr_NoMemory();
+    } else {
+        let _ = os_error::<()>(error);
+    }
     fail(&job.cargo.sink, &errors::take())
 }
 
@@ -299,10 +303,13 @@ unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
     let owner = owner(e)?;
     let all = [owner.ptr(), worker.ptr(), expected.ptr(), was_ready.ptr(), has_lost.ptr()];
     let exc = call_method(&known().gone, &all)?;
-    if gone.lost.is_some() { fail(&sink, &exc) } else { Ok(()) }
+    gone.lost.iter().try_for_each(|job| fail(&job.cargo.sink, &exc))
 }
 
 unsafe fn finished(e: *mut Engine, job: Arc<PyJob>, flavour: u32, message: Message) -> Res<()> {
+    if let Some(error) = message.missing() {
+        return refuse_one(&job, error);
+    }
     let loaded = unpack(message, 0);
     if flavour == RETURNED {
         return match loaded {

@@ -5,17 +5,40 @@
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
 //! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `Template` | `fenshen_pool::template` | `template.rs` |
+//! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
+//! | `Block` | `places.rs` | `block.rs` |
+//! | `Event` | `fenshen_shm::Event` | `event.rs` |
+//! | `Condition` | `fenshen_shm::Tickets` | `condition.rs` |
+//! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
+//! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
+//! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //!
-//! `pickling.rs` is how calls and results are pickled.
+//! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
+mod block;
 mod cargo;
 mod carry;
+mod condition;
 mod engine;
 mod engine_type;
+mod event;
+mod field;
 mod kinds;
 mod known;
+mod lifeline;
+mod lock_names;
+mod managers;
 mod pickling;
+mod places;
 mod segment;
+mod semlock;
+mod shared_lock;
+mod shared_place;
+mod synchronize;
+mod synchronized;
+mod template;
+mod waiting;
 mod worker;
 mod worker_type;
 
@@ -28,9 +51,15 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
-    carry::add_to(m)?;
+    add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
-    add(m, &[("Segment", kinds::segment())])
+    add(m, &[("Template", kinds::template())])?;
+    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
+    carry::add_to(m)?;
+    lifeline::add_to(m)?;
+    synchronize::add_to(m)?;
+    managers::add_to(m)?;
+    Ok(())
 }
 
 /// Adds types that live for ever.
