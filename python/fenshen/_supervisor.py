@@ -41,7 +41,10 @@ class Supervisor:
         broken: Callable[[str], BaseException] = RuntimeError,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
+        entry: Callable[..., None] = _worker.main,
+        finishes: bool = True,
     ) -> None:
+        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks."""
         self.context = context
         self.workers = workers
         self.most = most
@@ -54,6 +57,8 @@ class Supervisor:
         self._by_number: dict[int, BaseProcess] = {}
         self._arguments = (initializer, tuple(initargs), logs)
         self._name = name
+        self._entry = entry
+        self._finishes = finishes
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
@@ -90,14 +95,15 @@ class Supervisor:
                     target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
                 )
                 self.thread.daemon = True
-                _running[self.thread] = weakref.ref(self)
+                if self._finishes:
+                    _running[self.thread] = weakref.ref(self)
                 self.thread.start()
 
     def add(self) -> None:
         """Start one more worker."""
         opening = self.engine.open()
         fds = (*opening.fds, self.engine.bell)
-        process = self._launcher.start(_worker.main, self._arguments, fds, name=self._name)
+        process = self._launcher.start(self._entry, self._arguments, fds, name=self._name)
         self.processes[process.pid] = process
         if self.on_start is not None:
             self.on_start(process)
