@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fenshen.loop import new_event_loop as new_event_loop
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
+    from fenshen.shared_arrays import shared_array as shared_array
 
     engine: str
     __version__: str
@@ -30,6 +31,7 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
+    "shared_array",
     "uninstall",
 ]
 
@@ -40,6 +42,7 @@ _homes = {
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
     "run": "fenshen.runners",
+    "shared_array": "fenshen.shared_arrays",
     "uninstall": "fenshen.installing",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from multiprocessing import managers as _standard
@@ -97,8 +98,8 @@ class BaseProxy(_standard.BaseProxy):
     def _callmethod(self, methodname: str, args: tuple[Any, ...] = (), kwds: dict[str, Any] = {}) -> Any:  # noqa: B006
         """Call a method of the referent and return a copy of the result.
 
-        Raises what the method raises, RemoteError for what cannot be pickled, and OSError or EOFError where the manager is
-        gone.
+        Raises what the method raises, RemoteError for what cannot be pickled, and OSError or EOFError where the
+        manager is gone.
         """
         line = getattr(self._tls, "line", None) or self._get_line()
         if line is None:
@@ -178,10 +179,23 @@ class BaseProxy(_standard.BaseProxy):
         return function, (AutoProxy if kind is _standard.AutoProxy else kind, *rest)
 
 
+class _Named:
+    """Pickled, it is what the module `multiprocessing.managers` has by that name where it arrives."""
+
+    def __init__(self, name: str | None):
+        self._name = name
+
+    def __reduce__(self) -> Any:
+        if self._name is None:
+            return importlib.import_module, (_standard.__name__,)
+        return getattr, (_Named(None), self._name)
+
+
 def _standard_of(kind: Any) -> Any:
     """The standard library's class for a proxy class of ours; what is neither is itself."""
-    twin = getattr(_standard, getattr(kind, "__name__", ""), None)
-    return twin if twin is not None and kind.__module__.startswith("fenshen.") else kind
+    name = getattr(kind, "__name__", "")
+    ours = getattr(kind, "__module__", "").startswith("fenshen.") or kind is _standard.AutoProxy
+    return _Named(name) if ours and hasattr(_standard, name) else kind
 
 
 class SharedProxy(BaseProxy):
