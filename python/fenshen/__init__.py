@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fenshen.loop import new_event_loop as new_event_loop
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
+    from fenshen.shared_arrays import shared_array as shared_array
 
     engine: str
     __version__: str
@@ -32,6 +33,7 @@ __all__ = [
     "new_event_loop",
     "run",
     "to_process",
+    "shared_array",
     "uninstall",
 ]
 
@@ -43,6 +45,7 @@ _homes = {
     "new_event_loop": "fenshen.loop",
     "run": "fenshen.runners",
     "to_process": "fenshen._to_process",
+    "shared_array": "fenshen.shared_arrays",
     "uninstall": "fenshen.installing",
 }
 

@@ -1,6 +1,10 @@
 import sys
 from collections.abc import Callable, Iterable
+<<<<<<< HEAD
 from typing import Any, ClassVar, Final, final
+=======
+from typing import Any, ClassVar, Final, NoReturn, final
+>>>>>>> manager
 
 from typing_extensions import Buffer, Self, disjoint_base
 
@@ -66,8 +70,16 @@ class Line:
     @property
     def memory(self) -> int: ...
     def call(self, request: object, /) -> Any: ...
-    def send(self, object: object, /) -> None: ...
-    def recv(self, /) -> Any: ...
+    @property
+    def interrupted(self) -> bool: ...
+    def request(self, proxy: object, method: str, args: tuple[Any, ...], kwds: dict[str, Any]) -> Any: ...
+    def serve(
+        self,
+        objects: dict[str, Any],
+        otherwise: Callable[[Any], object],
+        proxied: Callable[[str, Any], object],
+        unpackable: Callable[..., object],
+    ) -> NoReturn: ...
     def close(self, /) -> None: ...
 
 @final
