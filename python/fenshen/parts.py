@@ -177,3 +177,12 @@ _add_advice()  # before the threads: the standard pool is measured under its own
 _add_threads()
 add("any", "multiprocessing.util", "_args_from_interpreter_flags", "fenshen.children:add_option", wrap=True)
 add("any", "multiprocessing.spawn", "get_preparation_data", "fenshen.children:add_state", wrap=True)
+
+
+def _add_synchronize() -> None:
+    for name in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"):
+        home = "multiprocessing.synchronize"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+
+
+_add_synchronize()

@@ -100,6 +100,15 @@ impl TypeBuilder {
         self
     }
 
+    /// A method of the class, called by the fast convention, with keywords.
+    pub(crate) fn class_fast(mut self, name: &'static CStr, f: Fast, doc: &'static CStr) -> Self {
+        self = self.fast(name, f, doc);
+        if let Some(method) = self.methods.last_mut() {
+            method.ml_flags |= ffi::METH_CLASS;
+        }
+        self
+    }
+
     /// `__class_getitem__`, which makes `Type[int]` a `types.GenericAlias`.
     pub(crate) fn generic(mut self) -> Self {
         self.methods.push(ffi::PyMethodDef {

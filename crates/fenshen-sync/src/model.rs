@@ -66,11 +66,12 @@ pub(crate) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>) ->
     Slept::Woken
 }
 
-pub(crate) fn wake(address: usize, count: u32) {
+pub(crate) fn wake(address: usize, count: u32) -> u32 {
     let mut sleepers = SLEEPERS.lock().expect(UNPOISONED);
     let here = sleepers.entry(address).or_default();
     let count = here.len().min(count as usize);
     for sleeper in here.drain(..count).collect::<Vec<_>>() {
         sleeper.unpark();
     }
+    count as u32
 }

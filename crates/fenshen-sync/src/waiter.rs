@@ -293,15 +293,14 @@ impl Waiter {
     }
 
     unsafe fn wake(this: *const Waiter, wake: Wake) {
-        // The word is the record's first field, and its address the record's.
-        match wake {
-            // SAFETY: the caller's promise.
-            Wake::Thread => unsafe { Word::wake_at(this.cast(), 1, Scope::Process) },
-            // SAFETY: the caller's promise.
-            Wake::Shared => unsafe { Word::wake_at(this.cast(), 1, Scope::Shared) },
+        let scope = match wake {
+            Wake::Thread => Scope::Process,
+            Wake::Shared => Scope::Shared,
             // SAFETY: whoever made the waiter says that this may be called.
-            Wake::Call { call, data } => unsafe { call(data) },
-        }
+            Wake::Call { call, data } => return unsafe { call(data) },
+        };
+        // SAFETY: the caller's promise. The word is the record's first field, and its address the record's.
+        unsafe { Word::wake_at(this.cast(), 1, scope) };
     }
 
     fn scope(&self) -> Scope {

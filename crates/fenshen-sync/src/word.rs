@@ -86,8 +86,8 @@ impl Word {
         kernel::sleep(&self.0, value, deadline, scope)
     }
 
-    /// Wakes up to `count` of those that sleep on the word.
-    pub fn wake(&self, count: u32, scope: Scope) {
+    /// Wakes up to `count` of those that sleep on the word; returns how many there were.
+    pub fn wake(&self, count: u32, scope: Scope) -> u32 {
         // SAFETY: the address is a live word's.
         unsafe { Word::wake_at(self, count, scope) }
     }
@@ -96,8 +96,8 @@ impl Word {
     ///
     /// # Safety
     /// The address was a word's. Whoever sleeps there now must bear being woken for no reason, as every futex user must.
-    pub unsafe fn wake_at(word: *const Word, count: u32, scope: Scope) {
-        kernel::wake(word, count, scope);
+    pub unsafe fn wake_at(word: *const Word, count: u32, scope: Scope) -> u32 {
+        kernel::wake(word, count, scope)
     }
 }
 
@@ -131,11 +131,12 @@ mod kernel {
         }
     }
 
-    pub(super) fn wake(word: *const Word, count: u32, scope: Scope) {
+    pub(super) fn wake(word: *const Word, count: u32, scope: Scope) -> u32 {
         // The kernel takes the count as a signed number.
         let count = count.min(i32::MAX as u32);
         // SAFETY: for a wake-up the kernel neither reads nor writes the word.
-        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE | private(scope), count) };
+        let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE | private(scope), count) };
+        u32::try_from(woken).unwrap_or(0)
     }
 
     fn private(scope: Scope) -> libc::c_int {
@@ -154,7 +155,7 @@ mod kernel {
         crate::model::sleep(word, value, deadline)
     }
 
-    pub(super) fn wake(word: *const Word, count: u32, _scope: Scope) {
-        crate::model::wake(word as usize, count);
+    pub(super) fn wake(word: *const Word, count: u32, _scope: Scope) -> u32 {
+        crate::model::wake(word as usize, count)
     }
 }

@@ -10,10 +10,37 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
+    /// `SemLock`.
+    semlock, SEMLOCK;
+    /// `Block`.
+    block, BLOCK;
+    /// `Queue`.
+    process_queue, QUEUE;
+    /// `JoinableQueue`.
+    joinable_queue, JOINABLE_QUEUE;
+    /// `SimpleQueue`.
+    simple_queue, SIMPLE_QUEUE;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
+    init_synchronize()?;
+    init_queues()?;
+    Ok(())
+}
+
+/// Locks, semaphores, and what lies beside them.
+unsafe fn init_synchronize() -> Res<()> {
+    SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
+    BLOCK.store(super::block::build()?, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Queues.
+unsafe fn init_queues() -> Res<()> {
+    QUEUE.store(super::queue::build()?, Ordering::Relaxed);
+    JOINABLE_QUEUE.store(super::queue::build_joinable()?, Ordering::Relaxed);
+    SIMPLE_QUEUE.store(super::queue::build_simple()?, Ordering::Relaxed);
     Ok(())
 }

@@ -3,9 +3,19 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Block` | `places.rs` | `block.rs` |
+//! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
+//! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
+//!
+//! `places.rs` finds room for what is too small for a segment of its own.
 
+mod block;
 mod kinds;
+mod places;
+mod queue;
 mod segment;
+mod semlock;
+mod synchronize;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -16,7 +26,14 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
-    add(m, &[("Segment", kinds::segment())])
+    add(m, &[("Segment", kinds::segment())])?;
+    synchronize::add_to(m)?;
+    let queues = [
+        ("Queue", kinds::process_queue()),
+        ("JoinableQueue", kinds::joinable_queue()),
+        ("SimpleQueue", kinds::simple_queue()),
+    ];
+    add(m, &queues)
 }
 
 /// Adds types that live for ever.

@@ -204,6 +204,12 @@ impl SharedQueue {
         self.bound != 0 && self.len() >= self.bound
     }
 
+    /// Whether the message that [`try_put`](SharedQueue::try_put) gave that number was taken.
+    #[must_use]
+    pub fn was_taken(&self, number: u64) -> bool {
+        Mark::distance(self.marks().1.count(), number) > 0
+    }
+
     fn lock_put(&self, wait: bool) -> Result<Held<'_>, Refused> {
         let lock = &self.header().put.lock;
         let held = if wait { lock.lock() } else { lock.try_lock().ok_or(Refused::Busy)? };

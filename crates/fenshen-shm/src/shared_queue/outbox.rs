@@ -1,8 +1,8 @@
 //! What a process has put and the ring has no room for yet.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 use std::{io, mem, ptr, thread};
 
@@ -10,13 +10,26 @@ use fenshen_sync::Deadline;
 
 use super::{Counted, INLINE, Refused, SharedQueue, Staged};
 
+/// How often this process has been the child of a fork.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+fn forks() -> u32 {
+    static HOOKED: Once = Once::new();
+    extern "C" fn in_child() {
+        FORKS.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the function is there as long as the process, and does nothing that a forked child may not do.
+    HOOKED.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) });
+    FORKS.load(Ordering::Relaxed)
+}
+
 /// One process' side of those who put: what finds no room waits here, and a thread, which is there only then, passes it
 /// on. What one thread puts stays in order.
 #[derive(Debug)]
 pub struct Outbox {
     queue: Arc<SharedQueue>,
-    /// Whose it is: a forked child has a copy that is none.
-    pid: u32,
+    /// Since which fork it is there: a child has a copy that is none.
+    forks: u32,
     state: Mutex<State>,
     /// There is one message less, or no feeder any longer.
     changed: Condvar,
@@ -39,7 +52,7 @@ impl Outbox {
     pub fn new(queue: Arc<SharedQueue>) -> Arc<Outbox> {
         Arc::new(Outbox {
             queue,
-            pid: std::process::id(),
+            forks: forks(),
             state: Mutex::default(),
             changed: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -50,6 +63,13 @@ impl Outbox {
     #[must_use]
     pub fn queue(&self) -> &Arc<SharedQueue> {
         &self.queue
+    }
+
+    /// False in a child that was forked since: it needs one of its own, and forgets this without dropping it.
+    #[inline]
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.forks == FORKS.load(Ordering::Relaxed)
     }
 
     /// How many messages wait in it.
@@ -202,7 +222,7 @@ impl Drop for Outbox {
     fn drop(&mut self) {
         let place = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).place;
         if let Some(place) = place
-            && self.pid == std::process::id()
+            && self.is_ours()
         {
             self.queue.close_outbox(place);
         }
