@@ -186,3 +186,15 @@ def _add_synchronize() -> None:
 
 
 _add_synchronize()
+
+
+def _add_queues() -> None:
+    for name in ("Queue", "JoinableQueue", "SimpleQueue"):
+        home = "multiprocessing.queues"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    for name in ("Connection", "Pipe"):
+        home = "multiprocessing.connection"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+
+
+_add_queues()

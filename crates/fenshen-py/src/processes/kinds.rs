@@ -20,6 +20,8 @@ kinds! {
     joinable_queue, JOINABLE_QUEUE;
     /// `SimpleQueue`.
     simple_queue, SIMPLE_QUEUE;
+    /// `Connection`.
+    connection, CONNECTION;
 }
 
 /// Makes every type.
@@ -37,10 +39,11 @@ unsafe fn init_synchronize() -> Res<()> {
     Ok(())
 }
 
-/// Queues.
+/// Queues and pipes.
 unsafe fn init_queues() -> Res<()> {
     QUEUE.store(super::queue::build()?, Ordering::Relaxed);
     JOINABLE_QUEUE.store(super::queue::build_joinable()?, Ordering::Relaxed);
     SIMPLE_QUEUE.store(super::queue::build_simple()?, Ordering::Relaxed);
+    CONNECTION.store(super::connection::build()?, Ordering::Relaxed);
     Ok(())
 }

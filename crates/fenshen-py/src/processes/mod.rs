@@ -6,10 +6,12 @@
 //! | `Block` | `places.rs` | `block.rs` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
+//! | `Connection` | a socket or a pipe | `connection/` |
 //!
 //! `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
+mod connection;
 mod kinds;
 mod places;
 mod queue;
@@ -28,12 +30,14 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     synchronize::add_to(m)?;
-    let queues = [
+    let channels = [
         ("Queue", kinds::process_queue()),
         ("JoinableQueue", kinds::joinable_queue()),
         ("SimpleQueue", kinds::simple_queue()),
+        ("Connection", kinds::connection()),
     ];
-    add(m, &queues)
+    add(m, &channels)?;
+    m.add("QUEUE_LENGTH", fenshen_shm::SharedQueue::LEN)
 }
 
 /// Adds types that live for ever.

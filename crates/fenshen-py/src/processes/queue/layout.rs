@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     /// Nothing can be put, or taken, through this object any more.
     pub(super) put_closed: bool,
     pub(super) get_closed: bool,
+    /// Something was put through it.
+    pub(super) used: bool,
 }
 
 pub(super) const WEAKREFS: usize = mem::offset_of!(Queue, weakrefs);
@@ -132,6 +134,7 @@ pub(super) unsafe fn sign(q: *mut Queue) -> Res<i32> {
 pub(super) unsafe fn reset(q: *mut Queue) {
     (*q).put_closed = false;
     (*q).get_closed = false;
+    (*q).used = false;
 }
 
 /// Raises what a failure of the queue itself is in Python.

@@ -14,4 +14,6 @@ mod pickling;
 mod queue_type;
 mod wait;
 
+pub(super) use pickling::{Buffer, Pickled, dumps, loads};
 pub(super) use queue_type::{build, build_joinable, build_simple};
+pub(super) use wait::without_interpreter;

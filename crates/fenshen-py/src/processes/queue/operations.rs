@@ -37,10 +37,11 @@ pub(super) unsafe fn patience(block: *mut PyObject, timeout: *mut PyObject) -> R
 
 /// Puts an object. It is pickled here and now; what cannot be pickled is told to `_on_queue_feeder_error`.
 pub(super) unsafe fn put(q: *mut Queue, o: *mut PyObject, patience: Patience) -> Res<()> {
+    (*q).used = true;
     if shared(q)?.is_full() && patience == Patience::None {
         return raise(&FULL);
     }
-    let pickled = match dumps(o) {
+    let pickled = match dumps(o, true) {
         Ok(pickled) => pickled,
         Err(Raised) => return pickling_failed(q, o),
     };
@@ -123,7 +124,7 @@ unsafe fn put_slowly(q: *mut Queue, bytes: &[u8], patience: Patience) -> Res<Out
 
 /// Puts an object past the outbox, and waits for room: what `SimpleQueue` does.
 pub(super) unsafe fn send(q: *mut Queue, o: *mut PyObject) -> Res<()> {
-    let pickled = dumps(o)?;
+    let pickled = dumps(o, true)?;
     let number = send_bytes(q, pickled.bytes())?;
     match &pickled.pins {
         Some(pins) => pin(q, Some(number), pins),

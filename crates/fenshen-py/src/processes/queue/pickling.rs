@@ -38,11 +38,11 @@ static PICKLER: Standard = Standard::new(c"multiprocessing.reduction", c"Forking
 static CARRYING: Standard = Standard::new(c"fenshen._segments", c"carrying");
 
 /// An object as it goes into a queue.
-pub(super) struct Pickled {
+pub(in super::super) struct Pickled {
     /// A bytes-like object.
     view: Box<ffi::Py_buffer>,
     /// What must stay alive here until it is taken: a list, if it is not empty.
-    pub(super) pins: Option<Obj>,
+    pub(in super::super) pins: Option<Obj>,
 }
 
 impl Pickled {
@@ -53,7 +53,7 @@ impl Pickled {
     }
 
     /// The message.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in super::super) fn bytes(&self) -> &[u8] {
         // SAFETY: the buffer is held as long as this lives, and nobody else has the object.
         unsafe { std::slice::from_raw_parts(self.view.buf.cast(), self.view.len as usize) }
     }
@@ -107,12 +107,16 @@ unsafe fn is_plain(o: *mut PyObject, depth: u32) -> bool {
     false
 }
 
-/// Pickles an object as the standard library's queues do, reducers for child processes included.
-pub(super) unsafe fn dumps(o: *mut PyObject) -> Res<Pickled> {
+/// Pickles an object as the standard library's queues do, reducers for child processes included. `by_reference` is whether
+/// the receiver can open what is shared, as a process of this machine can that knows us.
+pub(in super::super) unsafe fn dumps(o: *mut PyObject, by_reference: bool) -> Res<Pickled> {
     if is_plain(o, 2) {
         return Pickled::new(&call(DUMPS.get()?, &[o])?, None);
     }
     let words = words()?;
+    if !by_reference {
+        return Pickled::new(&call_method(&words.dumps, &[PICKLER.get()?, o])?, None);
+    }
     let carrying = call(CARRYING.get()?, &[])?;
     let pins = call_method(&words.enter, &[carrying.ptr()])?;
     let bytes = call_method(&words.dumps, &[PICKLER.get()?, o]);
@@ -128,20 +132,20 @@ pub(super) unsafe fn dumps(o: *mut PyObject) -> Res<Pickled> {
 }
 
 /// The object of a message.
-pub(super) unsafe fn loads(bytes: &Obj) -> Res<Obj> {
+pub(in super::super) unsafe fn loads(bytes: &Obj) -> Res<Obj> {
     call(LOADS.get()?, &[bytes.ptr()])
 }
 
 /// A `bytes` object that a message is copied into.
-pub(super) struct Buffer(Obj, usize);
+pub(in super::super) struct Buffer(Obj, usize);
 
 impl Buffer {
     /// One of that length; nothing, and an error is set, if there is no memory for it.
-    pub(super) unsafe fn new(len: usize) -> Option<Buffer> {
+    pub(in super::super) unsafe fn new(len: usize) -> Option<Buffer> {
         Obj::new(ffi::PyBytes_FromStringAndSize(ptr::null(), len as ffi::Py_ssize_t)).ok().map(|o| Buffer(o, len))
     }
 
-    pub(super) fn into_bytes(self) -> Obj {
+    pub(in super::super) fn into_bytes(self) -> Obj {
         self.0
     }
 }

@@ -174,6 +174,7 @@ getter!(get_segment, |q: Queue| {
 });
 getter!(get_sign, |q: Queue| Obj::new(ffi::PyLong_FromLong(layout::sign(q)?.into())));
 getter!(get_put_closed, |q: Queue| Ok(boolean((*q).put_closed)));
+getter!(get_used, |q: Queue| Ok(boolean((*q).used)));
 getter!(get_get_closed, |q: Queue| Ok(boolean((*q).get_closed)));
 
 /// What all three have.
@@ -214,6 +215,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"_abandon", py_abandon, c"_abandon($self, /)\n--\n\nGive up what is not in shared memory yet.")
         .property(c"_waiting", get_waiting, None)
         .property(c"_closed", get_put_closed, None)
+        .property(c"_used", get_used, None)
         .build(None)
 }
 
