@@ -43,6 +43,8 @@ pub(super) struct PutSide {
     pub(super) tail: AtomicU64,
     /// Where the next slab goes that has no place yet.
     pub(super) extent: AtomicU64,
+    /// The processor of whoever put last.
+    pub(super) processor: AtomicU32,
 }
 
 /// What those who get write.
@@ -51,6 +53,8 @@ pub(super) struct GetSide {
     pub(super) lock: Lock,
     /// A [`Mark`]: where the next record is, and how many were taken.
     pub(super) head: AtomicU64,
+    /// The processor of whoever took last.
+    pub(super) processor: AtomicU32,
 }
 
 /// Who sleeps for what.

@@ -329,6 +329,7 @@ impl SharedQueue {
     fn publish(&self, held: Held<'_>, tail: Mark, counted: Counted, record: Record) -> u64 {
         let waits = &self.header().waits;
         self.header().put.tail.store(tail.after(record.size()).0, Ordering::Release);
+        self.header().put.processor.store(wait::processor(), Ordering::Relaxed);
         if let Counted::Before(outbox) = counted {
             self.left_outbox(outbox);
         }
@@ -378,6 +379,7 @@ impl SharedQueue {
             Record::Slab(slab) => Some(self.borrow_slab(slab, head.count())?),
         };
         self.header().get.head.store(head.after(record.size()).0, Ordering::Release);
+        self.header().get.processor.store(wait::processor(), Ordering::Relaxed);
         drop(held);
         self.tell_taken(there - record.size(), slept);
         Ok(Taken { buffer, loan })

@@ -1,7 +1,7 @@
 //! Waiting at a queue: a short spin, then a sleep. A sleep may end for no reason, and is never long without a look
 //! around: one who was woken in this one's stead may have died of that.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fenshen_sync::{Deadline, Slept, is_alive};
@@ -16,7 +16,18 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// As long as somebody's outbox holds something, its owner may die, which wakes nobody.
 const OUTBOX_LOOK: Duration = Duration::from_millis(100);
 
-fn spins(ready: &impl Fn() -> bool) -> bool {
+/// The number of the processor that the thread runs on.
+#[inline]
+pub(super) fn processor() -> u32 {
+    // SAFETY: it only returns a number.
+    unsafe { libc::sched_getcpu() as u32 }
+}
+
+/// Spins for what those on the processor `other` do: on this thread's own, they cannot do it as long as it spins.
+fn spins(other: &AtomicU32, ready: &impl Fn() -> bool) -> bool {
+    if other.load(Ordering::Relaxed) == processor() {
+        return ready();
+    }
     let start = Instant::now();
     loop {
         for _ in 0..16 {
@@ -34,12 +45,12 @@ fn spins(ready: &impl Fn() -> bool) -> bool {
 impl SharedQueue {
     /// Waits until there is a message, at most until the deadline.
     pub fn wait_for_item(&self, deadline: Option<Deadline>) -> Slept {
-        self.wait(&self.header().waits.items, deadline, || !self.is_empty())
+        self.wait(&self.header().waits.items, &self.header().put.processor, deadline, || !self.is_empty())
     }
 
     /// Waits until the queue is not full.
     pub fn wait_for_place(&self, deadline: Option<Deadline>) -> Slept {
-        self.wait(&self.header().waits.places, deadline, || !self.is_full())
+        self.wait(&self.header().waits.places, &self.header().get.processor, deadline, || !self.is_full())
     }
 
     /// Waits for what was [`NoRoom`](Refused::NoRoom): until the ring is half empty and, if a message is yet to be
@@ -49,16 +60,22 @@ impl SharedQueue {
             let (tail, head) = self.marks();
             tail.bytes_since(head) <= super::RING / 2 && (!staging || self.has_free_slab())
         };
-        self.wait(&self.header().waits.space, deadline, ready)
+        self.wait(&self.header().waits.space, &self.header().get.processor, deadline, ready)
     }
 
     /// Waits until all messages were said to be done.
     pub fn wait_until_idle(&self, deadline: Option<Deadline>) -> Slept {
-        self.wait(&self.header().waits.idle, deadline, || self.unfinished() <= 0)
+        self.wait(&self.header().waits.idle, &self.header().get.processor, deadline, || self.unfinished() <= 0)
     }
 
-    fn wait(&self, sleepers: &Sleepers, deadline: Option<Deadline>, ready: impl Fn() -> bool) -> Slept {
-        if spins(&ready) {
+    fn wait(
+        &self,
+        sleepers: &Sleepers,
+        other: &AtomicU32,
+        deadline: Option<Deadline>,
+        ready: impl Fn() -> bool,
+    ) -> Slept {
+        if spins(other, &ready) {
             return Slept::Woken;
         }
         let ticket = sleepers.prepare();
