@@ -13,7 +13,7 @@ import threading
 import weakref
 from multiprocessing import context, reduction
 
-from fenshen._processes import Block, Segment
+from fenshen._processes import Block, Segment, carry_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,3 +131,4 @@ def _reduce_block(block: Block) -> tuple[type[Block], tuple[int, Segment, int]]:
 
 copyreg.pickle(Segment, _reduce)
 copyreg.pickle(Block, _reduce_block)
+carry_with(carrying)

@@ -1,4 +1,4 @@
-"""`concurrent.futures`, with a native `Future`, thread pool, `wait` and `as_completed`: `from fenshen import futures`.
+"""`concurrent.futures`, with a native `Future`, pools, `wait` and `as_completed`: `from fenshen import futures`.
 
 Every name of the standard module is here; what is not ours is the standard library's own object, exceptions among it.
 """
@@ -11,6 +11,10 @@ from concurrent.futures._base import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEP
 from typing import TYPE_CHECKING, Any
 
 from fenshen import _engine
+
+if TYPE_CHECKING:
+    from fenshen._process_executor import ProcessPoolExecutor
+    from fenshen.worker_died import WorkerDied
 
 if TYPE_CHECKING or _engine.engine() == "native":
     from fenshen._thread_executor import ThreadPoolExecutor
@@ -28,16 +32,26 @@ __all__ = [
     "Executor",
     "Future",
     "InvalidStateError",
+    "ProcessPoolExecutor",
     "ThreadPoolExecutor",
     "TimeoutError",
     "as_completed",
     "wait",
 ]
 __all__ += [name for name in _standard.__all__ if name not in __all__]
+# Pools of processes need much, so they are imported only when they are asked for, as there.
+_LATER = {"ProcessPoolExecutor": "_process_executor", "WorkerDied": "worker_died"}
+__all__ += ["WorkerDied"]
 
 
 def __getattr__(name: str) -> Any:
-    """What is left of the standard module, which imports its pools of processes only when they are asked for."""
+    """What is imported when it is asked for, and what is left of the standard module."""
+    if name == "WorkerDied" or (name in _LATER and _engine.engine() == "native"):
+        import importlib
+
+        found = getattr(importlib.import_module(f"fenshen.{_LATER[name]}"), name)
+        globals()[name] = found
+        return found
     return getattr(_standard, name)
 
 

@@ -183,8 +183,19 @@ def _add_synchronize() -> None:
     for name in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event", "Barrier"):
         home = "multiprocessing.synchronize"
         add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    for name in ("Value", "Array", "RawValue", "RawArray", "copy", "synchronized"):
+        home = "multiprocessing.sharedctypes"
+        shown = f"multiprocessing.{name}" if name[0].isupper() else None
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=shown)
 
 
+def _add_process_pools() -> None:
+    pool, home = "ProcessPoolExecutor", "fenshen._process_executor:Installed"
+    add("processes", "concurrent.futures.process", pool, home, shown=f"concurrent.futures.{pool}")
+    add("processes", "concurrent.futures", pool, home)
+
+
+_add_process_pools()
 _add_synchronize()
 
 

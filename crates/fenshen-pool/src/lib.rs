@@ -1,4 +1,42 @@
 //! Supervised worker processes: how they come to be, live and die.
 //!
-//! | what | file | after |
-//! |---|---|---|
+//! | what | file |
+//! |---|---|
+//! | the pool: tasks to workers, results from them, and deaths | `pool.rs`, over `crew.rs`, `hand.rs`, `job.rs` |
+//! | how far ahead a worker is fed | `credit.rs` |
+//! | which task a worker runs, for whoever finds it dead | `lease.rs` |
+//! | the worker's side | `worker.rs` |
+//! | the memory between the two | `link.rs` |
+//! | a process that makes workers, as children of the program itself | [`template`]`.rs`, over `clone.rs`, `wire.rs` |
+//! | what has the kernel end a worker when its program is gone | `lifeline.rs` |
+//! | a process as a file, and how it ended | `pidfd.rs` |
+//! | a death in words | `death.rs`, over `oom.rs` |
+
+mod clock;
+mod clone;
+mod credit;
+mod crew;
+mod death;
+mod hand;
+mod job;
+mod kind;
+mod lease;
+mod lifeline;
+mod link;
+mod oom;
+mod pidfd;
+mod pool;
+mod sync;
+pub mod template;
+mod wire;
+mod worker;
+
+pub use crew::{Aftermath, Cancelled};
+pub use death::{Death, Deaths};
+pub use job::{Cargo, Job, Prelude, Write};
+pub use lifeline::{Lifeline, tie};
+pub use link::Ends;
+pub use oom::OomCounter;
+pub use pidfd::{Exit, Pidfd};
+pub use pool::{Counts, Event, Gone, Opening, Pool};
+pub use worker::{Order, Worker};

@@ -1,7 +1,8 @@
 //! Whose is it, after a fork?
 //!
 //! `getpid` costs a system call. A counter that `fork` raises in the child (`pthread_atfork`) costs one load, so the
-//! question can be asked on every call. A process made by a raw `clone` system call isn't noticed.
+//! question can be asked on every call. A process made by a raw `clone` system call isn't noticed,
+//! unless it says so itself ([`Owner::forked`]).
 
 use std::process;
 use std::sync::Once;
@@ -43,6 +44,11 @@ impl Owner {
     #[must_use]
     pub fn is_this_process(&self) -> bool {
         self.generation == GENERATION.load(Ordering::Relaxed)
+    }
+
+    /// For the copy of a process that was made by another call than `fork`: it is another process from now on.
+    pub fn forked() {
+        in_child();
     }
 
     /// Its process id.

@@ -13,6 +13,7 @@
 //! | [`Queue`], [`Store`] | `queue.rs`, `store.rs` | a monitor that hands over |
 //! | [`SharedWaiters`], [`tid`](fn@tid), [`is_alive`] | `shared.rs`, `tid.rs` | places in shared memory, and who died |
 //! | [`current`], [`wait_for_end`] | `threads.rs` | threads by number, and their ends |
+//! | [`Forking`] | `forking.rs` | |
 //! | [`graph`] | `graph.rs` | the wait-for graph |
 //! | [`Deadline`] | `deadline.rs` | the monotonic clock |
 //!
@@ -53,6 +54,7 @@ mod barrier;
 mod condition;
 mod deadline;
 mod event;
+mod forking;
 pub mod graph;
 mod hand;
 mod latch;
@@ -77,6 +79,7 @@ pub use barrier::{Barrier, Missed};
 pub use condition::Condition;
 pub use deadline::Deadline;
 pub use event::Event;
+pub use forking::Forking;
 pub use hand::{Hand, NotPut, Refused};
 pub use list::WaitList;
 pub use monitor::{Inside, Monitor};

@@ -155,17 +155,17 @@ fn known(id: u32) -> Known {
     Known { id, tid, ident, main: tid == pid }
 }
 
-unsafe extern "C" fn before_fork() {
+pub(crate) extern "C" fn before_fork() {
     graph::before_fork();
     std::mem::forget(lock());
 }
 
-unsafe extern "C" fn after_in_parent() {
+pub(crate) extern "C" fn after_in_parent() {
     REGISTRY.latch.unlock(Scope::Process);
     graph::after_in_parent();
 }
 
-unsafe extern "C" fn after_in_child() {
+pub(crate) extern "C" fn after_in_child() {
     GENERATION.store(generation().wrapping_add(1) & MOST, Ordering::Relaxed);
     crate::tid::forget();
     // SAFETY: this is the only thread, and it took the latch before the fork.

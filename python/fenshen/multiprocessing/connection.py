@@ -25,6 +25,8 @@ __all__ = [*_standard.__all__, "Connection"]
 class Connection(_processes.Connection, _standard.Connection):
     """A connection over a descriptor, which it closes; see `multiprocessing.connection.Connection`."""
 
+    __slots__ = ()
+
     def _close(self) -> None:
         self.close()
 

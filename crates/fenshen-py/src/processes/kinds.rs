@@ -10,6 +10,18 @@ use crate::object::Res;
 kinds! {
     /// `Segment`.
     segment, SEGMENT;
+    /// `Engine`.
+    engine, ENGINE;
+    /// `Opening`.
+    opening, OPENING;
+    /// `Worker`.
+    worker, WORKER;
+    /// What picklers write to.
+    sink, SINK;
+    /// Memory that came beside a pickle.
+    part, PART;
+    /// `Template`.
+    template, TEMPLATE;
     /// `SemLock`.
     semlock, SEMLOCK;
     /// `Block`.
@@ -22,13 +34,29 @@ kinds! {
     simple_queue, SIMPLE_QUEUE;
     /// `Connection`.
     connection, CONNECTION;
+    /// `Synchronized`.
+    synchronized, SYNCHRONIZED;
+    /// `Field`.
+    field, FIELD;
 }
 
 /// Makes every type.
 pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
+    init_pool()?;
     init_synchronize()?;
     init_queues()?;
+    Ok(())
+}
+
+/// The pool, and what starts its workers.
+unsafe fn init_pool() -> Res<()> {
+    SINK.store(super::pickling::build_sink()?, Ordering::Relaxed);
+    PART.store(super::pickling::build_part()?, Ordering::Relaxed);
+    ENGINE.store(super::engine_type::build()?, Ordering::Relaxed);
+    OPENING.store(super::engine_type::build_opening()?, Ordering::Relaxed);
+    WORKER.store(super::worker_type::build()?, Ordering::Relaxed);
+    TEMPLATE.store(super::template::build()?, Ordering::Relaxed);
     Ok(())
 }
 
@@ -36,6 +64,9 @@ pub(crate) unsafe fn init() -> Res<()> {
 unsafe fn init_synchronize() -> Res<()> {
     SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
     BLOCK.store(super::block::build()?, Ordering::Relaxed);
+    super::lock_names::init()?;
+    SYNCHRONIZED.store(super::synchronized::build()?, Ordering::Relaxed);
+    FIELD.store(super::field::build()?, Ordering::Relaxed);
     Ok(())
 }
 

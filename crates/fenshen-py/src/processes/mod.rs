@@ -3,21 +3,41 @@
 //! | type | what it does | its Python face |
 //! |---|---|---|
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
+//! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
+//! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `Template` | `fenshen_pool::template` | `template.rs` |
+//! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
+//! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
+//! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
 //! | `Connection` | a socket or a pipe | `connection/` |
 //!
-//! `places.rs` finds room for what is too small for a segment of its own.
+//! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
+mod cargo;
+mod carry;
 mod connection;
+mod engine;
+mod engine_type;
+mod field;
 mod kinds;
+mod known;
+mod lifeline;
+mod lock_names;
+mod managers;
+mod pickling;
 mod places;
 mod queue;
 mod segment;
 mod semlock;
 mod synchronize;
+mod synchronized;
+mod template;
+mod worker;
+mod worker_type;
 
 use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
@@ -27,9 +47,15 @@ use pyo3::prelude::*;
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
-    unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
+    unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
+    add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("Template", kinds::template())])?;
+    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
+    carry::add_to(m)?;
+    lifeline::add_to(m)?;
     synchronize::add_to(m)?;
+    managers::add_to(m)?;
     let channels = [
         ("Queue", kinds::process_queue()),
         ("JoinableQueue", kinds::joinable_queue()),
@@ -37,7 +63,8 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
         ("Connection", kinds::connection()),
     ];
     add(m, &channels)?;
-    m.add("QUEUE_LENGTH", fenshen_shm::SharedQueue::LEN)
+    m.add("QUEUE_LENGTH", fenshen_shm::SharedQueue::LEN)?;
+    Ok(())
 }
 
 /// Adds types that live for ever.

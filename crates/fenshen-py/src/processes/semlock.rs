@@ -99,7 +99,7 @@ unsafe fn is_mine(l: *mut SemLock) -> bool {
 }
 
 /// How long an `acquire` may take.
-enum Patience {
+pub(super) enum Patience {
     None,
     Until(Deadline),
     Endless,
@@ -107,7 +107,7 @@ enum Patience {
 
 /// Takes it, and waits for that as long as `patience` says; returns whether it was taken.
 #[inline]
-unsafe fn acquire(l: *mut SemLock, patience: &Patience) -> Res<bool> {
+pub(super) unsafe fn acquire(l: *mut SemLock, patience: &Patience) -> Res<bool> {
     let semaphore = made(l)?;
     if (*l).kind == RECURSIVE && is_mine(l) {
         (*l).count += 1;
@@ -185,7 +185,7 @@ unsafe fn owner_died(l: *mut SemLock, semaphore: &Semaphore, lost: &Lost) -> Res
 
 /// Releases it once.
 #[inline]
-unsafe fn release(l: *mut SemLock) -> Res<()> {
+pub(super) unsafe fn release(l: *mut SemLock) -> Res<()> {
     let semaphore = made(l)?;
     if (*l).kind == RECURSIVE {
         if !is_mine(l) {

@@ -33,7 +33,15 @@ fn leave_all(_py: Python<'_>) {
 
 /// Adds the types and functions to the module.
 pub(super) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    super::add(m, &[("Block", kinds::block()), ("SemLock", kinds::semlock())])?;
+    super::add(
+        m,
+        &[
+            ("Block", kinds::block()),
+            ("SemLock", kinds::semlock()),
+            ("Synchronized", kinds::synchronized()),
+            ("Field", kinds::field()),
+        ],
+    )?;
     m.add_function(wrap_pyfunction!(begin_life, m)?)?;
     m.add_function(wrap_pyfunction!(leave_all, m)?)?;
     let hooks = PyDict::new(m.py());

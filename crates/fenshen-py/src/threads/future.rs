@@ -3,6 +3,7 @@
 //! Nobody waits for most futures, so there is no `Condition` before somebody asks for one: our own waits stand in a
 //! list of the future. Once a program has the `_condition`, every change is made with it held, as there.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fenshen_sync::graph::Target;
@@ -59,11 +60,48 @@ pub(crate) struct Inner {
     watches: Vec<Obj>,
     /// Where the job lies whose result this is, until it is done.
     queue: Option<Obj>,
+    /// Who can say more of the job, where it is in another process.
+    keeper: Option<Arc<dyn Keeper>>,
+}
+
+/// Who knows where a job is, until it is done.
+pub(crate) trait Keeper: Send + Sync {
+    /// Takes the job back, or ends it where that is allowed. Python code may run.
+    unsafe fn cancel(&self) -> Stopped;
+
+    /// Whether it has begun.
+    fn is_running(&self) -> bool;
+}
+
+/// What became of a job that was to be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// It will not run, or runs no more.
+    Yes,
+    /// It goes on, or has ended.
+    No,
+}
+
+/// Has the keeper of its job asked from now on.
+pub(crate) unsafe fn keep(f: *mut Future, keeper: Arc<dyn Keeper>) {
+    let old = (*f).inner.enter().keeper.replace(keeper);
+    drop(old);
+}
+
+/// Whether the call is being made.
+pub(crate) unsafe fn is_running(f: *mut Future) -> Res<bool> {
+    let keeper = if state(f) == PENDING { (*f).inner.enter().keeper.clone() } else { None };
+    if keeper.is_some_and(|k| k.is_running()) {
+        turn(f, Turn::Run)?;
+    }
+    Ok(state(f) == RUNNING)
 }
 
 /// A new state for a future, and what comes with it.
 pub(crate) enum Turn {
     Cancel,
+    /// Cancelled though it ran.
+    End,
     Run,
     Return(Obj),
     Raise(Obj),
@@ -161,7 +199,7 @@ unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u
         }
         let old = state(f);
         let (new, told) = match (turn.as_ref(), old) {
-            (Some(Turn::Cancel), PENDING) => (CANCELLED, None),
+            (Some(Turn::Cancel), PENDING) | (Some(Turn::End), PENDING | RUNNING) => (CANCELLED, None),
             (Some(Turn::Run), PENDING) => (RUNNING, None),
             (Some(Turn::Run), CANCELLED) => (NOTIFIED, Some(&known().add_cancelled)),
             (Some(Turn::Return(_)), PENDING | RUNNING) => (FINISHED, Some(&known().add_result)),
@@ -185,7 +223,7 @@ unsafe fn turn_late(f: *mut Future, turn: Turn, late: &mut Late) -> Res<Option<u
         }
         let watches = if told.is_some() { std::mem::take(&mut inside.watches) } else { Vec::new() };
         let waiters = inside.waiters.as_ref().filter(|_| told.is_some()).map(|w| w.again());
-        let queue = inside.queue.take();
+        let queue = (inside.queue.take(), inside.keeper.take());
         let all_told = waiters.is_none() && watches.is_empty() && inside.callbacks.is_none();
         *late = inside.grant_all_late(|inner| &inner.sleepers, Grant::GIVEN);
         if !all_told || !(*f).head.plain {
@@ -222,11 +260,28 @@ unsafe fn tell(f: *mut Future, waiters: &Obj, method: &Obj) -> Res<()> {
 
 /// `cancel()`.
 pub(crate) unsafe fn cancel(f: *mut Future) -> Res<bool> {
+    let keeper = if is_done(state(f)) { None } else { (*f).inner.enter().keeper.clone() };
+    if let Some(keeper) = keeper {
+        return cancel_kept(f, &*keeper);
+    }
     if turn(f, Turn::Cancel)?.is_none() {
         return Ok(matches!(state(f), CANCELLED | NOTIFIED));
     }
     invoke_callbacks(f)?;
     Ok(true)
+}
+
+/// Cancels one whose job is in another process. Nobody comes to find it cancelled later, so that is told at once.
+unsafe fn cancel_kept(f: *mut Future, keeper: &dyn Keeper) -> Res<bool> {
+    if keeper.cancel() == Stopped::No {
+        turn(f, Turn::Run)?;
+        return Ok(matches!(state(f), CANCELLED | NOTIFIED));
+    }
+    if turn(f, Turn::End)?.is_some() {
+        invoke_callbacks(f)?;
+        turn(f, Turn::Run)?;
+    }
+    Ok(matches!(state(f), CANCELLED | NOTIFIED))
 }
 
 /// `set_running_or_notify_cancel()`: false if it was cancelled.

@@ -58,7 +58,7 @@ fast!(py_exception, |f: Future, args| {
 });
 no_args!(py_cancel, |f: Future| Ok(boolean(future::cancel(f)?)));
 no_args!(py_cancelled, |f: Future| Ok(boolean(matches!(future::state(f), future::CANCELLED | future::NOTIFIED))));
-no_args!(py_running, |f: Future| Ok(boolean(future::state(f) == future::RUNNING)));
+no_args!(py_running, |f: Future| Ok(boolean(future::is_running(f)?)));
 no_args!(py_done, |f: Future| Ok(boolean(future::is_done(future::state(f)))));
 fast!(py_add_done_callback, |f: Future, args| {
     let [callback] = args.sort(&CALLBACK)?;

@@ -1,0 +1,59 @@
+//! What a task of a process pool carries: a call, pickled, and whoever waits for its result.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fenshen_pool::{Cargo, Job, Prelude, Write};
+
+use super::pickling::Pickle;
+use crate::object::Obj;
+
+/// A call.
+pub(crate) struct Call {
+    pub(crate) pickle: Pickle,
+    pub(crate) function: Option<Arc<Prelude>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: u32,
+    /// The future, or what is called with whether it went well, and the outcome.
+    pub(crate) sink: Obj,
+    /// `(function, args, kwargs)`, in case it has to be pickled in another way.
+    pub(crate) what: Obj,
+    /// It was pickled by value already.
+    pub(crate) by_value: bool,
+}
+
+// SAFETY: what is Python's in it is only touched by threads that are attached; packing reads buffers that are held, and
+// `bytes`, which never change.
+unsafe impl Send for Call {}
+// SAFETY: as above.
+unsafe impl Sync for Call {}
+
+/// One on its way.
+pub(crate) type PyJob = Job<Call>;
+
+impl Cargo for Call {
+    fn pack(&self, write: &mut Write<'_>) -> io::Result<bool> {
+        let name = self.function.as_ref().map_or(0, |f| f.name);
+        self.pickle.with(&name.to_ne_bytes(), |body, parts| write(body, parts))
+    }
+
+    fn prelude(&self) -> Option<&Arc<Prelude>> {
+        self.function.as_ref()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn retries(&self) -> u32 {
+        self.retries
+    }
+}
+
+/// What a result is.
+pub(crate) const RETURNED: u32 = 0;
+/// `(exception, text of its traceback)`.
+pub(crate) const RAISED: u32 = 1;
+/// The same, of a task that could not be loaded, and so did not run.
+pub(crate) const NOT_LOADED: u32 = 2;

@@ -1,0 +1,349 @@
+//! What `Engine` does: the pool of `fenshen_pool` with Python calls for tasks.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fenshen_pool::{Aftermath, Cancelled, Event, Gone, Opening, Pool, Prelude};
+use fenshen_shm::Message;
+use fenshen_sync::Late;
+use pyo3::ffi::{self, PyObject};
+
+use super::cargo::{Call, NOT_LOADED, PyJob, RETURNED};
+use super::known::known;
+use super::pickling::{Dumpers, Pickle, unpack};
+use super::segment::os_error;
+use crate::errors;
+use crate::object::{Obj, Raised, Res, boolean, call, call_method, done, none, text};
+use crate::threads::future::{self, Keeper, Stopped, Turn};
+
+/// How many functions are remembered.
+const FUNCTIONS: usize = 256;
+
+/// The layout of `Engine`.
+#[repr(C)]
+pub(crate) struct Engine {
+    ob_base: PyObject,
+    pub(crate) weakrefs: *mut PyObject,
+    pub(crate) inner: Option<Box<Inner>>,
+}
+
+/// What an engine holds.
+pub(crate) struct Inner {
+    pub(crate) pool: Arc<Pool<Call>>,
+    /// Who is told what happens to workers.
+    pub(crate) owner: Option<Obj>,
+    /// Whether cancelling a task that runs ends it.
+    pub(crate) kill: bool,
+    pub(crate) stopped: AtomicBool,
+    dumpers: Dumpers,
+    functions: HashMap<usize, (Obj, Option<Arc<Prelude>>)>,
+}
+
+impl Inner {
+    pub(crate) fn new(pool: Pool<Call>, owner: Obj, kill: bool) -> Inner {
+        Inner {
+            pool: Arc::new(pool),
+            owner: Some(owner),
+            kill,
+            stopped: AtomicBool::new(false),
+            dumpers: Dumpers::default(),
+            functions: HashMap::new(),
+        }
+    }
+}
+
+/// What the engine holds; raises if it was never set up.
+pub(crate) unsafe fn inner<'a>(e: *mut Engine) -> Res<&'a mut Inner> {
+    match &mut (*e).inner {
+        Some(inner) => Ok(inner),
+        None => errors::runtime_error("the engine was not set up"),
+    }
+}
+
+/// How a future finds its task.
+struct Kept {
+    pool: Arc<Pool<Call>>,
+    job: Arc<PyJob>,
+    kill: bool,
+}
+
+impl Keeper for Kept {
+    unsafe fn cancel(&self) -> Stopped {
+        match self.pool.cancel(&self.job, self.kill) {
+            (Cancelled::Yes | Cancelled::Killed, after) => {
+                self.pool.ring();
+                drop(after);
+                Stopped::Yes
+            }
+            (Cancelled::Running | Cancelled::Ended, _) => Stopped::No,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.pool.is_running(&self.job)
+    }
+}
+
+fn is_future(o: &Obj) -> bool {
+    // SAFETY: the object is alive.
+    unsafe { ffi::Py_TYPE(o.ptr()) == crate::threads::kinds::future() }
+}
+
+/// What a task is made of.
+pub(crate) struct Asked {
+    pub(crate) sink: Obj,
+    pub(crate) function: Obj,
+    pub(crate) args: Obj,
+    pub(crate) kwargs: Obj,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: u32,
+}
+
+/// Makes a task of a call, and hands it to the pool. What cannot be pickled fails by itself.
+pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
+    let function = known_function(e, &asked.function)?;
+    let shown = if function.is_some() { none() } else { asked.function.again() };
+    let tuple = Obj::new(ffi::PyTuple_Pack(3, shown.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?;
+    let pickled = Dumpers::dump(&raw mut inner(e)?.dumpers, tuple.ptr());
+    let what = match &function {
+        None => tuple,
+        Some(_) => Obj::new(ffi::PyTuple_Pack(3, asked.function.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?,
+    };
+    let (pickle, function, by_value) = match pickled {
+        Ok(pickle) => (pickle, function, false),
+        Err(Raised) if ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0 => return Err(Raised),
+        Err(Raised) => match pickled_by_value(e, &what)? {
+            Ok(pickle) => (pickle, None, true),
+            Err(exc) => return fail(&asked.sink, &exc),
+        },
+    };
+    let Asked { sink, timeout, retries, .. } = asked;
+    push(e, Call { pickle, function, timeout, retries, sink, what, by_value })
+}
+
+/// What is raised is the pickler's; the other pickle, or the exception to fail with.
+unsafe fn pickled_by_value(e: *mut Engine, what: &Obj) -> Res<Result<Pickle, Obj>> {
+    let exc = errors::take();
+    let owner = owner(e)?;
+    let found = call_method(&known().by_value, &[owner.ptr(), what.ptr()])?;
+    if found.ptr() != ffi::Py_None() {
+        return Ok(Ok(pickle_of(&found)?));
+    }
+    let explained = call_method(&known().not_pickled, &[owner.ptr(), exc.ptr(), what.ptr()])?;
+    Ok(Err(explained))
+}
+
+unsafe fn pickle_of(bytes: &Obj) -> Res<Pickle> {
+    let (mut start, mut len) = (std::ptr::null_mut(), 0);
+    done(ffi::PyBytes_AsStringAndSize(bytes.ptr(), &mut start, &mut len))?;
+    Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
+}
+
+unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
+    let this = inner(e)?;
+    let job = PyJob::new(call);
+    if is_future(&job.cargo.sink) {
+        let keeper = Kept { pool: this.pool.clone(), job: job.clone(), kill: this.kill };
+        future::keep(job.cargo.sink.ptr().cast(), Arc::new(keeper));
+    }
+    let after = this.pool.push(job);
+    refuse(after)
+}
+
+/// Fails what could not be sent.
+pub(crate) unsafe fn refuse(after: Aftermath<Call>) -> Res<()> {
+    for (job, error) in &after.refused {
+        refuse_one(job, error)?;
+    }
+    Ok(())
+}
+
+unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
+    let _ = os_error::<()>(error);
+    fail(&job.cargo.sink, &errors::take())
+}
+
+/// The prelude of a function that is pickled by its name, so that it is pickled once; `None` for any other callable.
+unsafe fn known_function(e: *mut Engine, function: &Obj) -> Res<Option<Arc<Prelude>>> {
+    let kind = ffi::Py_TYPE(function.ptr());
+    if kind != &raw mut ffi::PyFunction_Type && kind != &raw mut ffi::PyCFunction_Type {
+        return Ok(None);
+    }
+    let key = function.ptr() as usize;
+    if let Some((_, prelude)) = inner(e)?.functions.get(&key) {
+        return Ok(prelude.clone());
+    }
+    let prelude = match Dumpers::dump(&raw mut inner(e)?.dumpers, function.ptr()) {
+        Ok(pickle) if pickle.buffers.is_empty() => Some(Arc::new(Prelude::new(pickle.into_bytes()))),
+        Ok(_) => None,
+        Err(Raised) if ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0 => return Err(Raised),
+        Err(Raised) => {
+            ffi::PyErr_Clear();
+            None
+        }
+    };
+    let this = inner(e)?;
+    let old = if this.functions.len() >= FUNCTIONS { std::mem::take(&mut this.functions) } else { HashMap::new() };
+    // A bound method of a builtin is made anew at every look: its address may be another's tomorrow, so it is kept.
+    let again = this.functions.insert(key, (function.again(), prelude.clone()));
+    drop((old, again));
+    Ok(prelude)
+}
+
+unsafe fn owner(e: *mut Engine) -> Res<Obj> {
+    match &inner(e)?.owner {
+        Some(owner) => Ok(owner.again()),
+        None => errors::runtime_error("the engine was closed"),
+    }
+}
+
+/// Sets a result or an exception, unless that was cancelled meanwhile.
+unsafe fn settle(sink: &Obj, outcome: Turn) -> Res<()> {
+    if is_future(sink) {
+        let f = sink.ptr().cast();
+        let mut late = Late::default();
+        let finished =
+            if future::is_done(future::state(f)) { Ok(()) } else { future::finish_late(f, outcome, &mut late) };
+        late.wake();
+        return finished;
+    }
+    let (well, value) = match outcome {
+        Turn::Return(value) => (true, value),
+        Turn::Raise(exc) => (false, exc),
+        Turn::Cancel | Turn::End | Turn::Run => return Ok(()),
+    };
+    call(sink.ptr(), &[boolean(well).ptr(), value.ptr()]).map(drop)
+}
+
+/// Fails a task.
+pub(crate) unsafe fn fail(sink: &Obj, exc: &Obj) -> Res<()> {
+    settle(sink, Turn::Raise(exc.again()))
+}
+
+/// Takes what has come; returns whether this thread may.
+pub(crate) unsafe fn turn(e: *mut Engine) -> Res<bool> {
+    let _alive = Obj::from(e.cast());
+    let pool = inner(e)?.pool.clone();
+    let took = pool.turn(&mut |event| {
+        if handle(e, event).is_err() {
+            ffi::PyErr_WriteUnraisable(e.cast());
+        }
+    });
+    Ok(took)
+}
+
+/// Waits until something has happened, without the interpreter.
+pub(crate) unsafe fn wait(e: *mut Engine, most: Option<Duration>) -> Res<()> {
+    let pool = inner(e)?.pool.clone();
+    crate::exit::arm();
+    let state = ffi::PyEval_SaveThread();
+    let waited = pool.wait(most);
+    crate::exit::restore_thread(state);
+    waited.or_else(|error| os_error(&error))
+}
+
+/// Drives the pool until it is stopped.
+pub(crate) unsafe fn drive(e: *mut Engine) -> Res<()> {
+    while !inner(e)?.stopped.load(Ordering::Acquire) {
+        wait(e, None)?;
+        turn(e)?;
+    }
+    Ok(())
+}
+
+unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
+    match event {
+        Event::Done(job, flavour, message) => finished(e, job, flavour, message),
+        Event::Item(job, flavour, message) => {
+            let value = unpack(message, 0)?;
+            let flavour = Obj::new(ffi::PyLong_FromLong(flavour.into()))?;
+            tell(e, &known().item, &[job.cargo.sink.ptr(), flavour.ptr(), value.ptr()])
+        }
+        Event::Note(worker, _, message) => {
+            let note = unpack(message, 0)?;
+            tell(e, &known().note, &[number(worker)?.ptr(), note.ptr()])
+        }
+        Event::TimedOut(job) => {
+            let seconds = job.cargo.timeout.unwrap_or_default().as_secs_f64();
+            let seconds = Obj::new(ffi::PyFloat_FromDouble(seconds))?;
+            let exc = call_method(&known().timed_out, &[owner(e)?.ptr(), seconds.ptr()])?;
+            fail(&job.cargo.sink, &exc)
+        }
+        Event::Ready(worker) => tell(e, &known().ready, &[number(worker)?.ptr()]),
+        Event::Retiring(worker) => tell(e, &known().retiring, &[number(worker)?.ptr()]),
+        Event::Corrupt(worker, why) => tell(e, &known().corrupt, &[number(worker)?.ptr(), text(&why)?.ptr()]),
+        Event::Gone(gone) => buried(e, gone),
+        Event::Refused(job, error) => refuse_one(&job, &error),
+    }
+}
+
+unsafe fn number(n: u32) -> Res<Obj> {
+    Obj::new(ffi::PyLong_FromLong(n.into()))
+}
+
+unsafe fn tell(e: *mut Engine, method: &Obj, args: &[*mut PyObject]) -> Res<()> {
+    let owner = owner(e)?;
+    let mut all = vec![owner.ptr()];
+    all.extend_from_slice(args);
+    call_method(method, &all).map(drop)
+}
+
+/// A worker has ended: the owner says what became of the task that went with it.
+unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
+    let sink = gone.lost.as_ref().map_or_else(|| none(), |job| job.cargo.sink.again());
+    let args = [number(gone.worker)?, boolean(gone.expected), boolean(gone.was_ready), boolean(gone.lost.is_some())];
+    let [worker, expected, was_ready, has_lost] = &args;
+    let owner = owner(e)?;
+    let all = [owner.ptr(), worker.ptr(), expected.ptr(), was_ready.ptr(), has_lost.ptr()];
+    let exc = call_method(&known().gone, &all)?;
+    if gone.lost.is_some() { fail(&sink, &exc) } else { Ok(()) }
+}
+
+unsafe fn finished(e: *mut Engine, job: Arc<PyJob>, flavour: u32, message: Message) -> Res<()> {
+    let loaded = unpack(message, 0);
+    if flavour == RETURNED {
+        return match loaded {
+            Ok(value) => settle(&job.cargo.sink, Turn::Return(value)),
+            Err(Raised) => fail(&job.cargo.sink, &errors::take()),
+        };
+    }
+    // `(exception, text)`, or what went wrong when that was loaded.
+    let pair = match loaded {
+        Ok(pair) => pair,
+        Err(Raised) => {
+            let exc = errors::take();
+            return fail(&job.cargo.sink, &exc);
+        }
+    };
+    if flavour == NOT_LOADED && try_by_value(e, &job)? {
+        return Ok(());
+    }
+    let exc = call_method(&known().failed, &[owner(e)?.ptr(), pair.ptr()])?;
+    fail(&job.cargo.sink, &exc)
+}
+
+/// Sends a call that a worker could not load again, by value; whether that can be.
+unsafe fn try_by_value(e: *mut Engine, job: &PyJob) -> Res<bool> {
+    let Call { timeout, retries, by_value, .. } = job.cargo;
+    if by_value {
+        return Ok(false);
+    }
+    let what = job.cargo.what.again();
+    let found = call_method(&known().by_value, &[owner(e)?.ptr(), what.ptr()])?;
+    if found.ptr() == ffi::Py_None() {
+        return Ok(false);
+    }
+    let (pickle, sink) = (pickle_of(&found)?, job.cargo.sink.again());
+    push(e, Call { pickle, function: None, timeout, retries, sink, what, by_value: true })?;
+    Ok(true)
+}
+
+/// A worker to be, as Python has it.
+#[repr(C)]
+pub(crate) struct OpeningObject {
+    ob_base: PyObject,
+    pub(crate) opening: Option<Box<Opening>>,
+}

@@ -1,0 +1,91 @@
+//! `Worker`: the Python face of `worker.rs`.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use fenshen_pool::Ends;
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+
+use super::segment::os_error;
+use super::worker::{self, Inner, PyWorker};
+use crate::args::{Signature, sort_call};
+use crate::errors::{entry, type_error};
+use crate::methods::{fast, no_args, one_arg};
+use crate::object::{Obj, Raised, Res, none};
+use crate::types::{TypeBuilder, free};
+
+const NEW: Signature<5> = Signature {
+    func: "Worker",
+    names: [c"segment", c"tasks", c"results", c"bell", c"helper"],
+    positional: 5,
+    required: 5,
+};
+const ITEM: Signature<2> = Signature { func: "item", names: [c"flavour", c"value"], positional: 2, required: 2 };
+
+/// A descriptor of its own for what a number stands for.
+unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
+    let fd = ffi::PyLong_AsLong(o);
+    if fd == -1 && !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    let fd = libc::fcntl(fd as i32, libc::F_DUPFD_CLOEXEC, 3);
+    if fd < 0 {
+        return os_error(&std::io::Error::last_os_error());
+    }
+    Ok(OwnedFd::from_raw_fd(fd))
+}
+
+unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+    entry(|| {
+        let [segment, tasks, results, bell, helper] = sort_call(&NEW, args, kwargs)?;
+        let ends = [descriptor(segment)?, descriptor(tasks)?, descriptor(results)?];
+        let bell = descriptor(bell)?;
+        // Only the process that the ends were made for is handed them.
+        let made = match Ends::adopt(ends).and_then(|ends| fenshen_pool::Worker::new(ends, bell)) {
+            Ok(made) => made,
+            Err(error) => return os_error(&error),
+        };
+        let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
+        let inner = Inner::new(made, Obj::from(helper));
+        std::ptr::write(&raw mut (*o.ptr().cast::<PyWorker>()).inner, Some(Box::new(inner)));
+        Ok(o)
+    })
+}
+
+unsafe extern "C" fn dealloc(o: *mut PyObject) {
+    drop((*o.cast::<PyWorker>()).inner.take());
+    free(o);
+}
+
+no_args!(py_serve, |w: PyWorker| {
+    worker::serve(w)?;
+    Ok(none())
+});
+one_arg!(py_note, |w: PyWorker, bytes| {
+    if ffi::PyBytes_Check(bytes) == 0 {
+        return type_error("a note is bytes");
+    }
+    let start = ffi::PyBytes_AsString(bytes).cast::<u8>();
+    worker::note(w, std::slice::from_raw_parts(start, ffi::PyBytes_Size(bytes) as usize))?;
+    Ok(none())
+});
+fast!(py_item, |w: PyWorker, args| {
+    let [flavour, value] = args.sort(&ITEM)?;
+    let flavour = ffi::PyLong_AsLong(flavour);
+    if flavour == -1 && !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    worker::item(w, flavour as u32, value)?;
+    Ok(none())
+});
+
+/// Makes the type.
+pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
+    TypeBuilder::new::<PyWorker>(c"fenshen._processes.Worker")
+        .doc(c"Worker(segment, tasks, results, bell, helper)\n--\n\nA worker's end of the link to its pool, from the descriptors that the pool's process made; they stay the caller's.\n\nRaises OSError.")
+        .slot(ffi::Py_tp_new, new as *mut _)
+        .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
+        .no_args(c"serve", py_serve, c"serve($self, /)\n--\n\nRun what comes until the pool says that it is enough.")
+        .one_arg(c"note", py_note, c"note($self, pickle, /)\n--\n\nTell the pool something besides the tasks' results; from any thread.")
+        .fast(c"item", py_item, c"item($self, flavour, value)\n--\n\nSend a part of the running task's result.")
+        .build(None)
+}

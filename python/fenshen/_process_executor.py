@@ -1,0 +1,384 @@
+"""`ProcessPoolExecutor`: what happens once in a pool's life. What happens for each task is native."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing as mp
+import os
+import signal
+import threading
+import weakref
+from concurrent.futures import _base, process
+from typing import TYPE_CHECKING, Any
+
+from fenshen._kind import Kind
+from fenshen._supervisor import Supervisor
+from fenshen._threads import Future
+from fenshen.worker_died import WorkerDied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["ProcessPoolExecutor"]
+
+_ENDED = "A child process terminated abruptly, the process pool is not usable anymore"
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use: its affinity, and the quota of its cgroup."""
+    count = len(os.sched_getaffinity(0))
+    for quota, period in (
+        ("/sys/fs/cgroup/cpu.max", ""),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            with open(quota) as file:
+                words = file.read().split()
+            if period:
+                with open(period) as file:
+                    words += file.read().split()
+            share, whole = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if share > 0 and whole > 0:
+            count = min(count, max(1, -(-share // whole)))
+    return count
+
+
+def _chunk(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> tuple[list[Any], BaseException | None]:
+    """The results of some calls, up to the first that raises, and what that raises."""
+    results: list[Any] = []
+    try:
+        for args in calls:
+            results.append(function(*args))
+    except Exception as exc:
+        return results, exc
+    return results, None
+
+
+class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
+    """A pool of processes, as `concurrent.futures.ProcessPoolExecutor`, that outlives its workers.
+
+    A worker that dies takes along the one task that it ran, whose future raises `WorkerDied`. What `pickle` refuses
+    (lambdas, closures) goes by `cloudpickle`. A task's time can be limited, a lost one run again: `with_options()`.
+    """
+
+    __standard__ = process.ProcessPoolExecutor
+    _cancel_running = True
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: Any = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        max_tasks_per_child: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        cancel_running: bool | None = None,
+        max_pending: int | None = None,
+        logging: bool = False,
+    ) -> None:
+        """A pool of up to `max_workers` processes, by default one for each CPU that this process may use.
+
+        Each worker calls `initializer(*initargs)` first, and is replaced after `max_tasks_per_child` tasks. `timeout`
+        is in seconds for each task, from the moment when it begins: one that runs longer fails with TimeoutError, and
+        its worker is replaced. A task whose worker dies is run again up to `retries` times. With `cancel_running`,
+        `Future.cancel()` ends a task that runs. With `max_pending`, `submit()` waits while that many tasks are not
+        done. With `logging`, the workers' log records reach this process's handlers.
+
+        Raises ValueError if a number is not positive or if `max_tasks_per_child` is given with the start method
+        "fork", TypeError if `initializer` can't be called.
+        """
+        if max_workers is not None and max_workers <= 0:
+            raise ValueError("max_workers must be greater than 0")
+        if mp_context is None:
+            mp_context = mp.get_context() if max_tasks_per_child is None else mp.get_context("spawn")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        self._forks = mp_context.get_start_method(allow_none=False) == "fork"
+        if max_tasks_per_child is not None:
+            if not isinstance(max_tasks_per_child, int):
+                raise TypeError("max_tasks_per_child must be an integer")
+            if max_tasks_per_child <= 0:
+                raise ValueError("max_tasks_per_child must be >= 1")
+            if self._forks:
+                raise ValueError(
+                    "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
+                    " supply a different mp_context."
+                )
+        if max_pending is not None and max_pending <= 0:
+            raise ValueError("max_pending must be greater than 0")
+        self._max_workers = max_workers or usable_cpus()
+        self._mp_context = mp_context
+        self._initializer = initializer
+        self._initargs = initargs
+        self._max_tasks_per_child = max_tasks_per_child
+        self._timeout = timeout
+        self._retries = retries
+        self._room = None if max_pending is None else threading.Semaphore(max_pending)
+        self._shutdown_thread = False
+        self._shutdown_lock = threading.Lock()
+        self._supervisor = Supervisor(
+            mp_context,
+            self._max_workers,
+            initializer,
+            initargs,
+            kill=self._cancel_running if cancel_running is None else cancel_running,
+            logs=logging,
+            most=max_tasks_per_child,
+            broken=process.BrokenProcessPool,
+            died=WorkerDied,
+            remote=process._RemoteTraceback,  # type: ignore[attr-defined]
+        )
+        self._engine = self._supervisor.engine
+        self._processes = self._supervisor.processes
+        self._close = weakref.finalize(self, Supervisor.close, self._supervisor)
+        self._close.atexit = False
+
+    # -- What the standard library's pool shows -----------------------------------------------------------------------
+
+    @property
+    def _executor_manager_thread(self) -> threading.Thread | None:
+        return self._supervisor.thread
+
+    @property
+    def _broken(self) -> str | bool:
+        return _ENDED if self._supervisor.broken is not None else False
+
+    @property
+    def _pending_work_items(self) -> dict[int, Any]:
+        queued, sent, _, _ = self._engine.counts()
+        return dict.fromkeys(range(queued + sent))
+
+    # -- Tasks --------------------------------------------------------------------------------------------------------
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a worker call `fn(*args, **kwargs)`; its future.
+
+        What cannot be pickled fails the future. Raises BrokenProcessPool if no worker can be started, RuntimeError
+        after `shutdown()`.
+        """
+        return self._submit(fn, args, kwargs, self._timeout, self._retries)
+
+    def _submit(
+        self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int
+    ) -> Future[Any]:
+        if self._room is not None:
+            self._room.acquire()
+        future: Future[Any] = Future()
+        try:
+            with self._shutdown_lock:
+                self._check()
+                supervisor = self._supervisor
+                if supervisor.thread is None:
+                    supervisor.start(self._max_workers if self._forks else 1)
+                self._engine.submit(future, fn, args, kwargs, timeout, retries)
+                if not self._forks:
+                    supervisor.adjust()
+        except BaseException:
+            if self._room is not None:
+                self._room.release()
+            raise
+        if self._room is not None:
+            room = self._room
+            future.add_done_callback(lambda _: room.release())
+        return future
+
+    def _check(self) -> None:
+        if self._supervisor.broken is not None:
+            raise process.BrokenProcessPool(_ENDED)
+        if self._shutdown_thread:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        if process._global_shutdown:  # type: ignore[attr-defined]
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    def with_options(self, *, timeout: float | None = None, retries: int | None = None) -> Options:
+        """This pool with another `timeout` in seconds, or number of `retries`, for the tasks that are submitted by it.
+
+        `pool.with_options(timeout=2.5).submit(fn, x)`.
+        """
+        return Options(
+            self, self._timeout if timeout is None else timeout, self._retries if retries is None else retries
+        )
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = None,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """`map(fn, *iterables)`, with the calls made by the workers, `chunksize` of them in one task.
+
+        By default the size of chunks is chosen by the number of calls, if that is known, and one otherwise. With
+        `buffersize`, no more than that many results are computed ahead of the one that is asked for. `timeout` is in
+        seconds from this call.
+
+        Raises ValueError if `chunksize` or `buffersize` is below 1; the iterator raises what a call raises, and
+        TimeoutError.
+        """
+        return _mapped(self, self._submit_plain, fn, iterables, timeout, chunksize, buffersize)
+
+    def _submit_plain(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+        return self._submit(fn, args, {}, self._timeout, self._retries)
+
+    # -- The end ------------------------------------------------------------------------------------------------------
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks; with `cancel_futures` cancel those that have not begun; with `wait`, return when all are
+        done and the workers have ended."""
+        with self._shutdown_lock:
+            self._shutdown_thread = True
+        if cancel_futures:
+            for future in self._engine.clear():
+                future.cancel()
+        self._supervisor.close()
+        if wait:
+            self._supervisor.join()
+
+    def terminate_workers(self) -> None:
+        """End every worker by SIGTERM, and with them what they run; take no more tasks."""
+        self._end(signal.SIGTERM)
+
+    def kill_workers(self) -> None:
+        """End every worker by SIGKILL, and with them what they run; take no more tasks."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        self.shutdown(wait=False, cancel_futures=True)
+        self._supervisor.kill(number)
+
+    def stats(self) -> dict[str, Any]:
+        """How the pool stands: tasks that wait and that were sent, workers, idle ones, deaths and timeouts so far."""
+        queued, sent, workers, idle = self._engine.counts()
+        counted = self._supervisor._counted
+        return {
+            "queued": queued,
+            "sent": sent,
+            "workers": workers,
+            "idle": idle,
+            "died": counted["died"],
+            "timed_out": counted["timed out"],
+            "pids": sorted(self._processes),
+        }
+
+
+class Installed(ProcessPoolExecutor):
+    """The pool that stands under `concurrent.futures`: a task that runs is only cancelled where that was asked for."""
+
+    _cancel_running = False
+
+
+Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
+
+
+class Options:
+    """A pool whose tasks are treated in another way; made by `ProcessPoolExecutor.with_options()`."""
+
+    __slots__ = ("_pool", "_retries", "_timeout")
+
+    def __init__(self, pool: ProcessPoolExecutor, timeout: float | None, retries: int) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._retries = retries
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As the pool's, with these options."""
+        return self._pool._submit(fn, args, kwargs, self._timeout, self._retries)
+
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | None = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
+        """As the pool's, with these options for each task, which is one call by default."""
+        return _mapped(
+            self._pool, lambda f, *args: self.submit(f, *args), fn, iterables, timeout, chunksize, buffersize
+        )
+
+
+def _mapped(
+    pool: ProcessPoolExecutor,
+    submit: Callable[..., Future[Any]],
+    fn: Callable[..., Any],
+    iterables: tuple[Iterable[Any], ...],
+    timeout: float | None,
+    chunksize: int | None,
+    buffersize: int | None,
+) -> Iterator[Any]:
+    if chunksize is not None and chunksize < 1:
+        raise ValueError("chunksize must be >= 1.")
+    if buffersize is not None:
+        if not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+    if chunksize is None:
+        chunksize = 1 if buffersize is not None else _chunksize(iterables, pool._max_workers)
+    calls = zip(*iterables)  # noqa: B905
+    chunks: Iterator[list[tuple[Any, ...]]] = iter(lambda: list(itertools.islice(calls, chunksize)), [])
+    ahead = itertools.islice(chunks, None if buffersize is None else max(1, buffersize // chunksize))
+    if chunksize == 1:
+        futures = [submit(fn, *chunk[0]) for chunk in ahead]
+        more = (submit(fn, *chunk[0]) for chunk in chunks)
+    else:
+        futures = [submit(_chunk, fn, chunk) for chunk in ahead]
+        more = (submit(_chunk, fn, chunk) for chunk in chunks)
+    end = None if timeout is None else timeout + _now()
+    return _results(futures, more, end, chunksize > 1)
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()
+
+
+def _chunksize(iterables: tuple[Iterable[Any], ...], workers: int) -> int:
+    lengths = []
+    for iterable in iterables:
+        try:
+            lengths.append(len(iterable))  # type: ignore[arg-type]
+        except TypeError:
+            continue
+    # As many chunks as even out calls of different length: eight for each worker.
+    return max(1, min(lengths, default=0) // (8 * workers)) if lengths else 1
+
+
+def _results(
+    futures: list[Future[Any]], more: Iterator[Future[Any]], end: float | None, chunked: bool
+) -> Iterator[Any]:
+    futures.reverse()
+    try:
+        while futures:
+            future = futures.pop()
+            try:
+                result = future.result() if end is None else future.result(end - _now())
+            except _base.TimeoutError:
+                _forgo(future)
+                raise
+            for following in itertools.islice(more, 1):
+                futures.insert(0, following)
+            del future
+            if not chunked:
+                yield result
+                continue
+            values, exc = result
+            yield from values
+            if exc is not None:
+                raise exc
+    finally:
+        for future in futures:
+            _forgo(future)
+
+
+def _forgo(future: Future[Any]) -> None:
+    """Cancel what has not begun; what runs is nobody's to end who did not ask for that."""
+    if not future.running():
+        future.cancel()

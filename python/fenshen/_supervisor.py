@@ -1,0 +1,300 @@
+"""Who looks after a pool's workers: starts them, replaces those that have ended, and says what became of their tasks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from concurrent.futures import _base
+from typing import TYPE_CHECKING, Any
+
+from fenshen import _pickling, _worker
+from fenshen._processes import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.process import BaseProcess
+
+#: After so many workers in a row that died before they were ready, the pool gives up.
+_STILLBORN = 3
+
+
+class Supervisor:
+    """Workers of one pool, and the thread that drives their engine.
+
+    It knows nothing of the pool's face: what happens to workers is told by the `on_...` hooks, which a face may set.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        workers: int,
+        initializer: Callable[..., object] | None = None,
+        initargs: Sequence[object] = (),
+        *,
+        kill: bool = False,
+        logs: bool = False,
+        most: int | None = None,
+        name: str | None = None,
+        broken: Callable[[str], BaseException] = RuntimeError,
+        died: Callable[[str, int | None], BaseException] | None = None,
+        remote: Callable[[str], BaseException] | None = None,
+    ) -> None:
+        self.context = context
+        self.workers = workers
+        self.most = most
+        self.engine = Engine(self, kill)
+        #: Every worker's process by its pid, as pools of the standard library have them.
+        self.processes: dict[int, BaseProcess] = {}
+        self.thread: threading.Thread | None = None
+        self.broken: str | None = None
+        self.closing = False
+        self._by_number: dict[int, BaseProcess] = {}
+        self._arguments = (initializer, tuple(initargs), logs)
+        self._name = name
+        self._lock = threading.RLock()
+        self._launcher: Any = None
+        self._stillborn = 0
+        self._make_broken = broken
+        self._make_died = died or (lambda words, _: broken(words))
+        self._make_remote = remote
+        self._retired = 0
+        #: Called with a process that was started, and with one that has ended.
+        self.on_start: Callable[[BaseProcess], object] | None = None
+        self.on_end: Callable[[BaseProcess], object] | None = None
+        self._counted = {"done": 0, "died": 0, "timed out": 0}
+
+    # -- Workers ------------------------------------------------------------------------------------------------------
+
+    def start(self, workers: int) -> None:
+        """Start the first workers, and then the thread that drives the engine.
+
+        Raises what starting a process raises.
+        """
+        from fenshen import _launch
+
+        with self._lock:
+            if self._launcher is None:
+                self._launcher = _launch.launcher(self.context)
+            for _ in range(workers):
+                self.add()
+            if self.thread is None:
+                self.thread = threading.Thread(target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool")
+                self.thread.daemon = True
+                _running[self.thread] = weakref.ref(self)
+                self.thread.start()
+
+    def add(self) -> None:
+        """Start one more worker."""
+        opening = self.engine.open()
+        fds = (*opening.fds, self.engine.bell)
+        process = self._launcher.start(_worker.main, self._arguments, fds, name=self._name)
+        self.processes[process.pid] = process
+        if self.on_start is not None:
+            self.on_start(process)
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            self._by_number[self.engine.add(opening, pidfd, self.most)] = process
+        finally:
+            os.close(pidfd)
+
+    def adjust(self) -> None:
+        """Start a worker if all are busy and there may be more."""
+        queued, _, workers, idle = self.engine.counts()
+        if workers < self.workers and (queued or not idle):
+            with self._lock:
+                if not self.closing:
+                    self.add()
+
+    def resize(self, workers: int) -> None:
+        """Have another number of workers: more at once, fewer as they finish what they do."""
+        with self._lock:
+            self.workers = workers
+            numbers = list(self._by_number)
+            for number in numbers[workers:]:
+                self.engine.retire(number)
+            for _ in range(workers - len(numbers)):
+                self.add()
+
+    def close(self) -> None:
+        """No more tasks come: workers end when nothing is left to do, and then the thread does."""
+        with self._lock:
+            self.closing = True
+            self.engine.close()
+            if self.thread is None or not self._by_number:
+                self.engine.stop()
+                if self.thread is None:
+                    self._release()
+
+    def kill(self, signal: int) -> None:
+        """End every worker at once by a signal; tasks that ran are lost, those that waited must be taken out before."""
+        self.engine.kill(signal)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the thread has ended, after `close()`."""
+        if self.thread is not None and self.thread is not threading.current_thread():
+            self.thread.join(timeout)
+
+    def _release(self) -> None:
+        if self._launcher is not None:
+            self._launcher.close()
+            self._launcher = None
+
+    # -- What the engine asks and tells -------------------------------------------------------------------------------
+
+    by_value = staticmethod(_pickling.by_value_or_none)
+
+    def not_pickled(self, exc: BaseException, what: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> BaseException:
+        """The error of a call that cannot be pickled, with the culprit's path."""
+        function, args, kwargs = what
+        where = {"args": args, "kwargs": kwargs}
+        for name, part in where.items():
+            if not _pickling.pickles(part):
+                return _pickling.explain(exc, part, name)
+        return _pickling.explain(exc, function, "the function")
+
+    def timed_out(self, seconds: float) -> BaseException:
+        """The error of a task that ran too long."""
+        self._counted["timed out"] += 1
+        return _base.TimeoutError(f"the task ran for more than {seconds:g} s, and was ended with its worker")
+
+    def failed(self, pair: tuple[BaseException, str]) -> BaseException:
+        """The exception that a task raised, with the traceback that it had in the worker."""
+        exc, text = pair
+        if self._make_remote is not None:
+            exc.__cause__ = self._make_remote(f'\n"""\n{text}"""')
+        return exc
+
+    def ready(self, _: int) -> None:
+        """A worker is ready."""
+        self._stillborn = 0
+
+    def retiring(self, number: int) -> None:
+        """A worker has had as many tasks as it may: another takes its place."""
+        with self._lock:
+            if len(self._by_number) - self._retired <= self.workers and self._needed():
+                self._retired += 1
+                self._start_again()
+
+    def corrupt(self, number: int, why: str) -> None:
+        """A worker wrote nonsense into shared memory; it is being killed."""
+        from fenshen import _engine
+
+        process = self._by_number.get(number)
+        _engine.say(f"worker {process.pid if process else number} was ended: {why}")
+
+    def note(self, _: int, note: tuple[str, Any]) -> None:
+        """What a worker says besides results."""
+        kind, what = note
+        if kind == "log":
+            import logging
+
+            record = logging.makeLogRecord(what)
+            logging.getLogger(record.name).handle(record)
+
+    def item(self, sink: Any, flavour: int, value: object) -> None:
+        """A part of a task's result."""
+        sink.item(flavour, value)
+
+    def gone(self, number: int, expected: bool, was_ready: bool, has_lost: bool) -> BaseException | None:
+        """A worker has ended; the error of the task that went with it, if one did."""
+        with self._lock:
+            process = self._by_number.pop(number)
+            process.join()
+            assert process.pid is not None
+            self.processes.pop(process.pid, None)
+            if self.on_end is not None:
+                self.on_end(process)
+            if not expected:
+                self._counted["died"] += 1
+            died = self._make_died(self._describe(process), process.exitcode) if has_lost else None
+            if not was_ready and not expected:
+                self._stillborn += 1
+                if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
+                    self.fail(f"a worker process ended before it was ready ({_ending(process.exitcode)})")
+            if self._retired and expected:
+                self._retired -= 1
+            elif len(self._by_number) < self.workers and self._needed():
+                self._start_again()
+            if self.closing and not self._by_number:
+                self.engine.stop()
+            return died
+
+    def _needed(self) -> bool:
+        if self.broken is not None:
+            return False
+        queued, sent, _, _ = self.engine.counts()
+        return not self.closing or queued + sent > 0
+
+    def _start_again(self) -> None:
+        try:
+            self.add()
+        except OSError as e:
+            if not self._by_number:
+                self.fail(f"no worker process can be started: {e}")
+
+    def _describe(self, process: BaseProcess) -> str:
+        return f"the worker process {process.pid} ended while it ran this task: {_ending(process.exitcode)}"
+
+    def fail(self, why: str) -> None:
+        """Give up: every task fails, and no more are taken."""
+        self.broken = why
+        for sink in self.engine.clear():
+            _fail(sink, self._make_broken(why))
+        self.close()
+
+    def finish(self) -> None:
+        """Called by the thread when nothing is left."""
+        for sink in self.engine.clear():
+            _fail(sink, self._make_broken(self.broken or "the pool was closed"))
+        with self._lock:
+            self._release()
+
+
+def _ending(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"exit status {exitcode}"
+    import signal
+
+    try:
+        return f"killed by {signal.Signals(-exitcode).name}"
+    except ValueError:
+        return f"killed by signal {-exitcode}"
+
+
+def _fail(sink: Any, exc: BaseException) -> None:
+    if callable(sink):
+        sink(False, exc)
+    elif not sink.done():
+        sink.set_exception(exc)
+
+
+_running: dict[threading.Thread, weakref.ref[Supervisor]] = {}
+
+
+def _drive(engine: Engine, supervisor: weakref.ref[Supervisor]) -> None:
+    try:
+        engine.drive()
+    finally:
+        found = supervisor()
+        if found is not None:
+            found.finish()
+        _running.pop(threading.current_thread(), None)
+
+
+def _at_exit() -> None:
+    """Let every pool finish what it has, as the standard library does."""
+    running = [(thread, reference()) for thread, reference in list(_running.items())]
+    for _, supervisor in running:
+        if supervisor is not None:
+            supervisor.close()
+    for thread, _ in running:
+        thread.join()
+
+
+def _forget() -> None:
+    _running.clear()
+
+
+threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,115 @@
+"""What a worker process of a pool runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from fenshen import _pickling
+from fenshen._processes import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class _Helper:
+    """What the native worker asks of Python."""
+
+    by_value = staticmethod(_pickling.by_value_or_none)
+
+    @staticmethod
+    def traceback_of(exc: BaseException) -> tuple[BaseException, str]:
+        """An exception, and the text of its traceback."""
+        return exc, _pickling.traceback_of(exc)
+
+    @staticmethod
+    def not_pickled(exc: BaseException, refused: BaseException) -> tuple[BaseException, str]:
+        """What is sent for an exception that cannot be pickled: why, and its traceback all the same."""
+        text = _pickling.traceback_of(exc)
+        try:
+            _pickling.round_trip(refused)
+        except Exception:
+            refused = TypeError(f"{type(refused).__name__}: {refused}")
+        return refused, text
+
+
+class InitializerFailed(SystemExit):
+    """The initializer raised: the worker ends with exit status 1."""
+
+
+_local: dict[str, Any] = {}
+
+
+def current() -> Worker | None:
+    """The worker that this process is, if it is one of a pool."""
+    return _local.get("worker")
+
+
+def main(
+    initializer: Callable[..., object] | None,
+    initargs: Sequence[object],
+    logs: bool,
+    fds: Sequence[int],
+) -> None:
+    """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
+    worker = Worker(*fds, _Helper)
+    for fd in fds:
+        os.close(fd)
+    _local["worker"] = worker
+    if logs:
+        _relay(worker)
+    if initializer is not None:
+        try:
+            initializer(*initargs)
+        except BaseException:
+            from concurrent.futures import _base
+
+            _base.LOGGER.critical("Exception in initializer:", exc_info=True)
+            raise InitializerFailed(1) from None
+    worker.serve()
+
+
+def _relay(worker: Worker) -> None:
+    """Send every log record that reaches the root logger to the pool's process, and to nobody here."""
+    import logging
+
+    class Relay(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                worker.note(_pickling.plain(("log", _prepared(record))))
+            except Exception:
+                self.handleError(record)
+
+    root = logging.getLogger()
+    root.handlers[:] = [Relay()]
+
+
+def _prepared(record: Any) -> dict[str, Any]:
+    """A record's attributes, with what cannot be pickled made text."""
+    import logging
+
+    fields = dict(record.__dict__)
+    fields["msg"], fields["args"] = record.getMessage(), None
+    if record.exc_info:
+        fields["exc_text"] = record.exc_text or logging.Formatter().formatException(record.exc_info)
+        fields["exc_info"] = None
+    for name, value in fields.items():
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            fields[name] = repr(value)
+    return fields
+
+
+def is_worker_thread() -> bool:
+    """Whether this is the thread of a worker process that runs its tasks."""
+    return "worker" in _local and threading.current_thread() is threading.main_thread()
+
+
+def flush() -> None:
+    """Write what tasks have printed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
