@@ -203,9 +203,9 @@ def _add_queues() -> None:
     for name in ("Queue", "JoinableQueue", "SimpleQueue"):
         home = "multiprocessing.queues"
         add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
-    for name in ("Connection", "Pipe"):
-        home = "multiprocessing.connection"
-        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    home = "multiprocessing.connection"
+    add("processes", home, "Connection", f"fenshen.{home}:Connection", shown=f"{home}.Connection")
+    add("processes", home, "Pipe", f"fenshen.{home}:Pipe", shown="multiprocessing.Pipe")
 
 
 _add_queues()
