@@ -32,8 +32,8 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
-    "to_process",
     "shared_array",
+    "to_process",
     "uninstall",
 ]
 

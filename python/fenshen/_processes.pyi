@@ -1,10 +1,6 @@
 import sys
 from collections.abc import Callable, Iterable
-<<<<<<< HEAD
-from typing import Any, ClassVar, Final, final
-=======
 from typing import Any, ClassVar, Final, NoReturn, final
->>>>>>> manager
 
 from typing_extensions import Buffer, Self, disjoint_base
 

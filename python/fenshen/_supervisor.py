@@ -1,7 +1,8 @@
-"""Who looks after a pool's workers: starts them, replaces those that have ended, and says what became of their tasks."""
+"""Who looks after a pool's workers: starts and replaces them, and says what became of their tasks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -191,10 +192,9 @@ class Supervisor:
             while not self.engine.listen():
                 self.engine.turn()
         self._loop = None
-        try:
+        # One that is closed has no readers any more.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.remove_reader, self.engine.fileno())
-        except RuntimeError:
-            pass  # it is closed, and has no readers any more
 
     # -- What the engine asks and tells -------------------------------------------------------------------------------
 
