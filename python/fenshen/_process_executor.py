@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fenshen._kind import Kind
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import WorkerDied
+from fenshen.worker_died import NotLoaded, WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +139,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             broken=process.BrokenProcessPool,
             died=WorkerDied,
             remote=process._RemoteTraceback,  # type: ignore[attr-defined]
+            unloaded=NotLoaded,
         )
         self._engine = self._supervisor.engine
         self._processes = self._supervisor.processes
