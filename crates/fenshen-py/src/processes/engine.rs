@@ -297,7 +297,6 @@ unsafe fn tell(e: *mut Engine, method: &Obj, args: &[*mut PyObject]) -> Res<()> 
 
 /// A worker has ended: the owner says what became of the task that went with it.
 unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
-    let sink = gone.lost.first().map_or_else(|| none(), |job| job.cargo.sink.again());
     let args = [number(gone.worker)?, boolean(gone.expected), boolean(gone.was_ready), boolean(!gone.lost.is_empty())];
     let [worker, expected, was_ready, has_lost] = &args;
     let owner = owner(e)?;
