@@ -388,12 +388,11 @@ def _results(
                 raise
             for following in itertools.islice(more, 1):
                 futures.insert(0, following)
-            del future
-            if not chunked:
-                yield result
-                continue
-            values, exc = result
-            yield from values
+            values, exc = result if chunked else ([result], None)
+            del future, result
+            values.reverse()
+            while values:
+                yield values.pop()  # and nothing of it is kept
             if exc is not None:
                 raise exc
     finally:
