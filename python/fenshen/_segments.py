@@ -33,7 +33,8 @@ _carrier = _Carrier()
 class carrying:
     """`with carrying() as pins: dumps(...)`: what is pickled in this thread goes to a process of ours.
 
-    `pins` is a list of what is pickled by reference on the way, segments above all. The sender keeps it until the receiver has loaded what
+    `pins` is a list of what is pickled by reference on the way, segments above all. The sender keeps it until the
+    receiver has loaded what
     was pickled: until then nobody else may have them.
     """
 

@@ -155,6 +155,7 @@ def _add_threads() -> None:
     add("threads", "concurrent.futures", pool, f"{home}:{pool}")
     pool = "multiprocessing.pool.ThreadPool"
     add("threads", "multiprocessing.pool", "ThreadPool", "fenshen._thread_pool:ThreadPool", shown=pool)
+    add("threads", "multiprocessing.synchronize", "Barrier", "fenshen._adapters:shared_barrier", wrap=True)
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
@@ -195,7 +196,24 @@ def _add_process_pools() -> None:
     add("processes", "concurrent.futures", pool, home)
 
 
+def _add_managers() -> None:
+    home = "multiprocessing.managers"
+    kinds = "Acquirer Condition Event Barrier Iterator Namespace Value List Dict Set Array Pool"
+    for name in ("BaseProxy", "MakeProxyType", "AutoProxy", *(f"{kind}Proxy" for kind in kinds.split())):
+        add("processes", home, name, f"fenshen.{home}:{name}")
+    for name in ("Server", "SharedMemoryServer"):
+        add("processes", home, name, f"fenshen.{home}:{name}")
+    for name in ("BaseManager", "SyncManager", "SharedMemoryManager"):
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
+    home = "multiprocessing.shared_memory"
+    for name in ("SharedMemory", "ShareableList"):
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
+    for name in ("register", "unregister"):
+        add("processes", "multiprocessing.resource_tracker", name, f"fenshen.{home}:{name}", wrap=True)
+
+
 _add_process_pools()
+_add_managers()
 _add_synchronize()
 
 

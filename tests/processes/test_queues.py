@@ -265,8 +265,9 @@ def test_each_item_once_and_in_its_putter_s_order(ctx):
     putters, getters, each = 3, 2, 20_000 if ctx.get_start_method() == "fork" else 2000
     q, back = ctx.Queue(), ctx.Queue()
     share = putters * each // getters
-    with started(ctx, _put_many, *((q, name, each) for name in range(putters))), started(
-        ctx, _get_many, *((q, back, share) for _ in range(getters))
+    with (
+        started(ctx, _put_many, *((q, name, each) for name in range(putters))),
+        started(ctx, _get_many, *((q, back, share) for _ in range(getters))),
     ):
         taken = [back.get(timeout=PATIENCE) for _ in range(getters)]
     for of_one in taken:

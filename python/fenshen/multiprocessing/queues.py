@@ -1,7 +1,8 @@
 """The queues of `multiprocessing`, in shared memory: `from fenshen.multiprocessing.queues import Queue`.
 
 Each derives from the standard library's class of that name. They reach other processes as those do, and also as
-arguments and results of tasks of our pools and as items of other queues. Objects are pickled when they are put; a process
+arguments and results of tasks of our pools and as items of other queues. Objects are pickled when they are put; a
+process
 that is killed at any point takes along what it has put and was not in shared memory yet, and nothing of the others.
 """
 
@@ -63,7 +64,8 @@ class _Shared:
 class Queue(_Shared, _processes.Queue, _standard.Queue):
     """A queue that processes share; see `multiprocessing.Queue`.
 
-    `put` pickles the object at once. When the shared memory is full, `put` returns all the same: a thread passes on what
+    `put` pickles the object at once. When the shared memory is full, `put` returns all the same: a thread passes on
+    what
     waits, and this process waits at its end until that is done, unless `cancel_join_thread()` says otherwise.
     """
 
@@ -72,7 +74,7 @@ class Queue(_Shared, _processes.Queue, _standard.Queue):
 
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext):
         if maxsize <= 0:
-            from multiprocessing.synchronize import SEM_VALUE_MAX as maxsize  # noqa: N811
+            from multiprocessing.synchronize import SEM_VALUE_MAX as maxsize
         self._maxsize = maxsize
         self._opid = os.getpid()
         self._ignore_epipe = False

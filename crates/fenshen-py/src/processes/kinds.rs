@@ -26,6 +26,10 @@ kinds! {
     semlock, SEMLOCK;
     /// `Block`.
     block, BLOCK;
+    /// `Event`.
+    event, EVENT;
+    /// `Condition`.
+    condition, CONDITION;
     /// `Queue`.
     process_queue, QUEUE;
     /// `JoinableQueue`.
@@ -65,6 +69,8 @@ unsafe fn init_synchronize() -> Res<()> {
     SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
     BLOCK.store(super::block::build()?, Ordering::Relaxed);
     super::lock_names::init()?;
+    EVENT.store(super::event::build()?, Ordering::Relaxed);
+    CONDITION.store(super::condition::build()?, Ordering::Relaxed);
     SYNCHRONIZED.store(super::synchronized::build()?, Ordering::Relaxed);
     FIELD.store(super::field::build()?, Ordering::Relaxed);
     Ok(())

@@ -8,6 +8,8 @@
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
+//! | `Event` | `fenshen_shm::Event` | `event.rs` |
+//! | `Condition` | `fenshen_shm::Tickets` | `condition.rs` |
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
 //! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
@@ -19,23 +21,29 @@
 mod block;
 mod cargo;
 mod carry;
+mod condition;
 mod connection;
 mod engine;
 mod engine_type;
+mod event;
 mod field;
 mod kinds;
 mod known;
 mod lifeline;
 mod lock_names;
 mod managers;
+mod number;
 mod pickling;
 mod places;
 mod queue;
 mod segment;
 mod semlock;
+mod shared_lock;
+mod shared_place;
 mod synchronize;
 mod synchronized;
 mod template;
+mod waiting;
 mod worker;
 mod worker_type;
 
