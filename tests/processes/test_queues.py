@@ -276,8 +276,6 @@ def test_each_item_once_and_in_its_putter_s_order(ctx):
             assert numbers == sorted(numbers)
     every = sorted(item for of_one in taken for item in of_one)
     assert every == [(name, i) for name in range(putters) for i in range(each)]
-        (name, i) for name in range(putters) for i in range(each)
-    ]
 
 
 @each_side
