@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fenshen import asyncio as asyncio
+    from fenshen._to_process import to_process as to_process
     from fenshen.deadlock import DeadlockError as DeadlockError
     from fenshen.installing import install as install
     from fenshen.installing import uninstall as uninstall
@@ -32,6 +33,7 @@ __all__ = [
     "new_event_loop",
     "run",
     "shared_array",
+    "to_process",
     "uninstall",
 ]
 
@@ -42,6 +44,7 @@ _homes = {
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
     "run": "fenshen.runners",
+    "to_process": "fenshen._to_process",
     "shared_array": "fenshen.shared_arrays",
     "uninstall": "fenshen.installing",
 }

@@ -53,3 +53,18 @@ def uvicorn_loop_setup(original: Any) -> Any:
         pass
 
     return setup_loop
+
+
+def shared_barrier(original: Any) -> Any:
+    """`multiprocessing.Barrier` keeps what `threading.Barrier` looks at in shared memory. Where ours stood under that
+    name when it was defined, it is made again on the standard one.
+    """
+    import threading
+
+    from fenshen import installing
+
+    standard = installing.standard(threading, "Barrier")
+    if original.__bases__ == (standard,):
+        return original
+    own = {name: value for name, value in vars(original).items() if name not in ("__dict__", "__weakref__")}
+    return type(original.__name__, (standard,), own)

@@ -127,8 +127,12 @@ class _Copied(_Popen):
 class _Template:
     """The program's template."""
 
-    def __init__(self, context: Any, target: Callable[..., Any], args: tuple[Any, ...], first: bool) -> None:
-        """Fork it. `target` and `args` are what its workers are to have without being told."""
+    def __init__(
+        self, context: Any, target: Callable[..., Any], args: tuple[Any, ...], passed: set[int], first: bool
+    ) -> None:
+        """Fork it. `target` and `args` are what its workers are to have without being told; `passed` are descriptors
+        that they are not to have but by passing.
+        """
         self.target = target
         self.args = args
         self._context = context
@@ -142,17 +146,18 @@ class _Template:
             quiet = not first or threading.active_count() == 1
             self.pid = (_processes.fork if quiet else os.fork)()
             if self.pid == 0:
-                self._serve(end, mask)
+                self._serve(end, mask, passed)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(end)
         self._native.forked()
 
-    def _serve(self, end: int, mask: Any) -> None:
+    def _serve(self, end: int, mask: Any, passed: set[int]) -> None:
         """The template's life, and that of each worker. Never returns."""
         code = 1
         try:
             tied = _processes.tie(end)
+            _let_go(passed)
             told = self._native.serve()
             if told is None:
                 code = 0
@@ -208,6 +213,14 @@ class _Template:
         self._native.close()
 
 
+def _let_go(fds: set[int]) -> None:
+    """Keep nobody from seeing their end, and the numbers from others: objects here may hold them for theirs."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for fd in fds:
+        os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+
+
 def _end(pid: int | None) -> None:
     """Kill a child and wait for it; one that has been waited for is none any more."""
     if pid is None:
@@ -260,13 +273,13 @@ class _Forking(_Launcher):
         first = self._template is None
         orders = None if first else self._orders(made, target, args, fds)
         if orders is None:
-            self._replace(target, args, first)
+            self._replace(target, args, fds, first)
             orders = self._orders(made, target, args, fds)
         assert self._template is not None
         assert orders is not None
         pids = self._template.start(orders)
         if len(pids) < len(made):
-            self._replace(target, args, first=False)
+            self._replace(target, args, fds, first=False)
         return pids
 
     def _orders(
@@ -281,11 +294,11 @@ class _Forking(_Launcher):
             orders.append((told, fds[at] if fds else ()))
         return orders
 
-    def _replace(self, target: Any, args: tuple[Any, ...], first: bool) -> None:
+    def _replace(self, target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None, first: bool) -> None:
         if self._template is not None:
             self._template.end()
             self._template = None
-        self._template = _Template(self._context, target, args, first)
+        self._template = _Template(self._context, target, args, set().union(*fds or ()), first)
 
     def _take(self, started: list[BaseProcess], made: list[BaseProcess], pids: list[int | OSError]) -> None:
         """Have each process object know its process. If one has none, the others are ended by whoever called."""

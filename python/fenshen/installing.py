@@ -9,6 +9,11 @@ from fenshen import _engine, parts
 from fenshen._importing import Finder
 from fenshen._options import DEADLOCK, GROUPS, Options, current
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class _Change:
     """One replaced name: where it lives, and what stood there."""
@@ -33,6 +38,14 @@ _warned: set[str] = set()
 _lock = _thread.RLock()
 
 
+def standard(owner: object, name: str) -> Any:
+    """What stood under a name before any of ours did."""
+    for change in _changes:
+        if change.owner is owner and change.name == name:
+            return change.original
+    return vars(owner)[name]
+
+
 def _wanted(part: parts.Part, options: Options) -> bool:
     if part.group == "any":
         return options.any()
@@ -47,8 +60,9 @@ def _put_in(part: parts.Part) -> _Change | None:
         return None
     owner, name = place
     original = vars(owner)[name]
-    if any(c.owner is owner and c.name == name and c.ours is original for c in _changes):
-        return None
+    there = [change for change in _changes if change.owner is owner and change.name == name]
+    if any(change.part is part for change in there) and any(change.ours is original for change in there):
+        return None  # it is in, or beneath one that was put over it
     ours = part.ours(original)
     if ours is parts.MISSING or ours is original:
         return None

@@ -155,6 +155,7 @@ def _add_threads() -> None:
     add("threads", "concurrent.futures", pool, f"{home}:{pool}")
     pool = "multiprocessing.pool.ThreadPool"
     add("threads", "multiprocessing.pool", "ThreadPool", "fenshen._thread_pool:ThreadPool", shown=pool)
+    add("threads", "multiprocessing.synchronize", "Barrier", "fenshen._adapters:shared_barrier", wrap=True)
     add("threads", "gevent.monkey", "patch_thread", "fenshen._gevent:patch_thread", wrap=True)
 
 
@@ -214,3 +215,15 @@ def _add_managers() -> None:
 _add_process_pools()
 _add_managers()
 _add_synchronize()
+
+
+def _add_queues() -> None:
+    for name in ("Queue", "JoinableQueue", "SimpleQueue"):
+        home = "multiprocessing.queues"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    home = "multiprocessing.connection"
+    add("processes", home, "Connection", f"fenshen.{home}:Connection", shown=f"{home}.Connection")
+    add("processes", home, "Pipe", f"fenshen.{home}:Pipe", shown="multiprocessing.Pipe")
+
+
+_add_queues()

@@ -13,30 +13,41 @@ import importlib
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
 import traceback
 import unittest
+from functools import partial
 from typing import Any
 
 from conformance.suites import kind
 
 PR_SET_PDEATHSIG = 1
+SUITES = {"threads": "thread_suites", "processes": "process_suites"}
 PREFIX = re.compile(r"\btest\.(test_asyncio\.)?")
 
 
-def test_id(test: Any) -> str:
-    """The test's id less the package's name; for a class's or a module's set-up, what unittest calls it."""
-    return PREFIX.sub("", str(test.id()), count=1)
+def test_id(test: Any, module: str) -> str:
+    """The test's id less the package's name; for a class's or a module's set-up, what unittest calls it.
+
+    One test of processes stands in several of our modules, and in other files of CPython's by version: it is
+    named by ours and its class.
+    """
+    name = str(test.id())
+    if kind(module) == "processes" and " (" not in name:
+        return ".".join((module, *name.split(".")[-2:]))
+    return PREFIX.sub("", name, count=1)
 
 
 class StreamingResult(unittest.TestResult):
     """Reports each test when it starts and when it ends; the worst outcome of a test and its subtests counts."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, module: str) -> None:
         super().__init__()
         self._fd = fd
+        self._module = module
         self._outcome = "passed"
         self._text = ""
         self._began = 0.0
@@ -49,7 +60,7 @@ class StreamingResult(unittest.TestResult):
         super().startTest(test)
         self._outcome, self._text, self._inside = "passed", "", True
         self._began = time.monotonic()
-        self.say(event="start", id=test_id(test))
+        self.say(event="start", id=test_id(test, self._module))
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
@@ -61,7 +72,7 @@ class StreamingResult(unittest.TestResult):
 
     def _end(self, test: unittest.TestCase) -> None:
         seconds = time.monotonic() - self._began
-        self.say(event="end", id=test_id(test), outcome=self._outcome, text=self._text, seconds=seconds)
+        self.say(event="end", id=test_id(test, self._module), outcome=self._outcome, text=self._text, seconds=seconds)
 
     def _note(self, test: unittest.TestCase, outcome: str, text: str) -> None:
         if self._outcome == "failed":
@@ -103,8 +114,8 @@ def put_in(module: str, peer: str, folder: str | None) -> list[unittest.TestCase
         ImportError: the peer is not installed.
         unittest.SkipTest: the module does not run on this machine.
     """
-    if kind(module) == "threads":
-        return list(importlib.import_module("conformance.thread_suites").tests(module, peer))
+    if kind(module) != "asyncio":
+        return list(importlib.import_module(f"conformance.{SUITES[kind(module)]}").tests(module, peer))
     putting_in = importlib.import_module("conformance.putting_in")
     loop_cls = putting_in.put_in(peer)
     if folder:
@@ -117,23 +128,27 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     sys.argv = sys.argv[:1]  # tests that start this process's twin would hand the job on
     faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests of processes that crash
     if sys.platform == "linux":  # the runner may be killed: a test that hangs would then stay for ever
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    result = StreamingResult(job["fd"])
+    result = StreamingResult(job["fd"], job["module"])
     os.set_inheritable(job["fd"], False)
     try:
         tests = put_in(job["module"], job["peer"], job["folder"])
     except unittest.SkipTest as skipped:
         result.say(event="done", skipped=str(skipped))
         return
+    name = partial(test_id, module=job["module"])
     if job["after"]:
-        tests = tests[[test_id(test) for test in tests].index(job["after"]) + 1 :]
+        tests = tests[[name(test) for test in tests].index(job["after"]) + 1 :]
     if job["only"] is not None:
         wanted = set(job["only"])
-        tests = [test for test in tests if {test_id(test), test_id(test).rpartition(".")[0]} & wanted]
+        tests = [test for test in tests if {name(test), name(test).rpartition(".")[0]} & wanted]
     unittest.TestSuite(tests).run(result)
     result.say(event="done")
 
 
 if __name__ == "__main__":
     main()
+elif __name__ == "__mp_main__":  # a child that a test of processes started
+    importlib.import_module("conformance.process_suites").lend()

@@ -1,4 +1,4 @@
-"""What is run: the modules of CPython's `test` package, in two kinds, and the peers that each kind knows."""
+"""What is run: the modules of CPython's `test` package, in three kinds, and the peers that each kind knows."""
 
 from __future__ import annotations
 
@@ -56,9 +56,21 @@ THREADS = {
 }
 """What is run of threads, and the module of CPython's `test` that it is made of; `thread_suites.py` says how."""
 
+PROCESSES = {
+    "futures_spawn": "test_concurrent_futures",
+    "multiprocessing_spawn": "_test_multiprocessing",
+    "multiprocessing_forkserver": "_test_multiprocessing",
+    "multiprocessing_fork": "_test_multiprocessing",
+    "futures_forkserver": "test_concurrent_futures",
+    "futures_fork": "test_concurrent_futures",
+    "multiprocessing_main": "test_multiprocessing_main_handling",
+}
+"""What is run of processes, by start method, as `THREADS`; `process_suites.py` says how. The longest first."""
+
 PEERS = {
     "asyncio": ("fenshen", "fenshen-loop", "asyncio", "uvloop", "rloop"),
     "threads": ("fenshen", "fenshen-off", "stdlib"),
+    "processes": ("fenshen", "fenshen-off", "stdlib"),
 }
 """By kind. `asyncio` and `stdlib` are the standard library's own. `fenshen-loop` is our loop without `install()`:
 `asyncio.Task` is asyncio's own, `create_task` makes ours. `fenshen-off` is `install()` as a library has it, without a
@@ -67,13 +79,13 @@ watch for deadlocks: `Lock` and `RLock` stay the interpreter's own.
 
 
 def kind(module: str) -> str:
-    """`"threads"` or `"asyncio"`."""
-    return "threads" if module in THREADS else "asyncio"
+    """`"threads"`, `"processes"` or `"asyncio"`."""
+    return "threads" if module in THREADS else "processes" if module in PROCESSES else "asyncio"
 
 
 def stock(module: str) -> str:
     """The peer whose types are the standard library's."""
-    return "stdlib" if module in THREADS else "asyncio"
+    return "asyncio" if kind(module) == "asyncio" else "stdlib"
 
 
 def peers() -> list[str]:
@@ -117,9 +129,8 @@ def modules(peer: str = "fenshen") -> list[str]:
         folders = _folders("test.test_asyncio")
         wanted = sorted((*REQUIRED, *BEYOND), key=lambda name: name not in ("test_sslproto", "test_ssl"))
         found += [name for name in wanted if _shipped(folders, name)]
-    if peer in PEERS["threads"]:
-        folders = _folders("test")
-        found += [
-            name for name, made_of in THREADS.items() if folders and (_shipped(folders, made_of) or borrowed(made_of))
-        ]
+    folders = _folders("test")
+    for name, made_of in {**THREADS, **PROCESSES}.items():
+        if peer in PEERS[kind(name)] and folders and (_shipped(folders, made_of) or borrowed(made_of)):
+            found.append(name)
     return found

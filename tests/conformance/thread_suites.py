@@ -14,7 +14,7 @@ import pkgutil
 import sys
 import threading
 import unittest
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -79,7 +79,11 @@ def tests(module: str, peer: str) -> list[unittest.TestCase]:
         install(deadlock, NEEDED.get(module, ()))
     if THREADS[module] == "lock_tests":
         return flat([lock_tests(module, peer)])
-    return flat(classes(each, module) for each in load(module, peer))
+    kept, left_out = KEPT.get(module, ""), LEFT_OUT.get(module, ())
+    return flat(
+        classes(each, lambda name: name.startswith(kept) and not name.startswith(left_out))
+        for each in load(module, peer)
+    )
 
 
 def install(deadlock: str, also: Iterable[str] = ()) -> None:
@@ -203,13 +207,13 @@ def multiprocessing_dummy() -> ModuleType:
     return made
 
 
-def classes(loaded: ModuleType, module: str) -> unittest.TestSuite:
-    """The tests of a module's classes, less those that do not speak of us."""
+def classes(loaded: ModuleType, wanted: Callable[[str], bool]) -> unittest.TestSuite:
+    """The tests of those of a module's own classes whose names are wanted."""
     suite = unittest.TestSuite()
     for name, each in sorted(vars(loaded).items()):
         if not isinstance(each, type) or not issubclass(each, unittest.TestCase) or each.__module__ != loaded.__name__:
             continue
-        if name.startswith(KEPT.get(module, "")) and not name.startswith(LEFT_OUT.get(module, ())):
+        if wanted(name):
             suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(each))
     return suite
 

@@ -27,9 +27,9 @@ def environment(suite: Suite) -> Path:
     Raises:
         subprocess.CalledProcessError: it could not be made; pip has said why.
     """
-    folder = FOLDER / f"{suite.name}-{sys.version_info[0]}.{sys.version_info[1]}"
+    folder = FOLDER / f"{suite.project or suite.name}-{sys.version_info[0]}.{sys.version_info[1]}"
     python, stamp = folder / "bin" / "python", folder / ".installed"
-    wanted = [f"{suite.name}=={suite.version}", *suite.needs, *RUNNER]
+    wanted = [suite.requirement, *suite.needs, *RUNNER]
     if python.exists() and stamp.exists() and stamp.read_text().splitlines() == wanted:
         return python
     subprocess.run([sys._base_executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
@@ -44,11 +44,10 @@ def source(suite: Suite) -> Path:
     Raises:
         subprocess.CalledProcessError: it could not be downloaded; pip has said why.
     """
-    file = FOLDER / f"{suite.name}-{suite.version}.tar.gz"
+    file = FOLDER / f"{suite.project or suite.name}-{suite.version}.tar.gz"
     if not file.exists():
-        requirement = f"{suite.name}=={suite.version}"
         options = ("--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(FOLDER))
-        _pip(environment(suite), "download", *options, requirement)
+        _pip(environment(suite), "download", *options, suite.requirement)
     return file
 
 

@@ -1,7 +1,8 @@
 """A plugin of pytest, loaded by name: puts the peer in, keeps the tests that speak of it, and says how each ended.
 
 `FOREIGN` in the environment is a JSON object: `suite`, `peer`, `results` (the file that lines are appended to), `only`
-(the node ids to run, or null for all) and `threads` (whether ours are the locks and queues as well).
+(the node ids to run, or null for all), `threads` (whether ours are the locks and queues as well) and `shared` (what
+processes share, too).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from foreign.putting_in import put_in
 JOB = json.loads(os.environ["FOREIGN"])
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if WORKER:
-    put_in(JOB["peer"], threads=JOB["threads"])
+    put_in(JOB["peer"], threads=JOB["threads"], processes=JOB["shared"])
 
 
 def _speaks_of_the_peer(item: pytest.Item) -> bool:

@@ -13,10 +13,11 @@ from typing import Any
 from conformance.putting_in import loop_class, put_policy_in
 
 
-def put_in(peer: str, *, threads: bool = False) -> None:
+def put_in(peer: str, *, threads: bool = False, processes: bool = False) -> None:
     """Have asyncio's and uvloop's ways to a new loop lead to a peer's. To be called before any test is loaded.
 
-    With `threads`, fenshen's locks, queues and pools stand under the standard names too, as under `fenshen run`.
+    With `threads`, fenshen's locks, queues and pools stand under the standard names too, as under `fenshen run`; with
+    `processes`, so does what processes share.
 
     Raises:
         ImportError: the peer is not installed.
@@ -26,7 +27,7 @@ def put_in(peer: str, *, threads: bool = False) -> None:
         with warnings.catch_warnings():  # of names that pytest's plugins took before: `sleep`, and warnings are errors
             warnings.simplefilter("ignore", RuntimeWarning)
             importlib.import_module("fenshen").install(
-                threads=threads, processes=False, deadlock="raise" if threads else None
+                threads=threads, processes=processes, deadlock="raise" if threads else None
             )
     if peer != "asyncio":
         put_policy_in(loop_cls)

@@ -55,6 +55,7 @@ def run_once(
             "results": str(results),
             "only": list(only.values()) if only else None,
             "threads": suite.threads,
+            "shared": suite.shared,
         }
         printed = _pytest(command(suite, python, suite.processes if only is None else 1, arguments), tests, job)
         lines = [json.loads(line) for line in results.read_text().splitlines()]

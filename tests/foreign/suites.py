@@ -1,4 +1,4 @@
-"""What is run: each project's version, what its tests need, and which of them speak of a loop or of threads."""
+"""What is run: each project's version, what its tests need, and which of them speak of a loop, threads or processes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ class Suite:
     """The folder with the tests."""
     threads: bool = False
     """Whether ours are the locks, queues and pools too, and not only the loop."""
+    shared: bool = False
+    """Whether ours is what processes share and are pooled by as well."""
+    project: str = ""
+    """Its name for pip, where the suite is a part of it."""
+
+    @property
+    def requirement(self) -> str:
+        """What pip is asked for."""
+        return f"{self.project or self.name}=={self.version}"
 
 
 UVLOOP = Suite(
@@ -112,4 +121,66 @@ PEBBLE = Suite(
     threads=True,
 )
 OF_THREADS = (JANUS, CULSANS, AIOLOGIC, CACHETOOLS, APSCHEDULER, TENACITY, WAITRESS, PEBBLE)
-SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO, *OF_THREADS)}
+# What follows is made of processes. Pebble's choose a start method for the process that loads them: one file at a time.
+PEBBLE_PROCESSES = tuple(
+    Suite(
+        f"pebble-{part}-{method}",
+        "5.2.3",
+        needs=(),
+        own="pebble",
+        processes=1,
+        tests=f"test/test_{part}_{method}.py",
+        threads=True,
+        shared=True,
+        project="pebble",
+    )
+    for part in ("process_pool", "concurrent_process", "asynchronous_process")
+    for method in ("fork", "forkserver", "spawn")
+)
+LOKY = Suite(
+    "loky",
+    "3.7.0",
+    needs=("cloudpickle==3.1.2", "numpy", "psutil==7.2.2"),
+    own="loky",
+    processes=2,
+    options=("-o", "addopts="),
+    threads=True,
+    shared=True,
+)
+JOBLIB = Suite(
+    "joblib",
+    "1.6.0",
+    needs=("numpy", "psutil==7.2.2", "threadpoolctl"),
+    own="",  # its tests are in the package
+    processes=2,
+    options=("-o", "addopts=", "--import-mode=prepend"),
+    left_out=("test_numpy_pickle*.py", "test_hashing.py", "test_func_inspect*.py", "test_missing_multiprocessing.py"),
+    tests="joblib/test",
+    threads=True,
+    shared=True,
+)
+BILLIARD = Suite(
+    "billiard",
+    "4.3.2",
+    needs=("psutil==7.2.2",),
+    own="billiard",
+    processes=2,
+    left_out=("integration",),  # of Python 2
+    tests="t",
+    threads=True,
+    shared=True,
+)
+AIOMULTIPROCESS = Suite(
+    "aiomultiprocess",
+    "0.9.1",
+    needs=(),
+    own="",
+    processes=2,
+    options=("-o", "python_files=*.py"),
+    left_out=("perf.py", "__main__.py", "__init__.py"),
+    tests="aiomultiprocess/tests",
+    threads=True,
+    shared=True,
+)
+OF_PROCESSES = (*PEBBLE_PROCESSES, LOKY, JOBLIB, BILLIARD, AIOMULTIPROCESS)
+SUITES = {suite.name: suite for suite in (UVLOOP, AIOHTTP, ANYIO, *OF_THREADS, *OF_PROCESSES)}

@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def method(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start(method: str) -> Iterator[Any]:
+    forkserver._forkserver._stop()  # its processes write to where it was started
     launch = launcher(multiprocessing.get_context(method))
     yield launch
     launch.close()
@@ -105,7 +106,7 @@ def test_it_is_of_the_class_of_the_context(start: Any, method: str) -> None:
     process.close()
 
 
-def test_exit_codes(start: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_exit_codes(capfd: pytest.CaptureFixture[str], start: Any) -> None:
     assert ended(start.start(launching.exit_with, (7,))) == 7
     assert ended(start.start(launching.exit_with, (None,))) == 0
     assert ended(start.start(launching.leave, (9,))) == 9
@@ -116,7 +117,7 @@ def test_exit_codes(start: Any, capfd: pytest.CaptureFixture[str]) -> None:
     assert ended(process) == -signal.SIGTERM
 
 
-def test_what_was_printed_is_seen(start: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_was_printed_is_seen(capfd: pytest.CaptureFixture[str], start: Any) -> None:
     assert ended(start.start(launching.print_late, ("at the end",))) == 0
     assert capfd.readouterr().out == "at the end"
 
@@ -405,8 +406,6 @@ def test_started_from_many_threads(forks: Any) -> None:
 
 
 def test_a_fork_server_that_was_killed_is_replaced() -> None:
-    from multiprocessing import forkserver
-
     launch = launcher(multiprocessing.get_context("forkserver"))
     assert ended(launch.start(launching.leave, (3,))) == 3
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)

@@ -97,7 +97,6 @@ def test_words():
         lambda m: pickle.dumps(m.RLock()),
         lambda m: pickle.dumps(m.Semaphore()),
         lambda m: pickle.dumps(m.Condition()),
-        lambda m: pickle.dumps(m.Event()),
     )
 
 

@@ -48,8 +48,8 @@ pub enum Event<C> {
 pub struct Gone<C> {
     /// Which one it was.
     pub worker: u32,
-    /// The task that went with it.
-    pub lost: Option<Arc<Job<C>>>,
+    /// The task that went with it: more than one only if it had overwritten its leases.
+    pub lost: Vec<Arc<Job<C>>>,
     /// Whether it had been told to end.
     pub expected: bool,
     /// Whether it had ever been ready.
@@ -281,7 +281,7 @@ impl<C: Cargo> Pool<C> {
         let ends = crew.hands.iter().filter_map(|hand| {
             let first = hand.flying.front()?;
             let limit = first.job.as_ref()?.cargo.timeout()?.as_nanos() as u64;
-            Some(hand.leases().claimed(first.seq).unwrap_or(now) + limit)
+            Some(hand.leases().claimed(first.seq).unwrap_or(now).saturating_add(limit))
         });
         let end = ends.min().map(|end| Duration::from_nanos(end.saturating_sub(now)));
         let idle = crew.hands.iter().any(Hand::is_idle) && crew.hands.iter().any(|h| h.flying.len() > 1);
@@ -426,16 +426,20 @@ impl<C: Cargo> Pool<C> {
             return;
         };
         let mut hand = crew.hands.remove(at);
-        let mut lost = None;
+        let mut lost = Vec::new();
         while let Some(Flying { seq, job, .. }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
-            // What was not begun is lost with nobody; what was, is, unless it may be tried again.
-            if hand.leases().is_offered(seq) || job.may_retry() {
+            // What was not begun is lost with nobody, unless it is what workers die of before they begin it; what was
+            // begun is, unless it may be tried again.
+            let begun = !hand.leases().is_offered(seq);
+            let next = hand.flying.is_empty() && hand.stage != Stage::Starting;
+            let again = if begun { job.may_retry() } else { !next || job.may_be_offered() };
+            if again {
                 job.put(Place::Queued);
                 crew.queue.push_front(job);
             } else {
                 job.put(Place::Ended);
-                lost = Some(job);
+                lost.push(job);
             }
         }
         crew.feed(&mut after);

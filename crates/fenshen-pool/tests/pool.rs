@@ -118,7 +118,7 @@ fn turn(pool: &Pool<Task>, seen: &mut Seen) {
             }
         }
         Event::Gone(gone) => {
-            seen.lost.extend(gone.lost.map(|job| job.cargo.deed));
+            seen.lost.extend(gone.lost.iter().map(|job| job.cargo.deed));
             seen.gone.push((gone.worker, gone.expected));
         }
         Event::TimedOut(_) => seen.timed_out += 1,

@@ -312,7 +312,10 @@ impl Slabs {
     /// [`Corrupt`] if there can be no such slab, or what the kernel says.
     pub fn copy(&self, slab: Slab) -> io::Result<Vec<u8>> {
         let _release = self.check(slab)?;
-        let mut bytes = vec![0; slab.len as usize];
+        // The length is the writer's word: an allocation that fails must not end the reader.
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(slab.len as usize).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.resize(slab.len as usize, 0);
         self.file.read_exact_at(&mut bytes, slab.offset)?;
         Ok(bytes)
     }

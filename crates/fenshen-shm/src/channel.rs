@@ -131,6 +131,8 @@ enum Memory {
     Ring(NonNull<[u8]>),
     /// In memory of this process.
     Own(Vec<u8>),
+    /// Nowhere: this process has no memory for it.
+    Missing(io::Error),
     /// In a slab, mapped privately.
     Slab(View, #[allow(dead_code, reason = "it is counted")] Arc<()>),
 }
@@ -157,6 +159,16 @@ impl Message {
             Memory::Ring(bytes) => *bytes,
             Memory::Own(bytes) => NonNull::from(bytes.as_slice()),
             Memory::Slab(view, _) => view.bytes(),
+            Memory::Missing(_) => NonNull::from(&mut [][..]),
+        }
+    }
+
+    /// Why there is nothing of it, where this process had no memory to take it; it has no body and no parts then.
+    #[must_use]
+    pub fn missing(&self) -> Option<&io::Error> {
+        match &self.memory {
+            Memory::Missing(error) => Some(error),
+            _ => None,
         }
     }
 
@@ -202,7 +214,7 @@ impl Receiver {
     /// The oldest message, which must be [passed](Receiver::pass) before the next one is received.
     ///
     /// # Errors
-    /// [`Corrupt`], or what the kernel says: no memory.
+    /// [`Corrupt`]. A message that this process has no memory for is [missing](Message::missing).
     pub fn receive(&mut self) -> io::Result<Option<Message>> {
         let Some(bytes) = self.ring.peek()? else {
             return Ok(None);
@@ -212,15 +224,17 @@ impl Receiver {
         }
         // SAFETY: that much is there; it is copied once.
         let head = unsafe { bytes.cast::<Head>().read() };
-        let memory = self.find(&head, bytes)?;
-        let all = match &memory {
-            Memory::Ring(bytes) => *bytes,
-            Memory::Own(bytes) => NonNull::from(bytes.as_slice()),
-            Memory::Slab(view, _) => view.bytes(),
+        let empty = || Layout { body: 0..0, parts: Vec::new(), len: 0 };
+        let memory = match self.find(&head, bytes) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => Memory::Missing(error),
+            found => found?,
         };
-        // SAFETY: the bytes are there.
-        let layout = unsafe { Layout::read(&head, all.as_ptr()) }?;
-        Ok(Some(Message { kind: head.kind, tag: head.tag, memory, layout }))
+        let mut message = Message { kind: head.kind, tag: head.tag, memory, layout: empty() };
+        if message.missing().is_none() {
+            // SAFETY: the bytes are there.
+            message.layout = unsafe { Layout::read(&head, message.all().as_ptr()) }?;
+        }
+        Ok(Some(message))
     }
 
     fn find(&self, head: &Head, bytes: NonNull<[u8]>) -> io::Result<Memory> {

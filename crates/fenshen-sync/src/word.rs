@@ -83,7 +83,17 @@ impl Word {
 
     /// Sleeps while the word is `value`. It may also return for no reason.
     pub fn sleep(&self, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
-        kernel::sleep(&self.0, value, deadline, scope)
+        kernel::sleep(&self.0, value, deadline, scope, u32::MAX)
+    }
+
+    /// The same for one that [`wake_those`](Word::wake_those) finds by any of these bits, of which there is one at least.
+    pub fn sleep_as(&self, bits: u32, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
+        kernel::sleep(&self.0, value, deadline, scope, bits)
+    }
+
+    /// Wakes those that sleep on the word and have one of these bits, and those that sleep as anybody.
+    pub fn wake_those(&self, bits: u32, scope: Scope) {
+        kernel::wake_those(&self.0, bits, scope);
     }
 
     /// Wakes up to `count` of those that sleep on the word; returns how many there were.
@@ -105,21 +115,13 @@ impl Word {
 mod kernel {
     use super::{AtomicU32, Deadline, Scope, Slept, Word};
 
-    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, scope: Scope) -> Slept {
+    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, scope: Scope, bits: u32) -> Slept {
         let until = deadline.map(Deadline::timespec);
         let timeout = until.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let operation = libc::FUTEX_WAIT_BITSET | private(scope);
         // SAFETY: the word and the time live through the call; with BITSET the time is absolute.
         let outcome = unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                word.as_ptr(),
-                operation,
-                value,
-                timeout,
-                std::ptr::null::<u32>(),
-                libc::FUTEX_BITSET_MATCH_ANY,
-            )
+            libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout, std::ptr::null::<u32>(), bits)
         };
         if outcome == 0 {
             return Slept::Woken;
@@ -139,6 +141,13 @@ mod kernel {
         u32::try_from(woken).unwrap_or(0)
     }
 
+    pub(super) fn wake_those(word: &AtomicU32, bits: u32, scope: Scope) {
+        let operation = libc::FUTEX_WAKE_BITSET | private(scope);
+        let (nothing, all) = (std::ptr::null::<u32>(), i32::MAX);
+        // SAFETY: for a wake-up the kernel neither reads nor writes the word.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, all, nothing, nothing, bits) };
+    }
+
     fn private(scope: Scope) -> libc::c_int {
         match scope {
             Scope::Process => libc::FUTEX_PRIVATE_FLAG,
@@ -151,8 +160,13 @@ mod kernel {
 mod kernel {
     use super::{AtomicU32, Deadline, Scope, Slept, Word};
 
-    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, _scope: Scope) -> Slept {
+    pub(super) fn sleep(word: &AtomicU32, value: u32, deadline: Option<Deadline>, _: Scope, _bits: u32) -> Slept {
         crate::model::sleep(word, value, deadline)
+    }
+
+    pub(super) fn wake_those(word: &AtomicU32, _bits: u32, scope: Scope) {
+        let word: *const AtomicU32 = word;
+        wake(word.cast(), u32::MAX, scope);
     }
 
     pub(super) fn wake(word: *const Word, count: u32, _scope: Scope) -> u32 {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 _OURS, _THEIRS = "fenshen.multiprocessing.", "multiprocessing."
@@ -23,7 +21,8 @@ class _Loader:
         self._name = name
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = import_module(self._name)
+        __import__(self._name)
+        module = sys.modules[self._name]
         self._spec = module.__spec__
         return module
 
@@ -42,6 +41,9 @@ class _Finder:
     ) -> ModuleSpec | None:
         if not name.startswith(_OURS) or name[len(_OURS) :].partition(".")[0] in self._own:
             return None
+        from importlib.machinery import ModuleSpec
+        from importlib.util import find_spec
+
         theirs = _THEIRS + name[len(_OURS) :]
         return ModuleSpec(name, _Loader(theirs)) if find_spec(theirs) else None  # type: ignore[arg-type]
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing.synchronize as _standard
-import struct
 from multiprocessing import context, util
 from multiprocessing.synchronize import RECURSIVE_MUTEX, SEM_VALUE_MAX, SEMAPHORE
 
 from fenshen import _processes, _segments
 from fenshen._owner_died import OwnerDied as OwnerDied
+from fenshen.multiprocessing._barrier import Barrier as Barrier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from multiprocessing.context import BaseContext
     from typing import Any
 
@@ -29,6 +28,8 @@ _KEEPS_APART = "_is_fork_ctx" in _standard.SemLock.__init__.__code__.co_names
 
 class SemLock(_processes.SemLock, _standard.SemLock):
     """What the locks and semaphores here have in common. It is its own `_semlock`."""
+
+    __slots__ = ("_is_fork_ctx",)
 
     def __init__(self, kind: int, value: int, maxvalue: int, *, ctx: BaseContext | None):
         if ctx is None:
@@ -94,35 +95,55 @@ class RLock(SemLock, _standard.RLock):
         SemLock.__init__(self, RECURSIVE_MUTEX, 1, 1, ctx=ctx)
 
 
-class Condition(_standard.Condition):
-    """A condition variable that processes share; see `multiprocessing.Condition`."""
+class _Count:
+    """A number under the name of one of the semaphores that the standard library's condition is made of."""
+
+    def __init__(self, number: int):
+        self.get_value = self._get_value = lambda: number
+        self._semlock = self
+
+
+class Condition(_processes.Condition, _standard.Condition):
+    """A condition variable that processes share; see `multiprocessing.Condition`.
+
+    Those who wait are served in order, and `notify` does not wait for them. One that is killed while it waits uses up
+    one notification.
+    """
+
+    def __init__(self, lock: Any = None, *, ctx: BaseContext):
+        super().__init__(lock or ctx.RLock())
 
     def __getstate__(self) -> tuple[Any, ...]:
         _segments.check(self)
-        return self._lock, self._sleeping_count, self._woken_count, self._wait_semaphore
+        return self._lock, self._share()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        lock, place = state
+        self._attach(*place)
+        super().__init__(lock)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}({self._lock}, {self._waiting()})>"
+
+    _sleeping_count = property(lambda self: _Count(self._waiting()))
+    _woken_count = _wait_semaphore = property(lambda self: _Count(0))
 
 
-class Event(_standard.Event):
-    """An event that processes share; see `multiprocessing.Event`."""
+class Event(_processes.Event, _standard.Event):
+    """An event that processes share; see `multiprocessing.Event`.
 
+    A process that waits when it is set goes on, even if it is cleared again at once.
+    """
 
-class Barrier(_standard.Barrier):
-    """A barrier that processes share; see `multiprocessing.Barrier`."""
+    def __init__(self, *, ctx: BaseContext | None):
+        super().__init__()
 
-    def __init__(
-        self,
-        parties: int,
-        action: Callable[[], object] | None = None,
-        timeout: float | None = None,
-        *,
-        ctx: BaseContext | None,
-    ):
-        if ctx is None:
-            ctx = context._default_context.get_context()
-        block = _processes.Block(struct.calcsize("i") * 2)
-        self.__setstate__((parties, action, timeout, ctx.Condition(), block))
-        self._state = 0
-        self._count = 0
+    def __getstate__(self) -> tuple[Any, ...]:
+        _segments.check(self)
+        return self._share()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._attach(*state)
 
 
 def _begin(_: object) -> None:

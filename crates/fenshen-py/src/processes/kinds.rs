@@ -26,6 +26,18 @@ kinds! {
     semlock, SEMLOCK;
     /// `Block`.
     block, BLOCK;
+    /// `Event`.
+    event, EVENT;
+    /// `Condition`.
+    condition, CONDITION;
+    /// `Queue`.
+    process_queue, QUEUE;
+    /// `JoinableQueue`.
+    joinable_queue, JOINABLE_QUEUE;
+    /// `SimpleQueue`.
+    simple_queue, SIMPLE_QUEUE;
+    /// `Connection`.
+    connection, CONNECTION;
     /// `Synchronized`.
     synchronized, SYNCHRONIZED;
     /// `Field`.
@@ -37,6 +49,7 @@ pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
     init_pool()?;
     init_synchronize()?;
+    init_queues()?;
     Ok(())
 }
 
@@ -56,7 +69,18 @@ unsafe fn init_synchronize() -> Res<()> {
     SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
     BLOCK.store(super::block::build()?, Ordering::Relaxed);
     super::lock_names::init()?;
+    EVENT.store(super::event::build()?, Ordering::Relaxed);
+    CONDITION.store(super::condition::build()?, Ordering::Relaxed);
     SYNCHRONIZED.store(super::synchronized::build()?, Ordering::Relaxed);
     FIELD.store(super::field::build()?, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Queues and pipes.
+unsafe fn init_queues() -> Res<()> {
+    QUEUE.store(super::queue::build()?, Ordering::Relaxed);
+    JOINABLE_QUEUE.store(super::queue::build_joinable()?, Ordering::Relaxed);
+    SIMPLE_QUEUE.store(super::queue::build_simple()?, Ordering::Relaxed);
+    CONNECTION.store(super::connection::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -13,6 +13,9 @@ interned! {
         release = c"release",
         enter = c"__enter__",
         exit = c"__exit__",
+        semlock = c"_semlock",
+        is_mine = c"_is_mine",
+        count = c"_count",
     }
 }
 

@@ -103,16 +103,6 @@ impl Pickle {
         self.pins.is_some()
     }
 
-    /// How long it is, in bytes.
-    pub(crate) fn len(&self) -> usize {
-        let long = self.pieces.iter().map(|piece| match piece {
-            Piece::Short(..) => 0,
-            // SAFETY: it is a `bytes`, which never changes.
-            Piece::Long(o) => unsafe { ffi::PyBytes_Size(o.ptr()) as usize },
-        });
-        self.gathered.len() + long.sum::<usize>() + self.buffers.iter().map(|b| b.part().bytes.len()).sum::<usize>()
-    }
-
     /// Its pieces behind `first`, and its parts.
     pub(crate) fn with<T>(&self, first: &[u8], use_them: impl FnOnce(&[&[u8]], &[Part<'_>]) -> T) -> T {
         if let ([Piece::Short(begin, end)], []) = (self.pieces.as_slice(), self.buffers.as_slice()) {

@@ -25,7 +25,7 @@ const COMMON: usize = 64 << 10;
 /// What is larger has a segment of its own.
 const LARGE: usize = 16 << 10;
 
-/// A piece of a segment.
+/// A piece of a segment. It is boxed, so that a new object, all zero, has none.
 pub(crate) struct Place {
     segment: Obj,
     start: NonNull<u8>,
@@ -87,7 +87,7 @@ unsafe fn create(len: usize) -> Res<Obj> {
     };
     let ty = kinds::segment();
     let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-    std::ptr::write(&raw mut (*o.ptr().cast::<PySegment>()).segment, Some(segment));
+    std::ptr::write(&raw mut (*o.ptr().cast::<PySegment>()).segment, Some(std::sync::Arc::new(segment)));
     Ok(o)
 }
 
@@ -147,7 +147,7 @@ impl Stock {
 
 impl Place {
     /// One of `size` bytes at least, all zero.
-    pub(crate) unsafe fn make(size: usize) -> Res<Place> {
+    pub(crate) unsafe fn make(size: usize) -> Res<Box<Place>> {
         let len = size.max(1).next_multiple_of(LINE);
         if len > LARGE {
             let segment = create(len)?;
@@ -173,7 +173,7 @@ impl Place {
     }
 
     /// A place that somebody else has made.
-    pub(crate) unsafe fn adopt(segment: Obj, offset: usize, size: usize) -> Res<Place> {
+    pub(crate) unsafe fn adopt(segment: Obj, offset: usize, size: usize) -> Res<Box<Place>> {
         if ffi::Py_TYPE(segment.ptr()) != kinds::segment() {
             return raise(ffi::PyExc_TypeError, "a Segment is needed");
         }
@@ -182,12 +182,12 @@ impl Place {
         Ok(place)
     }
 
-    unsafe fn of(segment: Obj, offset: usize, len: usize, common: u64) -> Res<Place> {
+    unsafe fn of(segment: Obj, offset: usize, len: usize, common: u64) -> Res<Box<Place>> {
         let held = held(segment.ptr().cast())?;
         let fits = offset.is_multiple_of(LINE) && offset.checked_add(len).is_some_and(|end| end <= held.len());
         match held.place::<u8>(offset).filter(|_| fits) {
             Some(start) => {
-                Ok(Place { segment, start, offset, len, common, forks: Some(FORKS.load(Ordering::Relaxed)) })
+                Ok(Box::new(Place { segment, start, offset, len, common, forks: Some(FORKS.load(Ordering::Relaxed)) }))
             }
             None => raise(ffi::PyExc_ValueError, "there is no such place in the segment"),
         }

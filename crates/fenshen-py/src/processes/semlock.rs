@@ -12,11 +12,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fenshen_shm::{Attempt, Fate, Lost, Semaphore};
-use fenshen_sync::{Deadline, Slept};
+use fenshen_sync::Deadline;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::places::Place;
 use super::segment::os_error;
+use super::waiting::{Patience, Pause, Waiting};
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::{entry, raise, raise_object, status};
 use crate::methods::{fast, getter, no_args};
@@ -29,7 +30,7 @@ pub(crate) struct SemLock {
     ob_base: PyObject,
     /// Where it lies; null until it was made.
     semaphore: *const Semaphore,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     kind: c_int,
     most: c_int,
     /// How often this process has acquired it and not released it, and its thread that did last.
@@ -37,6 +38,8 @@ pub(crate) struct SemLock {
     thread: libc::pthread_t,
     /// In which of this process' lives: a child of `multiprocessing` has not acquired what its parent has.
     life: u32,
+    /// Whether it was made for children that are forked.
+    for_fork: std::ffi::c_char,
     /// The neighbours in the list of all, guarded by its mutex.
     next: *mut SemLock,
     previous: *mut SemLock,
@@ -98,13 +101,6 @@ unsafe fn is_mine(l: *mut SemLock) -> bool {
     (*l).count > 0 && (*l).thread == libc::pthread_self()
 }
 
-/// How long an `acquire` may take.
-pub(super) enum Patience {
-    None,
-    Until(Deadline),
-    Endless,
-}
-
 /// Takes it, and waits for that as long as `patience` says; returns whether it was taken.
 #[inline]
 pub(super) unsafe fn acquire(l: *mut SemLock, patience: &Patience) -> Res<bool> {
@@ -116,8 +112,7 @@ pub(super) unsafe fn acquire(l: *mut SemLock, patience: &Patience) -> Res<bool> 
     let taken = semaphore.try_acquire()
         || match patience {
             Patience::None => false,
-            Patience::Until(deadline) => acquire_slowly(l, semaphore, Some(*deadline))?,
-            Patience::Endless => acquire_slowly(l, semaphore, None)?,
+            _ => acquire_slowly(l, semaphore, patience.deadline())?,
         };
     if taken {
         (*l).count += 1;
@@ -126,35 +121,24 @@ pub(super) unsafe fn acquire(l: *mut SemLock, patience: &Patience) -> Res<bool> 
     Ok(taken)
 }
 
-/// The pauses between two looks at who has it, and for signals that came in the moment before a sleep.
-const FIRST_LOOK: Duration = Duration::from_millis(50);
+/// How long it may take to find out that an owner died.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 #[cold]
 unsafe fn acquire_slowly(l: *mut SemLock, semaphore: &Semaphore, deadline: Option<Deadline>) -> Res<bool> {
-    let _alive = Obj::from(l.cast());
-    crate::exit::arm();
-    let (mut pause, mut slept) = (FIRST_LOOK, false);
-    let mut look = Deadline::after(pause);
+    let mut waiting = Waiting::new(l.cast(), deadline, LONGEST_PAUSE);
+    let mut slept = false;
     while semaphore.attempt(slept) == Attempt::None {
-        let until = deadline.map_or(look, |deadline| deadline.min(look));
-        let state = ffi::PyEval_SaveThread();
-        let how = semaphore.sleep(Some(until));
-        crate::exit::restore_thread(state);
+        let pause = waiting.sleep(|until| semaphore.sleep(until))?;
         slept = true;
-        let due = look.is_past();
-        if how == Slept::Interrupted || due {
-            done(ffi::PyErr_CheckSignals())?;
-        }
-        if due {
-            pause = (2 * pause).min(LONGEST_PAUSE);
-            look = Deadline::after(pause);
-            if let Some(lost) = semaphore.lost() {
-                owner_died(l, semaphore, &lost)?;
+        match pause {
+            Pause::Perhaps => {}
+            Pause::Late => return Ok(semaphore.attempt(slept) == Attempt::Acquired),
+            Pause::Look => {
+                if let Some(lost) = semaphore.lost() {
+                    owner_died(l, semaphore, &lost)?;
+                }
             }
-        }
-        if deadline.is_some_and(Deadline::is_past) {
-            return Ok(semaphore.attempt(slept) == Attempt::Acquired);
         }
     }
     Ok(true)
@@ -212,19 +196,8 @@ const ACQUIRE: Signature<2> = Signature { func: "acquire", names: [c"block", c"t
 unsafe fn patience(args: &Args<'_>) -> Res<Patience> {
     let [block, timeout] = args.sort(&ACQUIRE)?;
     let block = block.is_null() || truth(block)?;
-    if timeout.is_null() || timeout == ffi::Py_None() {
-        return Ok(if block { Patience::Endless } else { Patience::None });
-    }
-    let seconds = ffi::PyFloat_AsDouble(timeout);
-    if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
-        return Err(Raised);
-    }
-    if !block {
-        return Ok(Patience::None);
-    }
-    // What is no time at all is none; what is too far away for the clock is as far as it goes.
-    let wait = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
-    Ok(Patience::Until(Deadline::after(wait)))
+    let patience = Patience::of(timeout)?;
+    Ok(if block { patience } else { Patience::None })
 }
 
 /// The interpreter's own takes any truth from 3.12 on, and before only a number.
@@ -242,6 +215,18 @@ unsafe fn number(o: *mut PyObject) -> Res<c_int> {
     c_int::try_from(value).or_else(|_| raise(ffi::PyExc_OverflowError, "Python int too large to convert to C int"))
 }
 
+/// Whether the calling thread holds it.
+pub(super) unsafe fn is_held(l: *mut SemLock) -> Res<bool> {
+    made(l)?;
+    Ok(is_mine(l))
+}
+
+/// How often this process has acquired it and not released it.
+pub(super) unsafe fn count(l: *mut SemLock) -> Res<c_int> {
+    made(l)?;
+    Ok((*l).count)
+}
+
 fast!(py_acquire, |l: SemLock, args| {
     let patience = if args.is_empty() { Patience::Endless } else { patience(&args)? };
     Ok(boolean(acquire(l, &patience)?))
@@ -249,14 +234,8 @@ fast!(py_acquire, |l: SemLock, args| {
 no_args!(py_enter, |l: SemLock| Ok(boolean(acquire(l, &Patience::Endless)?)));
 no_args!(py_release, |l: SemLock| release(l).map(|()| none()));
 fast!(py_exit, |l: SemLock, _args| release(l).map(|()| none()));
-no_args!(py_count, |l: SemLock| {
-    made(l)?;
-    Obj::new(ffi::PyLong_FromLong((*l).count.into()))
-});
-no_args!(py_is_mine, |l: SemLock| {
-    made(l)?;
-    Ok(boolean(is_mine(l)))
-});
+no_args!(py_count, |l: SemLock| Obj::new(ffi::PyLong_FromLong(count(l)?.into())));
+no_args!(py_is_mine, |l: SemLock| Ok(boolean(is_held(l)?)));
 no_args!(py_get_value, |l: SemLock| Obj::new(ffi::PyLong_FromLong(made(l)?.value().into())));
 no_args!(py_is_zero, |l: SemLock| Ok(boolean(made(l)?.value() == 0)));
 no_args!(py_after_fork, |l: SemLock| {
@@ -284,15 +263,6 @@ const NEW: Signature<5> = Signature {
     positional: 5,
     required: 3,
 };
-
-unsafe extern "C" fn new(ty: *mut PyTypeObject, _: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    entry(|| {
-        let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
-        let this = Obj::new(alloc(ty, 0))?;
-        ptr::write(&raw mut (*this.ptr().cast::<SemLock>()).place, None);
-        Ok(this)
-    })
-}
 
 unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> c_int {
     status(|| {
@@ -341,14 +311,14 @@ unsafe extern "C" fn rebuild(
     names: *mut PyObject,
 ) -> *mut PyObject {
     entry(|| {
-        let this = Obj::new(new(ty.cast(), ptr::null_mut(), ptr::null_mut()))?;
+        let this = Obj::new(ffi::PyType_GenericNew(ty.cast(), ptr::null_mut(), ptr::null_mut()))?;
         attach(this.ptr().cast(), &Args::new(args, n, names))?;
         Ok(this)
     })
 }
 
 /// Gives it its place, and makes it one of all.
-unsafe fn place_at(l: *mut SemLock, place: Place, kind: c_int, most: c_int) -> Res<()> {
+unsafe fn place_at(l: *mut SemLock, place: Box<Place>, kind: c_int, most: c_int) -> Res<()> {
     unlink(l);
     (*l).semaphore = place.start().cast().as_ptr();
     let old = (*l).place.replace(place);
@@ -388,7 +358,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
     if let Some(place) = (*l).place.take() {
         if place.is_known() && (*(*l).semaphore).is_held_here() {
             // Others are told if this process is killed, and are not if it leaves in order.
-            all().abandoned.push(place);
+            all().abandoned.push(*place);
         } else {
             drop(place);
         }
@@ -402,7 +372,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let ty = TypeBuilder::new::<SemLock>(c"fenshen._processes.SemLock")
         .doc(c"SemLock(kind, value, maxvalue, name=None, unlink=True)\n--\n\nA recursive mutex or a semaphore that processes share, as the interpreter's own; it has no name.")
         .flags(ffi::Py_TPFLAGS_BASETYPE)
-        .slot(ffi::Py_tp_new, new as *mut c_void)
+        .slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void)
         .slot(ffi::Py_tp_init, init as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .fast(c"acquire", py_acquire, c"acquire($self, /, block=True, timeout=None)\n--\n\nAcquire the semaphore/lock; `timeout` is in seconds.\n\nReturns whether it was acquired. Raises OwnerDied if the last process that acquired it has died.")
@@ -420,6 +390,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"handle", get_handle, None)
         .property(c"name", get_name, None)
         .member(c"kind", int, std::mem::offset_of!(SemLock, kind), true)
+        .member(c"_is_fork_ctx", ffi::Py_T_BOOL, std::mem::offset_of!(SemLock, for_fork), false)
         .member(c"maxvalue", int, std::mem::offset_of!(SemLock, most), true)
         .build(None)?;
     let most = Obj::new(ffi::PyLong_FromLong(c_long::from(Semaphore::MOST)))?;

@@ -38,6 +38,8 @@ pub(super) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
         &[
             ("Block", kinds::block()),
             ("SemLock", kinds::semlock()),
+            ("Event", kinds::event()),
+            ("Condition", kinds::condition()),
             ("Synchronized", kinds::synchronized()),
             ("Field", kinds::field()),
         ],

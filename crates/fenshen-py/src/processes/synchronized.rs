@@ -7,11 +7,12 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::kinds;
 use super::lock_names::names;
-use super::semlock::{self, SemLock};
+use super::number::Number;
+use super::shared_lock::SharedLock;
 use crate::args::{Signature, sort_call};
-use crate::errors::{self, raise, status};
+use crate::errors::{raise, status};
 use crate::methods::{fast, getter, no_args};
-use crate::object::{Obj, Res, attr, call, call_method, clear, none, set, visit};
+use crate::object::{Obj, Res, attr, clear, set, utf8, visit};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of `Synchronized`.
@@ -19,12 +20,14 @@ use crate::types::{TypeBuilder, free};
 pub(crate) struct Synchronized {
     ob_base: PyObject,
     obj: Option<Obj>,
-    lock: Option<Obj>,
-    /// Whether the lock is one of ours and nobody has changed what its methods do.
-    plain: bool,
+    lock: SharedLock,
+    /// The block that the object is a number in, and that number.
+    block: Option<Obj>,
+    number: Option<Number>,
 }
 
-const NEW: Signature<2> = Signature { func: "Synchronized", names: [c"obj", c"lock"], positional: 2, required: 2 };
+const NEW: Signature<4> =
+    Signature { func: "Synchronized", names: [c"obj", c"lock", c"block", c"code"], positional: 4, required: 2 };
 
 /// What it guards.
 unsafe fn guarded(s: *mut Synchronized) -> Res<Obj> {
@@ -34,90 +37,61 @@ unsafe fn guarded(s: *mut Synchronized) -> Res<Obj> {
     }
 }
 
-unsafe fn lock(s: *mut Synchronized) -> Res<Obj> {
-    match &(*s).lock {
-        Some(lock) => Ok(lock.again()),
-        None => raise(ffi::PyExc_AttributeError, "_lock"),
+/// The number of type `code` that a block is.
+unsafe fn number(block: *mut PyObject, code: *mut PyObject) -> Res<Option<Number>> {
+    let (start, len) = super::block::memory(block)?;
+    Ok(utf8(code)?.bytes().next().and_then(|code| Number::new(code, start, len)))
+}
+
+/// Its attribute `value`, if it is a number.
+#[inline]
+pub(super) unsafe fn value(s: *mut Synchronized) -> Res<Option<Obj>> {
+    match (*s).number {
+        Some(number) => (*s).lock.with(|| number.get()).map(Some),
+        None => Ok(None),
     }
 }
 
-/// Does something while its lock is held.
+/// Sets its attribute `value`, if it is a number and that is simple; returns whether it was.
+#[inline]
+pub(super) unsafe fn set_value(s: *mut Synchronized, value: *mut PyObject) -> Res<bool> {
+    match (*s).number {
+        Some(number) => (*s).lock.with(|| number.set(value)),
+        None => Ok(false),
+    }
+}
+
+/// Does something with what it guards while its lock is held.
 #[inline]
 pub(super) unsafe fn with_lock<T>(s: *mut Synchronized, action: impl FnOnce(&Obj) -> Res<T>) -> Res<T> {
-    let (lock, obj) = (lock(s)?, guarded(s)?);
-    if (*s).plain {
-        let lock: *mut SemLock = lock.ptr().cast();
-        semlock::acquire(lock, &semlock::Patience::Endless)?;
-        finally(action(&obj), || semlock::release(lock))
-    } else {
-        call(attr(lock.ptr(), &names().acquire)?.ptr(), &[])?;
-        finally(action(&obj), || call_method(&names().release, &[lock.ptr()]).map(drop))
-    }
-}
-
-/// The outcome, once the lock was released; an error of that is the one that is raised.
-unsafe fn finally<T>(outcome: Res<T>, release: impl FnOnce() -> Res<()>) -> Res<T> {
-    if outcome.is_ok() {
-        release()?;
-        return outcome;
-    }
-    let error = errors::take();
-    release()?;
-    errors::restore(error);
-    outcome
-}
-
-/// Whether the lock is ours, with our methods.
-unsafe fn is_plain(lock: &Obj) -> Res<bool> {
-    let (ty, ours) = (ffi::Py_TYPE(lock.ptr()), kinds::semlock());
-    if ffi::PyType_IsSubtype(ty, ours) == 0 {
-        return Ok(false);
-    }
-    for name in [&names().acquire, &names().release] {
-        if attr(ty.cast(), name)?.ptr() != attr(ours.cast(), name)?.ptr() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let obj = guarded(s)?;
+    (*s).lock.with(|| action(&obj))
 }
 
 unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> c_int {
     status(|| {
-        let [obj, lock] = sort_call(&NEW, args, kwargs)?;
-        let (s, lock): (*mut Synchronized, _) = (this.cast(), Obj::from(lock));
-        (*s).plain = is_plain(&lock)?;
+        let [obj, lock, block, code] = sort_call(&NEW, args, kwargs)?;
+        let s: *mut Synchronized = this.cast();
+        let number = if block.is_null() || code.is_null() { None } else { number(block, code)? };
+        (*s).number = None;
+        set(&mut (*s).block, Obj::from_opt(block));
+        (*s).number = number;
+        (*s).lock.put(Obj::from(lock))?;
         set(&mut (*s).obj, Some(Obj::from(obj)));
-        set(&mut (*s).lock, Some(lock));
         Ok(())
     })
 }
 
 no_args!(py_get_obj, |s: Synchronized| guarded(s));
-no_args!(py_get_lock, |s: Synchronized| lock(s));
-getter!(get_acquire, |s: Synchronized| attr(lock(s)?.ptr(), &names().acquire));
-getter!(get_release, |s: Synchronized| attr(lock(s)?.ptr(), &names().release));
-no_args!(py_enter, |s: Synchronized| {
-    let lock = lock(s)?;
-    if (*s).plain {
-        let taken = semlock::acquire(lock.ptr().cast(), &semlock::Patience::Endless)?;
-        return Ok(crate::object::boolean(taken));
-    }
-    call_method(&names().enter, &[lock.ptr()])
-});
-fast!(py_exit, |s: Synchronized, args| {
-    let lock = lock(s)?;
-    if (*s).plain {
-        semlock::release(lock.ptr().cast())?;
-        return Ok(none());
-    }
-    let mut all = vec![lock.ptr()];
-    all.extend_from_slice(args.positional());
-    call_method(&names().exit, &all)
-});
+no_args!(py_get_lock, |s: Synchronized| (*s).lock.object());
+getter!(get_acquire, |s: Synchronized| attr((*s).lock.object()?.ptr(), &names().acquire));
+getter!(get_release, |s: Synchronized| attr((*s).lock.object()?.ptr(), &names().release));
+no_args!(py_enter, |s: Synchronized| (*s).lock.enter());
+fast!(py_exit, |s: Synchronized, args| (*s).lock.exit(&args));
 
 unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     let s: *mut Synchronized = this.cast();
-    for held in [&(*s).obj, &(*s).lock] {
+    for held in [&(*s).obj, (*s).lock.held(), &(*s).block] {
         match visit(held, visitor, arg) {
             0 => {}
             stop => return stop,
@@ -128,9 +102,10 @@ unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg:
 
 unsafe extern "C" fn gc_clear(this: *mut PyObject) -> c_int {
     let s: *mut Synchronized = this.cast();
-    (*s).plain = false;
+    (*s).number = None;
     clear(&mut (*s).obj);
-    clear(&mut (*s).lock);
+    (*s).lock.clear();
+    clear(&mut (*s).block);
     0
 }
 
@@ -144,7 +119,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let object = ffi::Py_T_OBJECT_EX;
     TypeBuilder::new::<Synchronized>(c"fenshen._processes.Synchronized")
-        .doc(c"Synchronized(obj, lock)\n--\n\nAn object and the lock that goes with it: the base of multiprocessing's synchronized wrappers.")
+        .doc(c"Synchronized(obj, lock, block=None, code=None)\n--\n\nAn object and the lock that goes with it: the base of multiprocessing's synchronized wrappers. Where the object is a\nnumber of the C type that ctypes calls `code`, in `block`, its value is read and written there.")
         .flags(ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC)
         .slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void)
         .slot(ffi::Py_tp_init, init as *mut c_void)

@@ -105,6 +105,10 @@ unsafe fn learn(w: *mut PyWorker, message: Message) -> Res<()> {
 
 /// What a task is to call.
 unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
+    if message.missing().is_some() {
+        ffi::PyErr_NoMemory();
+        return Err(Raised);
+    }
     let name = body(&message, 0).first_chunk::<8>().map_or(0, |name| u64::from_ne_bytes(*name));
     let call = unpack(message, 8)?;
     if ffi::PyTuple_Check(call.ptr()) == 0 || ffi::PyTuple_GET_SIZE(call.ptr()) != 3 {
