@@ -43,6 +43,7 @@ def _open_line(client: Callable[..., Any], address: Any, authkey: bytes) -> Line
         except RemoteError:
             _without_lines.add(address)
             return None
+        conn.send(None)  # nobody reads ahead now: the descriptor would be lost
         memory = reduction.recv_handle(conn)
         try:
             return _processes.Line(conn.fileno(), memory)
