@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import run
 
 from .needs import libraries
-from .process_ways import LIBRARIES, PROGRAMS, Scripts
+from .process_ways import LIBRARIES, PROGRAMS, WAYS, Scripts
 
 # What a script needs beside the standard library.
 NEEDS = {"shared_numpy": "numpy", "matrix": "numpy"}
@@ -28,6 +29,42 @@ OF_LIBRARIES = {
 # Several processes print, each when it comes to it.
 IN_NO_ORDER = {"at_exit", "daemons", "standard_input"}
 
+METHODS = ("fork", "spawn", "forkserver")
+# Counts the names of the table that are not ours, in the program and in all kinds of children.
+WHOSE = """
+import importlib, multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+from fenshen import parts
+
+
+def theirs(_=None):
+    "How many of the table's names for processes are not ours, and of how many."
+    rows = [part for part in parts.all_parts() if part.group == "processes" and not part.wrap]
+    for part in rows:
+        importlib.import_module(part.module)
+    found = [part.owner() for part in rows]
+    return sum(vars(owner)[name] is not part.ours(None) for part, (owner, name) in zip(rows, found)), len(rows)
+
+
+def tell(send):
+    send.send(theirs())
+
+
+if __name__ == "__main__":
+    print("main", *theirs())
+    for method in ("fork", "spawn", "forkserver"):
+        context = multiprocessing.get_context(method)
+        receive, send = context.Pipe(False)
+        process = context.Process(target=tell, args=(send,))
+        process.start()
+        print(method, *receive.recv())
+        process.join()
+        with context.Pool(1) as pool, ProcessPoolExecutor(1, mp_context=context) as executor:
+            print("pool", *pool.apply(theirs))
+            print("executor", *executor.submit(theirs).result())
+"""
+
 
 @pytest.fixture
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Scripts:
@@ -45,3 +82,17 @@ def test_standard_library(scripts: Scripts, program: Path) -> None:
 def test_libraries(scripts: Scripts, program: Path) -> None:
     libraries(*OF_LIBRARIES[program.stem].split())
     assert scripts(program, seconds=120).strip()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whose_types_are_found(way: str, tmp_path: Path) -> None:
+    program = tmp_path / "whose.py"
+    program.write_text(WHOSE)
+    found = run([*WAYS[way], str(program)], cwd=tmp_path)
+    assert (found.status, found.err) == (0, "")
+    lines = [line.split() for line in found.out.splitlines()]
+    assert [where for where, *_ in lines] == ["main", *(w for m in METHODS for w in (m, "pool", "executor"))]
+    counts = {(int(theirs), int(of)) for _, theirs, of in lines}
+    (of,) = {of for _, of in counts}
+    assert of > 10
+    assert counts == ({(of, of)} if way == "python" else {(0, of)})
