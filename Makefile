@@ -7,7 +7,7 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance ecosystem foreign soak loom tsan bench bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-publish clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -40,8 +40,12 @@ ecosystem: ## the libraries and servers that people run on a loop or in threads,
 foreign: ## uvloop's, aiohttp's and anyio's own suites on our loop and on asyncio's; ARGS="uvloop" chooses
 	@venv=$(ENV) && $$venv/bin/python -m tests.foreign $(ARGS)
 
+faults: ## what goes wrong with worker processes, done to every pool; ARGS="--peer fenshen --row killed_in_task" chooses
+	@venv=$$(scripts/prepare --faults $(PY)) && PYTHONPATH=tests/faults $$venv/bin/python -m fault_table $(ARGS)
+
 soak: ## the long runs at their full length
 	@FENSHEN_SOAK=1 cargo test --release -p fenshen-sync --test stress --test shared
+	@FENSHEN_SOAK=1 cargo test --release -p fenshen-shm --test corruption
 	@FENSHEN_SOAK=1 scripts/check unit
 
 loom: ## every interleaving of the cross-thread inbox and of the locks; random ones of the queues
@@ -50,7 +54,7 @@ loom: ## every interleaving of the cross-thread inbox and of the locks; random o
 tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
-bench: ## every loop, and everybody's threads, measured in turn; writes benchmarks/results/
+bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
 
 bench-publish: ## the same, written to docs/benchmarks*.md and their pictures

@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 
+from . import shared, threaded
 from .loops import LOOPS, LoopFactory
 from .measured import Measured, repeat
 from .peers import PEERS
 from .serving import Generator, serve
-from .threaded import MEASURES
 from .workloads import Workload, every
 
 
@@ -86,8 +86,10 @@ def startup(workload: Workload, loop: str, seconds: float) -> Measured:
 
 def measure(workload: Workload, name: str, seconds: float, generator: Generator) -> Measured:
     """One measurement of the contender of that name."""
-    if workload.kind in MEASURES:
-        return MEASURES[workload.kind](workload, PEERS[name].things(), seconds)
+    if workload.kind in threaded.MEASURES:
+        return threaded.MEASURES[workload.kind](workload, PEERS[name].things(), seconds)
+    if workload.kind == "ipc":
+        return shared.program(workload, shared.SHARED[name].things(), seconds)
     if workload.load:
         return serve(workload, name, generator)
     if workload.kind == "startup":

@@ -1,21 +1,27 @@
 """Takes the measurements: rounds outermost, contenders in turn within a workload, each in a fresh process."""
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
+from . import family
 from .tables import Table
 from .workloads import Workload
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
+OF_POOLS = ("pool", "burn", "first")
+HUNG = "it did not end"
 
 
 class Sample(NamedTuple):
@@ -47,7 +53,7 @@ Samples = dict[str, dict[str, list[Sample | None]]]
 def contenders(workload: Workload, names: list[str]) -> list[str]:
     """Which of them a workload is for; servers have a floor too."""
     if workload.contenders:
-        return [name for name in names if name in workload.contenders]
+        return [name for name in (*names, FLOOR) if name in workload.contenders]
     return [*names, FLOOR] if workload.kind in ("echo", "accept") and floor_program() else names
 
 
@@ -70,31 +76,64 @@ def floor_program() -> str:
 
 def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | str:
     """One measurement, or that the contender does not have it, or what went wrong."""
-    core, load_core = cores()
-    floor = floor_program() if workload.load else ""
-    if workload.load and not floor:
+    if workload.load and not floor_program():
         return "cargo was not found, and the load generator is in Rust"
-    words = [name, workload.name, str(seconds), str(core), str(load_core), floor]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FENSHEN"))}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.child", *words],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60 + 20 * seconds,
-        )
-    except subprocess.TimeoutExpired:
-        return "it did not end"
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return lines[-1] if lines else f"exit status {done.returncode}"
-    measured = json.loads(done.stdout)
+    status, output, errors = run(command(name, workload, seconds), 60 + 20 * seconds)
+    if status is None:
+        return HUNG
+    if status:
+        return cause(errors) or f"exit status {status}"
+    measured = json.loads(output)
     if measured is None:
         return Missing()
     rate = measured["operations"] / measured["seconds"]
     return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
+
+
+def cause(errors: str) -> str:
+    """The last exception that a program complains of, or its last line; warnings may come after it."""
+    lines = errors.strip().splitlines()
+    raised = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
+    return (raised or lines or [""])[-1]
+
+
+def command(name: str, workload: Workload, seconds: float) -> list[str]:
+    """The program that takes one measurement."""
+    core, load_core = cores()
+    words = [name, workload.name, str(seconds), str(core)]
+    if workload.kind in OF_POOLS:
+        return [sys.executable, "-m", "benchmarks.pool_child", *words]
+    return [sys.executable, "-m", "benchmarks.child", *words, str(load_core), floor_program() if workload.load else ""]
+
+
+def run(command: list[str], limit: float) -> tuple[int | None, str, str]:
+    """Its exit status, `None` where it did not end in time, and what it printed; whatever it left behind is ended.
+
+    It prints into files: into pipes, and a process that outlived it would keep us waiting for their end.
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FENSHEN"))}
+    with tempfile.TemporaryDirectory() as folder, files() as (output, errors):
+        environment["TMPDIR"] = folder
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+        )
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            status = None
+            process.kill()
+            process.wait()
+        family.end_all()
+        output.seek(0)
+        errors.seek(0)
+        return status, output.read(), errors.read()
+
+
+@contextlib.contextmanager
+def files() -> Iterator[tuple[IO[str], IO[str]]]:
+    """What a program prints and what it complains of."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        yield output, errors
 
 
 def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
@@ -107,14 +146,18 @@ def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
 
 
 def measure(plan: Plan) -> tuple[Samples, list[str]]:
-    """All samples, and a line for each measurement that failed."""
+    """All samples, and a line for each measurement that failed. What did not end is not begun again."""
     samples: Samples = {each.name: {name: [] for name in contenders(each, plan.contenders)} for each in plan.workloads}
     failures: list[str] = []
+    hung: set[tuple[str, str]] = set()
+    family.adopt()
     for number, workload, name in rounds(plan):
         progress(f"round {number + 1} of {plan.rounds}: {workload.title}, {name}")
-        sample = take(name, workload, plan.seconds)
+        sample = Missing() if (workload.name, name) in hung else take(name, workload, plan.seconds)
         if isinstance(sample, str):
             failures.append(f"{workload.title}, {name}, round {number + 1}: {sample}")
+        if sample == HUNG:
+            hung.add((workload.name, name))
         samples[workload.name][name].append(sample if isinstance(sample, Sample) else None)
     progress("")
     return samples, failures

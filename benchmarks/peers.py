@@ -3,13 +3,13 @@
 import asyncio
 import concurrent.futures
 import importlib
-import importlib.metadata
-import importlib.util
 import multiprocessing.pool
 import queue
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from .packages import importable, version
 
 STANDARD = (threading, queue, concurrent.futures, multiprocessing.pool, asyncio)
 QUEUES = ("Queue", "LifoQueue", "PriorityQueue")
@@ -104,14 +104,11 @@ class Peer(NamedTuple):
 
     def available(self) -> bool:
         """Whether it can be imported here."""
-        package, _, rest = self.module.partition(".")
-        return importlib.util.find_spec(package) is not None and (
-            not rest or importlib.util.find_spec(self.module) is not None
-        )
+        return importable(self.module)
 
     def version(self) -> str:
         """The version of the package it comes from; none for the standard library, which is the interpreter's."""
-        return "" if self.name == "stdlib" else importlib.metadata.version(self.package())
+        return "" if self.name == "stdlib" else version(self.module)
 
     def package(self) -> str:
         return self.module.partition(".")[0]

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby, zip_longest
 from typing import NamedTuple
 
-from .measure import FLOOR, Plan, Sample, Samples
-from .tables import OURS
+from .measure import FLOOR, OF_POOLS, Plan, Sample, Samples
 from .workloads import BEST_PEER, Limit, Target, Workload
 
 Taken = Sequence[Sample | None]
 ByName = Mapping[str, Taken]
+CPU_COUNTS = ("threads", "ipc", *OF_POOLS)
 
 
 class Spread(NamedTuple):
@@ -62,21 +62,22 @@ def samples_of(name: str, by_name: ByName) -> Taken:
     """Of a contender; of the best peer, those of each round's fastest."""
     if name != BEST_PEER:
         return by_name.get(name, [])
-    peers = [taken for name, taken in by_name.items() if name not in (*OURS, FLOOR)]
+    peers = [taken for name, taken in by_name.items() if name != FLOOR and not name.startswith("fenshen")]
     rounds = zip_longest(*peers)
     return [
         max((sample for sample in taken if sample), key=lambda sample: sample.rate, default=None) for taken in rounds
     ]
 
 
-def verdict(workload: Workload, by_name: ByName, name: str) -> Verdict | None:
-    """`None` where there is no target or nothing to compare with."""
-    if workload.target is None:
+def verdict(workload: Workload, by_name: ByName, name: str, target: Target | None = None) -> Verdict | None:
+    """Against its target, or another one; `None` where there is none or nothing to compare with."""
+    target = target or workload.target
+    if target is None:
         return None
-    ours, theirs = by_name.get(name, []), samples_of(workload.target.of, by_name)
+    ours, theirs = by_name.get(name, []), samples_of(target.of, by_name)
     found = ratio(ours, theirs)
-    by_cpu = cheaper(ours, theirs) if workload.load or workload.kind == "threads" else None
-    return Verdict(found, found.median >= workload.target.factor, by_cpu) if found else None
+    by_cpu = cheaper(ours, theirs) if workload.load or workload.kind in CPU_COUNTS else None
+    return Verdict(found, found.median >= target.factor, by_cpu) if found else None
 
 
 def kept(limit: Limit, by_name: ByName, name: str) -> Verdict | None:
@@ -128,7 +129,7 @@ def ratio_text(found: Spread | None) -> str:
 
 
 def figures(found: Verdict) -> str:
-    """The ratio, and for a server or threads that of the CPU."""
+    """The ratio, and, where that is compared too, that of the CPU."""
     return ratio_text(found.ratio) + (f", by CPU {found.cpu.median:.2f}x" if found.cpu else "")
 
 
@@ -147,9 +148,9 @@ def summary(plan: Plan, samples: Samples) -> list[str]:
     ]
     for workload in plan.workloads if ours else []:
         by_name = samples[workload.name]
-        if workload.target:
-            cells = [verdict_text(verdict(workload, by_name, name)) for name in ours]
-            lines.append(f"| {workload.title} | {workload.target} | {' | '.join(cells)} |")
+        for target in workload.targets:
+            cells = [verdict_text(verdict(workload, by_name, name, target)) for name in ours]
+            lines.append(f"| {workload.title} | {target} | {' | '.join(cells)} |")
         for limit in workload.limits:
             cells = [verdict_text(kept(limit, by_name, name)) for name in ours]
             lines.append(f"| {workload.title}: {limit.what} | {limit} | {' | '.join(cells)} |")
@@ -160,9 +161,8 @@ def slower(plan: Plan, samples: Samples) -> list[str]:
     """Where one of ours does less than the standard library's."""
     lines = []
     for workload in [each for each in plan.workloads if each.kind != "timeouts"]:
-        against = workload._replace(target=Target(1, plan.table.reference))
         for name in plan.table.ours:
-            found = verdict(against, samples[workload.name], name)
+            found = verdict(workload, samples[workload.name], name, Target(1, plan.table.reference))
             if found and not found.hit:
                 lines.append(f"- {workload.title}: {name}, {figures(found)}")
     return lines
@@ -196,7 +196,7 @@ def cells(title: str, workloads: list[Workload], samples: Samples, plan: Plan) -
     known = dict.fromkeys(name for workload in workloads for name in samples[workload.name])
     everyone = [name for name in known if name in (base, *ours) or does(name, workloads, samples)]
     heads = [*everyone, *[f"{name}, times {base}" for name in ours]]
-    measured = "server" if workloads[0].load else "process"
+    measured = "server" if workloads[0].load else "processes" if workloads[0].kind == "ipc" else "process"
     lines = [
         f"### {title}",
         "",

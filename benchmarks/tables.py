@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol
 
 from .loops import LOOPS
 from .peers import PEERS
+from .pools import POOLS
+from .shared import SHARED
 
 
 class Contender(Protocol):
@@ -64,7 +66,8 @@ TABLES = {
             "The floor is the same load on a server that is nothing but epoll (`benchmarks/floor`; for TLS, OpenSSL on "
             "it).",
         ),
-        see="Threads, their locks, queues and pools: [benchmarks-threads.md](benchmarks-threads.md).",
+        see="Threads, their locks, queues and pools: [benchmarks-threads.md](benchmarks-threads.md). "
+        "Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),
     "threads": Table(
         name="threads",
@@ -96,5 +99,74 @@ TABLES = {
             "Python and never waits. Late and each call's column are medians.",
         ),
         see="Loops: [benchmarks.md](benchmarks.md).",
+    ),
+    "processes": Table(
+        name="processes",
+        page="benchmarks-processes",
+        title="Benchmarks of process pools",
+        contenders=POOLS,
+        base="stdlib fork",
+        reference="stdlib fork",
+        ours=(*OURS, "fenshen Pool"),
+        colours={
+            "stdlib fork": ("#8a8f98", "#9aa0aa"),
+            "stdlib forkserver": ("#6b7078", "#b9bfc9"),
+            "stdlib spawn": ("#4c5058", "#d5d9e0"),
+            "stdlib Pool": ("#3b7dd8", "#6aa5f2"),
+            "loky": ("#c2711f", "#e69a4e"),
+            "joblib": ("#8f5a1f", "#c98b4a"),
+            "pebble": ("#2d8f6f", "#58c4a0"),
+            "mpire": ("#8f8a2d", "#c4bf58"),
+            "Ray": ("#1f8fc2", "#4ec3e6"),
+            "Dask": ("#c23f5a", "#ef7b93"),
+            **OUR_COLOURS,
+            "fenshen forkserver": ("#9a6fb8", "#a888c9"),
+            "fenshen spawn": ("#84609f", "#bfa3da"),
+            "fenshen Pool": ("#5a2fa0", "#d8b8ff"),
+        },
+        how=(
+            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
+            "Rates are medians. A ratio is the median of the rounds' own ratios, with the least and the greatest "
+            'behind it. "stdlib fork" and the like are `concurrent.futures.ProcessPoolExecutor` with that start '
+            'method, "stdlib Pool" is `multiprocessing.Pool` by fork. "fenshen" is ours by import (`from fenshen '
+            'import futures`), "installed" is what `fenshen run` gives a program, "fenshen Pool" is '
+            "`fenshen.multiprocessing.Pool`.",
+            "",
+            "Every pool has two workers, has run tasks before it is measured, and may use every core where the row "
+            "does not say one. The CPU is that of all processes: the program, the workers, and whatever else the "
+            "pool has started, each by its own clock. Joblib has no `submit`: one call of `Parallel` with one task "
+            "in each batch stands for it. Chunks of Ray's and Dask's are tasks of so many items, as a program would "
+            "write them.",
+            "",
+            "A new pool's first result is from the pool's making in a process that made none before, everything "
+            "imported, and is measured once in each round; its memory is the PSS of its processes afterwards: of "
+            "one worker, and of all that the pool has started together. Arrays change before each pass, and the "
+            "worker must see that. The floor of CPU work is two processes that are nothing but their work, each on "
+            "a core of its own. What did not end in a minute is listed as failed.",
+        ),
+        see="Queues, pipes, locks and managers between processes: [benchmarks-ipc.md](benchmarks-ipc.md). "
+        "Threads: [benchmarks-threads.md](benchmarks-threads.md).",
+    ),
+    "ipc": Table(
+        name="ipc",
+        page="benchmarks-ipc",
+        title="Benchmarks of what processes share",
+        contenders=SHARED,
+        base="stdlib",
+        reference="stdlib",
+        ours=OURS,
+        colours={"stdlib": ("#8a8f98", "#9aa0aa"), **OUR_COLOURS},
+        how=(
+            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
+            "Rates are medians. A ratio is the median of the rounds' own ratios, with the least and the greatest "
+            'behind it. "fenshen" is ours by import (`from fenshen import multiprocessing`); "installed" is what '
+            "`fenshen run` gives a program. Everybody runs the same program text.",
+            "",
+            "What stays in one process, and processes that do nothing but wake each other, a manager and its client "
+            "too, are pinned to one core: a wake-up on another core costs many times as much, whoever makes it. "
+            "Queues, one-way pipes and contended rows have every core. The processes are there before the clock "
+            "starts. The CPU is that of all processes together, each by its own clock.",
+        ),
+        see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),
 }

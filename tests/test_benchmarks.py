@@ -14,13 +14,16 @@ import pytest
 from commands import needs_native
 
 from benchmarks import report
-from benchmarks.measure import Plan, Sample, cores, floor_program
+from benchmarks.measure import Plan, Sample, cause, cores, floor_program
 from benchmarks.peers import Things
+from benchmarks.pools import POOLS
 from benchmarks.serving import Generator, serve
+from benchmarks.shared import SHARED
 from benchmarks.tables import OURS, TABLES
 from benchmarks.workloads import BEST_PEER, Cell, Limit, Target, Workload, every, of_table
 from benchmarks.workloads.loops.connections import MEMORY
 
+PROCESS_POOLS = (*OURS, "fenshen Pool")
 ROOT = Path(__file__).resolve().parent.parent
 needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not here, and the load is in Rust")
 
@@ -86,6 +89,32 @@ def test_threads_with_ours_and_the_standard_library(tmp_path: Path) -> None:
     assert "fenshen (installed)" in (tmp_path / "threads.svg").read_text()
 
 
+def test_pools_of_processes(tmp_path: Path) -> None:
+    everybody = {"stdlib fork", "stdlib Pool", *(each for each in PROCESS_POOLS if POOLS[each].available())}
+    some = "processes_submit,processes_map,processes_first"
+    samples = measured(tmp_path, some, ",".join(everybody), "processes")
+    assert all(by_name.keys() == everybody for by_name in samples.values())
+    all_did_something(samples)
+    for (sample,) in samples["processes_first"].values():
+        assert 0 < sample["more"]["MB a worker"] < sample["more"]["MB of all it starts"]
+    text = (tmp_path / "processes.md").read_text()
+    assert "| | tasks/s | least-greatest | CPU µs each | times stdlib fork |" in text
+
+
+def test_cpu_work_has_a_floor(tmp_path: Path) -> None:
+    samples = measured(tmp_path, "processes_cpu", "stdlib fork", "processes")
+    assert samples["processes_cpu"].keys() == {"stdlib fork", "floor"}
+    all_did_something(samples)
+
+
+def test_what_processes_share(tmp_path: Path) -> None:
+    everybody = {"stdlib", *(each for each in OURS if SHARED[each].available())}
+    some = "ipc_queue_1_1,ipc_pipe_ping_pong,ipc_value_add,ipc_manager_lock"
+    samples = measured(tmp_path, some, ",".join(everybody), "ipc")
+    assert all(by_name.keys() == everybody for by_name in samples.values())
+    all_did_something(samples)
+
+
 EVERY_PROGRAM = """
 import sys
 from benchmarks.peers import PEERS
@@ -102,6 +131,111 @@ def test_every_program_of_threads_runs(name: str) -> None:
     command = [sys.executable, "-c", EVERY_PROGRAM, name]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "all of them\n", "")
+
+
+EVERY_PROGRAM_OF_PROCESSES = """
+import sys
+from benchmarks.shared import SHARED
+from benchmarks.workloads import of_table
+things = SHARED[sys.argv[1]].things()
+for workload in of_table("ipc").values():
+    with workload.program(things) as body:
+        body(48)
+print("all of them")
+"""
+
+
+@pytest.mark.parametrize("name", ["stdlib", *(pytest.param(each, marks=needs_native) for each in OURS)])
+def test_every_program_of_processes_runs(name: str) -> None:
+    if not SHARED[name].available():
+        pytest.skip("there is nothing of ours that processes share")
+    command = [sys.executable, "-c", EVERY_PROGRAM_OF_PROCESSES, name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all of them\n", "")
+
+
+def asked(script: str) -> Any:
+    """What a script prints, in a process of its own, since what it calls ends all that it has started."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+LEAVES_A_PROCESS_BEHIND = """
+import json, subprocess, sys
+from benchmarks import family
+from benchmarks.measure import run
+family.adopt()
+orphan = "import subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
+status, output, errors = run([sys.executable, "-c", orphan], 60)
+print(json.dumps([status, int(output), errors, family.descendants()]))
+"""
+
+
+def test_what_a_measurement_leaves_behind_is_ended() -> None:
+    status, orphan, errors, left = asked(LEAVES_A_PROCESS_BEHIND)
+    assert (status, errors, left) == (0, "", [])
+    assert not Path(f"/proc/{orphan}").exists()
+
+
+HANGS = """
+import json
+from benchmarks import measure
+from benchmarks.tables import TABLES
+from benchmarks.workloads import Workload
+taken = []
+def take(name, workload, seconds):
+    taken.append(name)
+    return measure.HUNG if name == "loky" else measure.Sample(1, 1)
+measure.take = take
+plan = measure.Plan(TABLES["processes"], [Workload("one", "one", 1, None)], ["loky", "pebble"], 2, 0.1)
+samples, failures = measure.measure(plan)
+print(json.dumps([taken, samples["one"]["loky"], failures]))
+"""
+
+
+def test_the_cause_of_a_failure_is_the_exception() -> None:
+    text = "Traceback (most recent call last):\n  f()\na.Error: no\n/x.py:1: UserWarning: late\n  warnings.warn(\n"
+    assert cause(text) == "a.Error: no"
+    assert cause("first\nsecond of it\n") == "first"
+    assert cause("one of it\nsecond of it\n") == "second of it"
+    assert cause("") == ""
+
+
+def test_what_does_not_end_is_not_begun_again() -> None:
+    taken, samples, failures = asked(HANGS)
+    assert taken == ["loky", "pebble", "pebble"]
+    assert samples == [None, None]
+    assert failures == ["one, loky, round 1: it did not end"]
+
+
+CPU_OF_ALL = """
+import json, multiprocessing, time
+from benchmarks import family
+from benchmarks.tasks import burn
+def busy(end):
+    while time.process_time() < 0.2:
+        burn(1000)
+    end.send(True)
+    end.recv()
+context = multiprocessing.get_context("fork")
+end, theirs = context.Pipe()
+process = context.Process(target=busy, args=(theirs,))
+before = family.cpu()
+process.start()
+end.recv()
+alive = family.cpu() - before
+weight = family.memory(process.pid)
+end.send(None)
+process.join()
+print(json.dumps([alive, family.cpu() - before, weight]))
+"""
+
+
+def test_the_cpu_of_all_processes_counts() -> None:
+    alive, ended, weight = asked(CPU_OF_ALL)
+    assert ended >= alive >= 0.19
+    assert weight > 100_000
 
 
 @needs_native
@@ -153,6 +287,17 @@ def test_the_best_peer_is_the_fastest_of_each_round() -> None:
     peers = {"asyncio": taken(1, 9), "uvloop": taken(5, 3), "rloop": taken(0, 0), "floor": taken(99, 99)}
     found = report.verdict(workload(Target(1, BEST_PEER)), {**peers, "fenshen": taken(10, 9)}, "fenshen")
     assert found.ratio == report.Spread(1.5, 1.0, 2.0)
+
+
+def test_a_workload_may_have_two_targets() -> None:
+    one = workload(Target(10, "stdlib fork"))._replace(also=(Target(3, "stdlib Pool"),))
+    plan = Plan(TABLES["processes"], [one], ["stdlib fork", "stdlib Pool", "fenshen"], 1, 1.0)
+    by_name = {"stdlib fork": taken(10), "stdlib Pool": taken(50), "fenshen": taken(100)}
+    lines = report.summary(plan, {"one": by_name})
+    assert lines[2:] == [
+        "| one | ≥ 10x stdlib fork | 10.00x (10.00-10.00) hit |",
+        "| one | ≥ 3x stdlib Pool | 2.00x (2.00-2.00) **miss** |",
+    ]
 
 
 def test_a_limit_is_kept_from_above() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fenshen import asyncio as asyncio
+    from fenshen._to_process import to_process as to_process
     from fenshen.deadlock import DeadlockError as DeadlockError
     from fenshen.installing import install as install
     from fenshen.installing import uninstall as uninstall
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fenshen.loop import new_event_loop as new_event_loop
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
+    from fenshen.shared_arrays import shared_array as shared_array
 
     engine: str
     __version__: str
@@ -30,6 +32,8 @@ __all__ = [
     "install",
     "new_event_loop",
     "run",
+    "shared_array",
+    "to_process",
     "uninstall",
 ]
 
@@ -40,6 +44,8 @@ _homes = {
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
     "run": "fenshen.runners",
+    "to_process": "fenshen._to_process",
+    "shared_array": "fenshen.shared_arrays",
     "uninstall": "fenshen.installing",
 }
 

@@ -1,9 +1,10 @@
-"""A process that removes named blocks of shared memory once nobody uses them. Run as a script, it imports nothing of ours.
+"""A process that removes named blocks of shared memory once nobody uses them. Run as a script, it imports nothing of
+ours.
 
 Its arguments are the descriptor it listens on, the one for its process id, and the process that must have ended too (0
-for none). What it is told are lines: `+` or `-`, the inode, and the name in hexadecimal. When nobody can tell it more, it
-removes each block that nobody has locked (as our processes do as long as they are attached) or mapped, and ends with the
-last one.
+for none). What it is told are lines: `+` or `-`, the inode, and the name in hexadecimal. When nobody can tell it more,
+it removes each block that nobody has locked (as our processes do as long as they are attached) or mapped, and ends
+with the last one.
 """
 
 import errno

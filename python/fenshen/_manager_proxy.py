@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from multiprocessing import managers as _standard
@@ -64,7 +65,7 @@ def ask(tls: Any, client: Callable[..., Any], address: Any, authkey: bytes, what
         line = _line_of(tls, client, address, authkey)
         if line is not None:
             try:
-                return _answer(*_call(tls, line, (DESK, what, args, kwds)))
+                return _answer(*_answer(*_call(tls, line, (DESK, what, args, kwds))))
             except BlockingIOError:
                 pass  # in the middle of another call: a finaliser, or a signal handler
     with client(address, authkey=authkey) as conn:
@@ -97,30 +98,34 @@ class BaseProxy(_standard.BaseProxy):
     def _callmethod(self, methodname: str, args: tuple[Any, ...] = (), kwds: dict[str, Any] = {}) -> Any:  # noqa: B006
         """Call a method of the referent and return a copy of the result.
 
-        Raises what the method raises, RemoteError for what cannot be pickled, and OSError or EOFError where the manager is
-        gone.
+        Raises what the method raises, RemoteError for what cannot be pickled, and OSError or EOFError where the
+        manager is gone.
         """
-        tls = self._tls
-        try:
-            line = tls.line
-        except AttributeError:
-            line = _line_of(tls, self._Client, self._token.address, self._authkey) if self._pickles() else None
+        line = getattr(self._tls, "line", None) or self._get_line()
         if line is None:
             return super()._callmethod(methodname, args, kwds)
-        request = (self._id, methodname, args, kwds)
         try:
-            kind, result = _call(tls, line, request)
-        except BlockingIOError:
-            # This thread is in the middle of another call: in a finaliser, or a signal handler.
-            apart = _open_line(self._Client, self._token.address, self._authkey)
-            if apart is None:
-                raise
-            kind, result = apart.call(request)
-        if kind == "#RETURN":
-            return result
-        if kind == "#PROXY":
-            return self._proxy_of(*result)
-        return _answer(kind, result)
+            return line.request(self, methodname, args, kwds)
+        except BaseException:
+            if line.interrupted:  # half-way: the answer is still to come, and nobody waits for it
+                self._tls.__dict__.pop("line", None)
+            raise
+
+    def _get_line(self) -> Line | None:
+        if not self._pickles():
+            return None
+        return _line_of(self._tls, self._Client, self._token.address, self._authkey)
+
+    def _call_apart(self, methodname: str, args: tuple[Any, ...], kwds: dict[str, Any]) -> Any:
+        """The same in the middle of another call: in a finaliser, or a signal handler."""
+        line = _open_line(self._Client, self._token.address, self._authkey)
+        assert line is not None  # there was one before
+        return line.request(self, methodname, args, kwds)
+
+    def _understand(self, answer: tuple[str, Any]) -> Any:
+        """What an answer other than a plain result says."""
+        kind, result = answer
+        return self._proxy_of(*result) if kind == "#PROXY" else _answer(kind, result)
 
     def _pickles(self) -> bool:
         return self._Client is _standard.listener_client["pickle"][1]
@@ -174,10 +179,23 @@ class BaseProxy(_standard.BaseProxy):
         return function, (AutoProxy if kind is _standard.AutoProxy else kind, *rest)
 
 
+class _Named:
+    """Pickled, it is what the module `multiprocessing.managers` has by that name where it arrives."""
+
+    def __init__(self, name: str | None):
+        self._name = name
+
+    def __reduce__(self) -> Any:
+        if self._name is None:
+            return importlib.import_module, (_standard.__name__,)
+        return getattr, (_Named(None), self._name)
+
+
 def _standard_of(kind: Any) -> Any:
     """The standard library's class for a proxy class of ours; what is neither is itself."""
-    twin = getattr(_standard, getattr(kind, "__name__", ""), None)
-    return twin if twin is not None and kind.__module__.startswith("fenshen.") else kind
+    name = getattr(kind, "__name__", "")
+    ours = getattr(kind, "__module__", "").startswith("fenshen.") or kind is _standard.AutoProxy
+    return _Named(name) if ours and hasattr(_standard, name) else kind
 
 
 class SharedProxy(BaseProxy):

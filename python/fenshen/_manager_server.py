@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
+import traceback
 from multiprocessing import managers as _standard
-from multiprocessing import reduction
+from multiprocessing import process, reduction, util
+from multiprocessing.managers import Token
 from multiprocessing.reduction import ForkingPickler
 
 from fenshen import _processes, _segments
@@ -13,6 +16,7 @@ from fenshen._manager_shared import Shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -30,14 +34,38 @@ class Desk:
     def __init__(self, server: Server):
         self._server = server
 
-    def create(self, typeid: str, /, *args: Any, **kwds: Any) -> Any:
-        return self._server.create(None, typeid, *args, **kwds)
+    def __getattr__(self, name: str) -> Callable[..., tuple[str, Any]]:
+        function = getattr(self._server, name)
 
-    def incref(self, ident: str) -> None:
-        self._server.incref(None, ident)
+        def answer(*args: Any, **kwds: Any) -> tuple[str, Any]:
+            """As the server answers a connection."""
+            try:
+                return "#RETURN", function(None, *args, **kwds)
+            except Exception:
+                return "#TRACEBACK", traceback.format_exc()
 
-    def decref(self, ident: str) -> None:
-        self._server.decref(None, ident)
+        return answer
+
+
+class _Turn:
+    """A connection on which one request comes, and one answer goes."""
+
+    def __init__(self, request: Any):
+        self._requests = [request]
+        self.answer: Any = None
+
+    def recv(self) -> Any:
+        if not self._requests:
+            raise EOFError
+        return self._requests.pop()
+
+    def send(self, answer: Any) -> None:
+        self.answer = answer
+
+
+def _cannot(error: Exception, *answer: Any) -> tuple[str, str]:
+    """The answer where a request could not be unpickled, or its answer not pickled."""
+    return "#UNSERIALIZABLE" if answer else "#TRACEBACK", "".join(traceback.format_exception(error))
 
 
 class Server(_standard.Server):
@@ -63,11 +91,32 @@ class Server(_standard.Server):
         line = _processes.Line(c.fileno())
         c.send(("#RETURN", None))
         reduction.send_handle(c, line.memory, None)
-        self.serve_client(line)
+        try:
+            line.serve(self.id_to_obj, self._answer_as_ever, self._answer_with_proxy, _cannot)
+        except EOFError:
+            util.debug("got EOF -- exiting thread serving %r", name)
+            sys.exit(0)
+
+    def _answer_as_ever(self, request: Any) -> Any:
+        """The answer to a request that is not an ordinary one."""
+        turn = _Turn(request)
+        with contextlib.suppress(SystemExit):
+            self.serve_client(turn)
+        if turn.answer is None:
+            sys.exit(0)  # the server stops
+        return turn.answer
+
+    def _answer_with_proxy(self, typeid: str, result: object) -> Any:
+        """The answer where a method's result stays here, and a proxy of it is what the caller gets."""
+        try:
+            ident, exposed = self.create(None, typeid, result)
+        except Exception:
+            return "#TRACEBACK", traceback.format_exc()
+        return "#PROXY", (exposed, Token(typeid, self.address, ident))
 
     def fallback_attach(self, conn: Any, ident: str, obj: object) -> bytes:
         """What lies in shared memory, for another process to have."""
-        if not isinstance(obj, Shared) or not isinstance(conn, _processes.Line):
+        if not isinstance(obj, Shared) or not isinstance(conn, _Turn):
             raise TypeError(f"{type(obj).__name__!r} object is not in shared memory")
         with _segments.carrying():
             return bytes(ForkingPickler.dumps((obj, self.life)))
@@ -78,6 +127,5 @@ Server.fallback_mapping[ATTACH] = Server.fallback_attach
 
 def server_here(address: Any) -> Server | None:
     """The server of that address, if it is this process."""
-    process = sys.modules["multiprocessing.process"].current_process()
-    server = getattr(process, "_manager_server", None)
+    server = getattr(process.current_process(), "_manager_server", None)
     return server if server is not None and server.address == address else None

@@ -1,8 +1,8 @@
 """What managers keep in shared memory: locks, events and values, as `threading` has them, for processes.
 
 One of these is what a proxy refers to, and lies in the manager's process like any referent. A process of this machine
-gets a copy that acts on the same memory; then nobody has to be asked. Whoever waits looks now and then whether the manager
-lives, and gets EOFError, as one who waits for its answer does, if not.
+gets a copy that acts on the same memory; then nobody has to be asked. Whoever waits looks now and then whether the
+manager lives, and gets EOFError, as one who waits for its answer does, if not.
 """
 
 from __future__ import annotations
@@ -295,7 +295,8 @@ class _Reducers(dict):  # type: ignore[type-arg]
     """Refuses what pickles in a way of its own between processes: what it refers to would have to be kept."""
 
     def __getitem__(self, kind: type) -> Any:
-        if kind in ForkingPickler._extra_reducers or issubclass(kind, _standard.BaseProxy):  # type: ignore[attr-defined]
+        own = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+        if kind in own or issubclass(kind, _standard.BaseProxy):
             raise _NotAlone
         return copyreg.dispatch_table[kind]
 

@@ -45,12 +45,20 @@ def usable_cpus() -> int:
     return count
 
 
-def _chunk(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> tuple[list[Any], BaseException | None]:
-    """The results of some calls, up to the first that raises, and what that raises."""
+def _chunk(function: Callable[..., Any], *columns: Sequence[Any]) -> tuple[list[Any], BaseException | None]:
+    """The results of some calls, up to the first that raises, and what that raises.
+
+    The arguments come by their places: a tuple for each call costs as much as a small call.
+    """
     results: list[Any] = []
+    append = results.append
     try:
-        for args in calls:
-            results.append(function(*args))
+        if len(columns) == 1:
+            for arg in columns[0]:
+                append(function(arg))
+        else:
+            for args in zip(*columns):  # noqa: B905
+                append(function(*args))
     except Exception as exc:
         return results, exc
     return results, None
@@ -175,7 +183,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 if supervisor.thread is None:
                     supervisor.start(self._max_workers if self._forks else 1)
                 self._engine.submit(future, fn, args, kwargs, timeout, retries)
-                if not self._forks:
+                if not self._forks or supervisor.short:
                     supervisor.adjust()
         except BaseException:
             if self._room is not None:
@@ -238,6 +246,12 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._supervisor.close()
         if wait:
             self._supervisor.join()
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
+        # After Ctrl-C nobody waits for what has not begun.
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.shutdown(wait=True, cancel_futures=interrupted)
+        return None
 
     def terminate_workers(self) -> None:
         """End every worker by SIGTERM, and with them what they run; take no more tasks."""
@@ -321,17 +335,25 @@ def _mapped(
             raise ValueError("buffersize must be None or > 0")
     if chunksize is None:
         chunksize = 1 if buffersize is not None else _chunksize(iterables, pool._max_workers)
-    calls = zip(*iterables)  # noqa: B905
-    chunks: Iterator[list[tuple[Any, ...]]] = iter(lambda: list(itertools.islice(calls, chunksize)), [])
-    ahead = itertools.islice(chunks, None if buffersize is None else max(1, buffersize // chunksize))
     if chunksize == 1:
-        futures = [submit(fn, *chunk[0]) for chunk in ahead]
-        more = (submit(fn, *chunk[0]) for chunk in chunks)
+        started = (submit(fn, *args) for args in zip(*iterables))  # noqa: B905
     else:
-        futures = [submit(_chunk, fn, chunk) for chunk in ahead]
-        more = (submit(_chunk, fn, chunk) for chunk in chunks)
+        started = (submit(_chunk, fn, *columns) for columns in _chunks(iterables, chunksize))
+    futures = list(itertools.islice(started, None if buffersize is None else max(1, buffersize // chunksize)))
     end = None if timeout is None else timeout + _now()
-    return _results(futures, more, end, chunksize > 1)
+    return _results(futures, started, end, chunksize > 1)
+
+
+def _chunks(iterables: tuple[Iterable[Any], ...], size: int) -> Iterator[tuple[Sequence[Any], ...]]:
+    """The arguments of so many calls at a time: the first arguments, the second ones, and so on."""
+    if len(iterables) == 1:
+        items = iter(iterables[0])
+        while chunk := list(itertools.islice(items, size)):
+            yield (chunk,)
+    else:
+        calls = zip(*iterables)  # noqa: B905
+        while rows := list(itertools.islice(calls, size)):
+            yield tuple(zip(*rows))  # noqa: B905
 
 
 def _now() -> float:

@@ -24,7 +24,7 @@ _known: weakref.WeakValueDictionary[tuple[int, int], Segment] = weakref.WeakValu
 
 
 class _Carrier(threading.local):
-    pins: list[Segment] | None = None
+    pins: list[object] | None = None
 
 
 _carrier = _Carrier()
@@ -33,13 +33,14 @@ _carrier = _Carrier()
 class carrying:
     """`with carrying() as pins: dumps(...)`: what is pickled in this thread goes to a process of ours.
 
-    `pins` is a list of the segments that are pickled on the way. The sender keeps it until the receiver has loaded what
+    `pins` is a list of what is pickled by reference on the way, segments above all. The sender keeps it until the
+    receiver has loaded what
     was pickled: until then nobody else may have them.
     """
 
     __slots__ = ("_outer",)
 
-    def __enter__(self) -> list[Segment]:
+    def __enter__(self) -> list[object]:
         self._outer = _carrier.pins
         pins = _carrier.pins = []
         return pins
@@ -63,19 +64,25 @@ def is_carried() -> bool:
     return _carrier.pins is not None
 
 
+def pin(o: object) -> None:
+    """Keep `o`, which is pickled by reference in this thread, alive until the receiver has it."""
+    if _carrier.pins is not None:
+        _carrier.pins.append(o)
+
+
 def _reduce(segment: Segment) -> tuple[Callable[..., Segment], tuple[Any, ...]]:
     check(segment)
     identity = segment.identity
     _known[identity] = segment
     popen = context.get_spawning_popen()
-    if _carrier.pins is not None:
-        _carrier.pins.append(segment)
+    if is_carried():
+        pin(segment)
         return _open, (*identity, os.getpid(), segment.fd)
-    return _inherit, (*identity, _duplicate(popen, segment.fd))
+    return _inherit, (*identity, duplicate(popen, segment.fd))
 
 
-def _duplicate(popen: Any, fd: int) -> Any:
-    """The descriptor for a child that is being spawned, which must not get it twice."""
+def duplicate(popen: Any, fd: int) -> Any:
+    """A descriptor for a child that is being spawned, which must not get it twice."""
     given = getattr(popen, "_fds", [])
     if fd not in given:
         return reduction.DupFd(fd)

@@ -1,8 +1,11 @@
-"""Who looks after a pool's workers: starts them, replaces those that have ended, and says what became of their tasks."""
+"""Who looks after a pool's workers: starts and replaces them, and says what became of their tasks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import sys
 import threading
 import weakref
 from concurrent.futures import _base
@@ -39,7 +42,10 @@ class Supervisor:
         broken: Callable[[str], BaseException] = RuntimeError,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
+        entry: Callable[..., None] = _worker.main,
+        finishes: bool = True,
     ) -> None:
+        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks."""
         self.context = context
         self.workers = workers
         self.most = most
@@ -52,6 +58,8 @@ class Supervisor:
         self._by_number: dict[int, BaseProcess] = {}
         self._arguments = (initializer, tuple(initargs), logs)
         self._name = name
+        self._entry = entry
+        self._finishes = finishes
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
@@ -59,6 +67,11 @@ class Supervisor:
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
         self._retired = 0
+        #: A worker is missing, as no process could be started for it.
+        self.short = False
+        #: The loop that drives the engine instead of the thread while it runs.
+        self._loop: Any = None
+        self._freed = threading.Event()
         #: Called with a process that was started, and with one that has ended.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
@@ -83,14 +96,15 @@ class Supervisor:
                     target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
                 )
                 self.thread.daemon = True
-                _running[self.thread] = weakref.ref(self)
+                if self._finishes:
+                    _running[self.thread] = weakref.ref(self)
                 self.thread.start()
 
     def add(self) -> None:
         """Start one more worker."""
         opening = self.engine.open()
         fds = (*opening.fds, self.engine.bell)
-        process = self._launcher.start(_worker.main, self._arguments, fds, name=self._name)
+        process = self._launcher.start(self._entry, self._arguments, fds, name=self._name)
         self.processes[process.pid] = process
         if self.on_start is not None:
             self.on_start(process)
@@ -106,7 +120,7 @@ class Supervisor:
         if workers < self.workers and (queued or not idle):
             with self._lock:
                 if not self.closing:
-                    self.add()
+                    self._start_again()
 
     def resize(self, workers: int) -> None:
         """Have another number of workers: more at once, fewer as they finish what they do."""
@@ -122,6 +136,7 @@ class Supervisor:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
         with self._lock:
             self.closing = True
+            self._freed.set()
             self.engine.close()
             if self.thread is None or not self._by_number:
                 self.engine.stop()
@@ -132,6 +147,14 @@ class Supervisor:
         """End every worker at once by a signal; tasks that ran are lost, those that waited must be taken out before."""
         self.engine.kill(signal)
 
+    def give_up(self) -> None:
+        """End without what waits, and without what runs: the program was interrupted."""
+        for sink in self.engine.clear():
+            if hasattr(sink, "cancel"):
+                sink.cancel()
+        self.close()
+        self.kill(signal.SIGTERM)
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has ended, after `close()`."""
         if self.thread is not None and self.thread is not threading.current_thread():
@@ -141,6 +164,37 @@ class Supervisor:
         if self._launcher is not None:
             self._launcher.close()
             self._launcher = None
+
+    # -- On a loop ----------------------------------------------------------------------------------------------------
+
+    def adopt(self, loop: Any) -> None:
+        """Have a running loop take the results, on its own thread, as long as it runs."""
+        if self._loop is not loop and self._loop is None and self.thread is not None:
+            self._loop = loop
+            self._freed.clear()
+            loop.add_reader(self.engine.fileno(), self._turn)
+            self.engine.pause()
+            loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self.engine.turn()
+        if not self.engine.listen() and self._loop is not None:
+            self._loop.call_soon(self._turn)
+
+    def _assist(self) -> None:
+        """The thread's part while a loop drives: a look now and then, in case the loop is held up or has stopped."""
+        loop = self._loop
+        while loop.is_running() and not self.closing:
+            _, sent, _, _ = self.engine.counts()
+            self._freed.wait(0.05 if sent else 1.0)
+            self.engine.turn()
+            # Whoever takes what has come must say that the next one is to be told of.
+            while not self.engine.listen():
+                self.engine.turn()
+        self._loop = None
+        # One that is closed has no readers any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.remove_reader, self.engine.fileno())
 
     # -- What the engine asks and tells -------------------------------------------------------------------------------
 
@@ -231,7 +285,9 @@ class Supervisor:
     def _start_again(self) -> None:
         try:
             self.add()
+            self.short = False
         except OSError as e:
+            self.short = True
             if not self._by_number:
                 self.fail(f"no worker process can be started: {e}")
 
@@ -256,8 +312,6 @@ class Supervisor:
 def _ending(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
         return f"exit status {exitcode}"
-    import signal
-
     try:
         return f"killed by {signal.Signals(-exitcode).name}"
     except ValueError:
@@ -276,7 +330,11 @@ _running: dict[threading.Thread, weakref.ref[Supervisor]] = {}
 
 def _drive(engine: Engine, supervisor: weakref.ref[Supervisor]) -> None:
     try:
-        engine.drive()
+        while not engine.drive():
+            found = supervisor()
+            if found is not None and found._loop is not None:
+                found._assist()
+            del found
     finally:
         found = supervisor()
         if found is not None:
@@ -287,8 +345,11 @@ def _drive(engine: Engine, supervisor: weakref.ref[Supervisor]) -> None:
 def _at_exit() -> None:
     """Let every pool finish what it has, as the standard library does."""
     running = [(thread, reference()) for thread, reference in list(_running.items())]
+    interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
     for _, supervisor in running:
-        if supervisor is not None:
+        if supervisor is not None and interrupted:
+            supervisor.give_up()
+        elif supervisor is not None:
             supervisor.close()
     for thread, _ in running:
         thread.join()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from fenshen import _pickling
@@ -99,17 +97,3 @@ def _prepared(record: Any) -> dict[str, Any]:
         if not isinstance(value, (str, int, float, bool, type(None))):
             fields[name] = repr(value)
     return fields
-
-
-def is_worker_thread() -> bool:
-    """Whether this is the thread of a worker process that runs its tasks."""
-    return "worker" in _local and threading.current_thread() is threading.main_thread()
-
-
-def flush() -> None:
-    """Write what tasks have printed."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass

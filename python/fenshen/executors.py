@@ -1,4 +1,4 @@
-"""The threads that a loop runs blocking calls in."""
+"""The threads and processes that a loop runs blocking calls in."""
 
 from __future__ import annotations
 
@@ -28,4 +28,8 @@ class Executors:
             self._check_closed()  # type: ignore[attr-defined]
             self._check_default_executor()  # type: ignore[attr-defined]
             self._default_executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
-        return super().run_in_executor(executor, func, *args)  # type: ignore[misc]
+        future: Future[Any] = super().run_in_executor(executor, func, *args)  # type: ignore[misc]
+        supervisor = getattr(executor, "_supervisor", None)
+        if supervisor is not None and self.is_running():  # type: ignore[attr-defined]
+            supervisor.adopt(self)
+        return future

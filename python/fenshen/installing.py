@@ -60,8 +60,9 @@ def _put_in(part: parts.Part) -> _Change | None:
         return None
     owner, name = place
     original = vars(owner)[name]
-    if any(c.owner is owner and c.name == name and c.ours is original for c in _changes):
-        return None
+    there = [change for change in _changes if change.owner is owner and change.name == name]
+    if any(change.part is part for change in there) and any(change.ours is original for change in there):
+        return None  # it is in, or beneath one that was put over it
     ours = part.ours(original)
     if ours is parts.MISSING or ours is original:
         return None

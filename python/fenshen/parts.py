@@ -196,5 +196,34 @@ def _add_process_pools() -> None:
     add("processes", "concurrent.futures", pool, home)
 
 
+def _add_managers() -> None:
+    home = "multiprocessing.managers"
+    kinds = "Acquirer Condition Event Barrier Iterator Namespace Value List Dict Set Array Pool"
+    for name in ("BaseProxy", "MakeProxyType", "AutoProxy", *(f"{kind}Proxy" for kind in kinds.split())):
+        add("processes", home, name, f"fenshen.{home}:{name}")
+    for name in ("Server", "SharedMemoryServer"):
+        add("processes", home, name, f"fenshen.{home}:{name}")
+    for name in ("BaseManager", "SyncManager", "SharedMemoryManager"):
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
+    home = "multiprocessing.shared_memory"
+    for name in ("SharedMemory", "ShareableList"):
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
+    for name in ("register", "unregister"):
+        add("processes", "multiprocessing.resource_tracker", name, f"fenshen.{home}:{name}", wrap=True)
+
+
 _add_process_pools()
+_add_managers()
 _add_synchronize()
+
+
+def _add_queues() -> None:
+    for name in ("Queue", "JoinableQueue", "SimpleQueue"):
+        home = "multiprocessing.queues"
+        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+    home = "multiprocessing.connection"
+    add("processes", home, "Connection", f"fenshen.{home}:Connection", shown=f"{home}.Connection")
+    add("processes", home, "Pipe", f"fenshen.{home}:Pipe", shown="multiprocessing.Pipe")
+
+
+_add_queues()

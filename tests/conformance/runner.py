@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
 """Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 8 here."""
 LIMIT = float(os.environ.get("FENSHEN_CONFORMANCE_LIMIT", "300"))
-"""Seconds for all the processes of a module together, after which no other is begun. CPython's slowest takes 90."""
+"""Seconds for all the processes of a module together, after which none is begun. CPython's slowest takes 90."""
 
 
 @dataclass
@@ -148,18 +148,25 @@ def _run_process(run: Run, job: dict[str, Any]) -> str | None:
     return last if last != job["after"] else None
 
 
-def run_once(module: str, peer: str, only: Sequence[str] | None = None, folder: str | None = None) -> Run:
+def run_once(
+    module: str,
+    peer: str,
+    only: Sequence[str] | None = None,
+    folder: str | None = None,
+    until: float | None = None,
+) -> Run:
     """Run a module's tests, or only some of them; after a hang or a crash a new process goes on with the rest.
 
     `only` names tests, or classes by their first part: `test_events.HandleTests`. `folder` holds modules that CPython
-    hasn't.
+    hasn't. `until`, by `time.monotonic()`, no process is begun any more; `LIMIT` from now if not given.
     """
     run = Run(module, peer)
     began = time.monotonic()
+    until = began + LIMIT if until is None else until
     last: str | None = ""
     while last is not None:
         last = _run_process(run, {"module": module, "peer": peer, "only": only, "after": last, "folder": folder})
-        if last is not None and time.monotonic() - began > LIMIT:
+        if last is not None and time.monotonic() > until:
             name = f"{module} (the rest, after {last})"
             run.outcomes[name] = Outcome(name, "failed", f"not run: {LIMIT:.0f} s were over")
             break
@@ -186,19 +193,20 @@ def run_module(
 
     What fails twice is tried on the standard library's own types: if that fails too, the machine is to blame.
     """
-    run = run_once(module, peer, only, folder)
+    until = time.monotonic() + LIMIT
+    run = run_once(module, peer, only, folder, until)
     failed = [each.id for each in run.ended("failed") if each.id not in expected and " (" not in each.id]
-    if not failed:
+    if not failed or time.monotonic() > until:
         return run
-    again = run_once(module, peer, failed, folder)
+    again = run_once(module, peer, failed, folder, until)
     for name, outcome in again.outcomes.items():
         if outcome.outcome == "passed":
             outcome.retried = True
             run.outcomes[name] = outcome
     _pardon_ends(run, again)
     still = [name for name in failed if run.outcomes[name].outcome == "failed"]
-    if still and peer != stock(module):
-        for name in (each.id for each in run_once(module, stock(module), still, folder).ended("failed")):
+    if still and time.monotonic() < until and peer != stock(module):
+        for name in (each.id for each in run_once(module, stock(module), still, folder, until).ended("failed")):
             if name in run.outcomes:
                 run.outcomes[name].environment = True
     run.seconds += again.seconds

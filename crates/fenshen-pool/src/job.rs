@@ -65,7 +65,12 @@ pub struct Job<C> {
     place: AtomicU64,
     /// How often it was lost.
     losses: AtomicU32,
+    /// How often a worker died when it was the next to be begun.
+    offers: AtomicU32,
 }
+
+/// After so many deaths of workers that were about to begin it, a task counts as what they died of.
+const OFFERS: u32 = 3;
 
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +84,7 @@ pub(crate) enum Place {
 impl<C: Cargo> Job<C> {
     /// One that is nowhere yet.
     pub fn new(cargo: C) -> Arc<Job<C>> {
-        Arc::new(Job { cargo, place: AtomicU64::new(QUEUED), losses: AtomicU32::new(0) })
+        Arc::new(Job { cargo, place: AtomicU64::new(QUEUED), losses: AtomicU32::new(0), offers: AtomicU32::new(0) })
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -107,6 +112,11 @@ impl<C: Cargo> Job<C> {
     /// Counts a loss; whether it is to be run again.
     pub(crate) fn may_retry(&self) -> bool {
         self.losses.fetch_add(1, Ordering::Relaxed) < self.cargo.retries()
+    }
+
+    /// Counts a worker that died when this was next; whether another may try.
+    pub(crate) fn may_be_offered(&self) -> bool {
+        self.offers.fetch_add(1, Ordering::Relaxed) + 1 < OFFERS
     }
 
     /// How often it was lost with a worker.

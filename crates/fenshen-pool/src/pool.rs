@@ -429,8 +429,12 @@ impl<C: Cargo> Pool<C> {
         let mut lost = Vec::new();
         while let Some(Flying { seq, job, .. }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
-            // What was not begun is lost with nobody; what was, is, unless it may be tried again.
-            if hand.leases().is_offered(seq) || job.may_retry() {
+            // What was not begun is lost with nobody, unless it is what workers die of before they begin it; what was
+            // begun is, unless it may be tried again.
+            let begun = !hand.leases().is_offered(seq);
+            let next = hand.flying.is_empty() && hand.stage != Stage::Starting;
+            let again = if begun { job.may_retry() } else { !next || job.may_be_offered() };
+            if again {
                 job.put(Place::Queued);
                 crew.queue.push_front(job);
             } else {

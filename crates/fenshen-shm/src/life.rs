@@ -2,9 +2,19 @@
 
 use std::io;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Segment;
 use crate::robust::RobustMutex;
+
+/// What lies in the segment.
+#[derive(Debug)]
+struct Layout {
+    /// Held by the thread.
+    living: RobustMutex,
+    /// Somebody has seen that it ended.
+    over: AtomicBool,
+}
 
 /// A thread's life, as all who have its segment can see it.
 ///
@@ -26,7 +36,7 @@ use crate::robust::RobustMutex;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Life(NonNull<RobustMutex>);
+pub struct Life(NonNull<Layout>);
 
 // SAFETY: the mutex may be looked at by any thread.
 unsafe impl Send for Life {}
@@ -35,7 +45,7 @@ unsafe impl Sync for Life {}
 
 impl Life {
     /// How many bytes of a segment it takes.
-    pub const SIZE: usize = size_of::<RobustMutex>();
+    pub const SIZE: usize = size_of::<Layout>();
 
     /// Has a new segment show the life of the calling thread.
     ///
@@ -49,8 +59,8 @@ impl Life {
         let life = unsafe { Life::watch(segment)? };
         // SAFETY: it lies in the segment, which the caller promises to keep.
         unsafe {
-            RobustMutex::make(life.0.as_ptr())?;
-            life.0.as_ref().lock()?.keep();
+            RobustMutex::make(&raw mut (*life.0.as_ptr()).living)?;
+            life.0.as_ref().living.lock()?.keep();
         }
         Ok(life)
     }
@@ -70,6 +80,11 @@ impl Life {
     #[must_use]
     pub fn is_over(&self) -> bool {
         // SAFETY: it lies in the segment, which outlives it.
-        unsafe { self.0.as_ref() }.is_abandoned()
+        let layout = unsafe { self.0.as_ref() };
+        let over = layout.over.load(Ordering::Relaxed) || layout.living.try_lock().is_some();
+        if over {
+            layout.over.store(true, Ordering::Relaxed);
+        }
+        over
     }
 }

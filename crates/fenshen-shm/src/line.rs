@@ -18,8 +18,9 @@ const RING: u32 = 1 << 16;
 const RINGS: usize = 4096;
 /// For how long a side looks before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(20);
-/// For how long it does so without offering the processor to others.
-const ALONE: Duration = Duration::from_micros(5);
+
+/// The size of what precedes a message's bytes.
+const HEAD: usize = 9;
 
 /// One direction: bytes written and read since the beginning, modulo 2^32.
 #[repr(C)]
@@ -38,6 +39,8 @@ struct Head {
     directions: [Counters; 2],
     /// Whether the caller, or the answerer, sleeps on its socket.
     asleep: [Padded; 2],
+    /// On which processor either last waited, plus one.
+    processors: [Padded; 2],
 }
 
 /// Which end of a line this is.
@@ -63,23 +66,26 @@ pub enum Woken {
 /// How far a message has gone out.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    length: [u8; 8],
+    /// The length of what follows, and its first byte.
+    head: [u8; HEAD],
     body: &'a [u8],
     sent: usize,
 }
 
 impl<'a> Outgoing<'a> {
-    /// A message that is still all here.
+    /// A message that is still all here: a byte that says of what kind it is, and the rest.
     #[must_use]
-    pub fn new(body: &'a [u8]) -> Outgoing<'a> {
-        Outgoing { length: (body.len() as u64).to_ne_bytes(), body, sent: 0 }
+    pub fn new(kind: u8, body: &'a [u8]) -> Outgoing<'a> {
+        let mut head = [kind; HEAD];
+        head[..8].copy_from_slice(&(body.len() as u64 + 1).to_ne_bytes());
+        Outgoing { head, body, sent: 0 }
     }
 
     /// What is to be sent next, in one piece.
     fn rest(&self) -> &[u8] {
-        match self.length.get(self.sent..) {
+        match self.head.get(self.sent..) {
             Some(rest) if !rest.is_empty() => rest,
-            _ => &self.body[self.sent - 8..],
+            _ => &self.body[self.sent - HEAD..],
         }
     }
 }
@@ -93,7 +99,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The whole message.
+    /// The whole message, its kind first.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -118,7 +124,7 @@ impl Incoming {
 /// let (here, there) = UnixStream::pair()?;
 /// let ours = Line::new(Line::segment()?, here.into(), Side::Caller)?;
 /// let theirs = Line::new(ours.share()?, there.into(), Side::Answerer)?;
-/// assert!(ours.send(&mut Outgoing::new(b"ping"))?);
+/// assert!(ours.send(&mut Outgoing::new(b'p', b"ing"))?);
 /// let mut heard = Incoming::default();
 /// assert!(theirs.receive(&mut heard)?);
 /// assert_eq!(heard.body(), b"ping");
@@ -201,7 +207,7 @@ impl Line {
         let used = start.wrapping_sub(counters.read.0.load(Ordering::Acquire));
         let mut room = RING.checked_sub(used).ok_or(io::ErrorKind::InvalidData)?;
         let mut written = start;
-        let total = 8 + message.body.len();
+        let total = HEAD + message.body.len();
         while room > 0 && message.sent < total {
             let rest = message.rest();
             let at = written & (RING - 1);
@@ -270,26 +276,35 @@ impl Line {
         }
         let vain = self.vain.load(Ordering::Relaxed);
         // Where it was in vain again and again, it is tried now and then only.
-        if self.patience.is_zero() || (vain > 16 && !vain.is_multiple_of(16)) {
-            self.vain.store(vain.wrapping_add(1), Ordering::Relaxed);
-            return false;
+        let tries = !self.patience.is_zero() && (vain < 4 || vain.is_multiple_of(32)) && self.is_apart();
+        if tries && self.watch(sending) {
+            self.vain.store(0, Ordering::Relaxed);
+            return true;
         }
+        self.vain.store(vain.wrapping_add(1), Ordering::Relaxed);
+        false
+    }
+
+    /// Whether the other side runs on another processor: on this one, it would only be kept from answering.
+    fn is_apart(&self) -> bool {
+        // SAFETY: it only asks.
+        let here = unsafe { libc::sched_getcpu() }.cast_unsigned().wrapping_add(1);
+        let processors = &self.head().processors;
+        processors[self.side as usize].0.store(here, Ordering::Relaxed);
+        processors[1 - self.side as usize].0.load(Ordering::Relaxed) != here
+    }
+
+    fn watch(&self, sending: bool) -> bool {
         let began = Instant::now();
         loop {
             for _ in 0..32 {
                 if self.is_ready(sending) {
-                    self.vain.store(0, Ordering::Relaxed);
                     return true;
                 }
                 std::hint::spin_loop();
             }
-            let passed = began.elapsed();
-            if passed > self.patience {
-                self.vain.store(vain.wrapping_add(1), Ordering::Relaxed);
+            if began.elapsed() > self.patience {
                 return false;
-            }
-            if passed > ALONE {
-                std::thread::yield_now();
             }
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 /// A mutex of processes; see the module.
+#[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct RobustMutex(UnsafeCell<libc::pthread_mutex_t>);
 
@@ -72,20 +73,6 @@ impl RobustMutex {
     pub(crate) unsafe fn unlock(&self) {
         // SAFETY: the caller's promise.
         unsafe { libc::pthread_mutex_unlock(self.0.get()) };
-    }
-
-    /// Whether nobody living holds the mutex, and so nobody ever will.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        // SAFETY: `make` made it.
-        match unsafe { libc::pthread_mutex_trylock(self.0.get()) } {
-            libc::EBUSY => false,
-            0 | libc::EOWNERDEAD => {
-                // SAFETY: this thread holds it. Unlocked without being made consistent, it stays abandoned.
-                unsafe { libc::pthread_mutex_unlock(self.0.get()) };
-                true
-            }
-            _ => true,
-        }
     }
 }
 

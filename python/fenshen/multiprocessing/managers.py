@@ -1,9 +1,9 @@
 """`multiprocessing.managers`, faster on one machine: `from fenshen.multiprocessing.managers import SyncManager`.
 
 Each class derives from the standard library's of that name. Locks, semaphores, events, conditions, barriers and small
-values of a `SyncManager` lie in shared memory, and proxies of this machine act on them there; everything else stays in the
-manager's process, which they speak to through shared memory. A manager of another machine, or of the standard library, is
-spoken to as the standard library does.
+values of a `SyncManager` lie in shared memory, and proxies of this machine act on them there; everything else stays in
+the manager's process, which they speak to through shared memory. A manager of another machine, or of the standard
+library, is spoken to as the standard library does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`multiprocessing.shared_memory`, whose blocks live as long as somebody uses them.
 
-Names, sizes and memory are the standard library's, and its processes may attach to ours and ours to theirs. What differs
-is the end of a block that nobody unlinks: a tracked one goes when the process that made it and every process attached to
-it have ended, and never earlier; an attached process that ends takes nothing with it.
+Names, sizes and memory are the standard library's, and its processes may attach to ours and ours to theirs. What
+differs is the end of a block that nobody unlinks: a tracked one goes when the process that made it and every process
+attached to it have ended, and never earlier; an attached process that ends takes nothing with it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ __all__ = ["ShareableList", "SharedMemory"]
 class SharedMemory(_standard.SharedMemory):
     """SharedMemory(name=None, create=False, size=0, *, track=True)
 
-    A block of memory that processes know by its name: a new one of `size` bytes with `create=True`, and otherwise the one
-    that has the name.
+    A block of memory that processes know by its name: a new one of `size` bytes with `create=True`, and otherwise the
+    one that has the name.
 
     A block lives until `unlink()`. One that was created with `track=True` goes by itself when its creator and every
-    process attached to it have ended. Attaching with `track=False` or `track=True` is the same: it never removes a block
-    that others use.
+    process attached to it have ended. Attaching with `track=False` or `track=True` is the same: it never removes a
+    block that others use.
 
-    Raises ValueError for a size that is not positive, or where neither a name nor `create` is given; FileExistsError and
-    FileNotFoundError by the name; OSError for what else the system refuses.
+    Raises ValueError for a size that is not positive, or where neither a name nor `create` is given; FileExistsError
+    and FileNotFoundError by the name; OSError for what else the system refuses.
     """
 
     _track = True
@@ -110,8 +110,8 @@ def _over(function: types.FunctionType, names: dict[str, Any]) -> types.Function
 class ShareableList(_standard.ShareableList):  # type: ignore[type-arg]
     """ShareableList(sequence=None, *, name=None)
 
-    A list of fixed length in a `SharedMemory`: of int, float, bool, str, bytes and None, each of which keeps the room it
-    had at first. With `name`, and no sequence, the one that lies in that block.
+    A list of fixed length in a `SharedMemory`: of int, float, bool, str, bytes and None, each of which keeps the room
+    it had at first. With `name`, and no sequence, the one that lies in that block.
 
     Raises ValueError where a new value does not fit, and FileNotFoundError if there is no such block.
     """

@@ -144,7 +144,12 @@ class SynchronizedBase(_Synchronized, _standard.SynchronizedBase):
     """What the wrappers have in common."""
 
     def __init__(self, obj: Any, lock: Any = None, ctx: BaseContext | None = None):
-        super().__init__(obj, lock or (ctx or get_context()).RLock())
+        lock = lock or (ctx or get_context()).RLock()
+        block, code = getattr(obj, "_wrapper", None), _codes.get(type(obj))
+        if code is not None and isinstance(block, Block):
+            super().__init__(obj, lock, block, code)
+        else:
+            super().__init__(obj, lock)
 
     def __reduce__(self) -> tuple[Any, ...]:
         _segments.check(self)
@@ -153,6 +158,7 @@ class SynchronizedBase(_Synchronized, _standard.SynchronizedBase):
         return synchronized, (self._obj, self._lock)
 
 
+_codes = {typecode_to_type[code]: code for code in "bBhHiIlLqQfd"}
 prop_cache: dict[str, Any] = {}
 class_cache: weakref.WeakKeyDictionary[type, type[SynchronizedBase]] = weakref.WeakKeyDictionary()
 

@@ -1,7 +1,7 @@
 //! `Block`: a piece of shared memory of any size, as a buffer. What values, arrays and barriers lie in.
 
 use std::ffi::{c_int, c_void};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
@@ -57,6 +57,14 @@ unsafe fn place<'a>(b: *mut Block) -> Res<&'a mut Place> {
         Some(place) => Ok(place),
         None => raise(ffi::PyExc_ValueError, "the block was not made"),
     }
+}
+
+/// Where a block lies, and how long it is.
+pub(super) unsafe fn memory(o: *mut PyObject) -> Res<(NonNull<u8>, usize)> {
+    if ffi::Py_TYPE(o) != super::kinds::block() {
+        return raise(ffi::PyExc_TypeError, "a Block is needed");
+    }
+    Ok((place(o.cast())?.start(), (*o.cast::<Block>()).size))
 }
 
 unsafe extern "C" fn buffer(o: *mut PyObject, view: *mut ffi::Py_buffer, flags: c_int) -> c_int {

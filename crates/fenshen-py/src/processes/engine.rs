@@ -38,6 +38,7 @@ pub(crate) struct Inner {
     /// Whether cancelling a task that runs ends it.
     pub(crate) kill: bool,
     pub(crate) stopped: AtomicBool,
+    pub(crate) paused: AtomicBool,
     dumpers: Dumpers,
     functions: HashMap<usize, (Obj, Option<Arc<Prelude>>)>,
 }
@@ -49,6 +50,7 @@ impl Inner {
             owner: Some(owner),
             kill,
             stopped: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             dumpers: Dumpers::default(),
             functions: HashMap::new(),
         }
@@ -249,13 +251,16 @@ pub(crate) unsafe fn wait(e: *mut Engine, most: Option<Duration>) -> Res<()> {
     waited.or_else(|error| os_error(&error))
 }
 
-/// Drives the pool until it is stopped.
-pub(crate) unsafe fn drive(e: *mut Engine) -> Res<()> {
+/// Drives the pool until it is stopped, or another is to drive it; whether it was stopped.
+pub(crate) unsafe fn drive(e: *mut Engine) -> Res<bool> {
     while !inner(e)?.stopped.load(Ordering::Acquire) {
+        if inner(e)?.paused.swap(false, Ordering::AcqRel) {
+            return Ok(false);
+        }
         wait(e, None)?;
         turn(e)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
@@ -297,8 +302,8 @@ unsafe fn tell(e: *mut Engine, method: &Obj, args: &[*mut PyObject]) -> Res<()> 
 
 /// A worker has ended: the owner says what became of the task that went with it.
 unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
-    let sink = gone.lost.as_ref().map_or_else(|| none(), |job| job.cargo.sink.again());
-    let args = [number(gone.worker)?, boolean(gone.expected), boolean(gone.was_ready), boolean(gone.lost.is_some())];
+    let has_lost = boolean(!gone.lost.is_empty());
+    let args = [number(gone.worker)?, boolean(gone.expected), boolean(gone.was_ready), has_lost];
     let [worker, expected, was_ready, has_lost] = &args;
     let owner = owner(e)?;
     let all = [owner.ptr(), worker.ptr(), expected.ptr(), was_ready.ptr(), has_lost.ptr()];

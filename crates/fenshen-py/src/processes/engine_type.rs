@@ -135,8 +135,10 @@ fast!(py_add, |e: Engine, args| {
     }
 });
 
-no_args!(py_drive, |e: Engine| {
-    engine::drive(e)?;
+no_args!(py_drive, |e: Engine| Ok(boolean(engine::drive(e)?)));
+no_args!(py_pause, |e: Engine| {
+    inner(e)?.paused.store(true, Ordering::Release);
+    inner(e)?.pool.ring();
     Ok(none())
 });
 no_args!(py_turn, |e: Engine| Ok(boolean(engine::turn(e)?)));
@@ -226,7 +228,8 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .fast(c"submit", py_submit, c"submit($self, sink, function, args, kwargs, timeout=None, retries=0)\n--\n\nHave a worker call `function(*args, **kwargs)`. `sink` is a Future, or is called with whether it went well and the\nresult or exception. What cannot be pickled fails the task, not this call.")
         .no_args(c"open", py_open, c"open($self, /)\n--\n\nPrepare a worker: what its process needs.\n\nRaises OSError.")
         .fast(c"add", py_add, c"add($self, opening, pidfd, most=None)\n--\n\nTake in a worker whose process was started, for at most so many tasks; its number.\n\nRaises OSError.")
-        .no_args(c"drive", py_drive, c"drive($self, /)\n--\n\nTake what comes, until stop() is called.")
+        .no_args(c"drive", py_drive, c"drive($self, /)\n--\n\nTake what comes, until stop() or pause() is called; whether it was stop().")
+        .no_args(c"pause", py_pause, c"pause($self, /)\n--\n\nHave drive() return, as another thread is to take what comes.")
         .no_args(c"turn", py_turn, c"turn($self, /)\n--\n\nTake what has come; False if another thread does so now.")
         .one_arg(c"wait", py_wait, c"wait($self, timeout, /)\n--\n\nSleep until something may have come, at most so many seconds.")
         .no_args(c"listen", py_listen, c"listen($self, /)\n--\n\nHave fileno() become readable by the next result; False if there is one already.")

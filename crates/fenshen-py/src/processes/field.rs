@@ -5,7 +5,7 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::synchronized::{check, with_lock};
+use super::synchronized::{check, set_value, value, with_lock};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, raise, status};
 use crate::object::{Obj, Res, attr, clear, done};
@@ -16,6 +16,8 @@ use crate::types::{TypeBuilder, free};
 struct Field {
     ob_base: PyObject,
     name: Option<Obj>,
+    /// Whether the name is `value`.
+    is_value: bool,
 }
 
 const NEW: Signature<1> = Signature { func: "Field", names: [c"name"], positional: 1, required: 1 };
@@ -27,7 +29,9 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             return raise(ffi::PyExc_TypeError, "a name is a str");
         }
         let this = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-        ptr::write(&raw mut (*this.ptr().cast::<Field>()).name, Some(Obj::from(name)));
+        let field: *mut Field = this.ptr().cast();
+        ptr::write(&raw mut (*field).name, Some(Obj::from(name)));
+        (*field).is_value = ffi::PyUnicode_CompareWithASCIIString(name, c"value".as_ptr()) == 0;
         Ok(this)
     })
 }
@@ -44,18 +48,28 @@ unsafe extern "C" fn get(this: *mut PyObject, owner: *mut PyObject, _: *mut PyOb
         if owner.is_null() || owner == ffi::Py_None() {
             return Ok(Obj::from(this));
         }
+        let owner = check(owner)?;
+        if (*this.cast::<Field>()).is_value
+            && let Some(value) = value(owner)?
+        {
+            return Ok(value);
+        }
         let name = name_of(this)?;
-        with_lock(check(owner)?, |obj| attr(obj.ptr(), &name))
+        with_lock(owner, |obj| attr(obj.ptr(), &name))
     })
 }
 
 unsafe extern "C" fn set(this: *mut PyObject, owner: *mut PyObject, value: *mut PyObject) -> c_int {
     status(|| {
-        let name = name_of(this)?;
         if value.is_null() {
             return raise(ffi::PyExc_AttributeError, "can't delete attribute");
         }
-        with_lock(check(owner)?, |obj| done(ffi::PyObject_SetAttr(obj.ptr(), name.ptr(), value)))
+        let owner = check(owner)?;
+        if (*this.cast::<Field>()).is_value && set_value(owner, value)? {
+            return Ok(());
+        }
+        let name = name_of(this)?;
+        with_lock(owner, |obj| done(ffi::PyObject_SetAttr(obj.ptr(), name.ptr(), value)))
     })
 }
 

@@ -30,6 +30,14 @@ kinds! {
     event, EVENT;
     /// `Condition`.
     condition, CONDITION;
+    /// `Queue`.
+    process_queue, QUEUE;
+    /// `JoinableQueue`.
+    joinable_queue, JOINABLE_QUEUE;
+    /// `SimpleQueue`.
+    simple_queue, SIMPLE_QUEUE;
+    /// `Connection`.
+    connection, CONNECTION;
     /// `Synchronized`.
     synchronized, SYNCHRONIZED;
     /// `Field`.
@@ -41,6 +49,7 @@ pub(crate) unsafe fn init() -> Res<()> {
     SEGMENT.store(super::segment::build()?, Ordering::Relaxed);
     init_pool()?;
     init_synchronize()?;
+    init_queues()?;
     Ok(())
 }
 
@@ -64,5 +73,14 @@ unsafe fn init_synchronize() -> Res<()> {
     CONDITION.store(super::condition::build()?, Ordering::Relaxed);
     SYNCHRONIZED.store(super::synchronized::build()?, Ordering::Relaxed);
     FIELD.store(super::field::build()?, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Queues and pipes.
+unsafe fn init_queues() -> Res<()> {
+    QUEUE.store(super::queue::build()?, Ordering::Relaxed);
+    JOINABLE_QUEUE.store(super::queue::build_joinable()?, Ordering::Relaxed);
+    SIMPLE_QUEUE.store(super::queue::build_simple()?, Ordering::Relaxed);
+    CONNECTION.store(super::connection::build()?, Ordering::Relaxed);
     Ok(())
 }

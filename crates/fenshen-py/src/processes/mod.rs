@@ -13,6 +13,8 @@
 //! | `Synchronized`, `Field` | `synchronized.rs` | `synchronized.rs`, `field.rs` |
 //! | `Line`, `Life`, `Cell` | what managers stand on | `managers/` |
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
+//! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
+//! | `Connection` | a socket or a pipe | `connection/` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
@@ -20,6 +22,7 @@ mod block;
 mod cargo;
 mod carry;
 mod condition;
+mod connection;
 mod engine;
 mod engine_type;
 mod event;
@@ -29,8 +32,10 @@ mod known;
 mod lifeline;
 mod lock_names;
 mod managers;
+mod number;
 mod pickling;
 mod places;
+mod queue;
 mod segment;
 mod semlock;
 mod shared_lock;
@@ -59,6 +64,14 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     lifeline::add_to(m)?;
     synchronize::add_to(m)?;
     managers::add_to(m)?;
+    let channels = [
+        ("Queue", kinds::process_queue()),
+        ("JoinableQueue", kinds::joinable_queue()),
+        ("SimpleQueue", kinds::simple_queue()),
+        ("Connection", kinds::connection()),
+    ];
+    add(m, &channels)?;
+    m.add("QUEUE_LENGTH", fenshen_shm::SharedQueue::LEN)?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ unsafe fn create(len: usize) -> Res<Obj> {
     };
     let ty = kinds::segment();
     let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-    std::ptr::write(&raw mut (*o.ptr().cast::<PySegment>()).segment, Some(segment));
+    std::ptr::write(&raw mut (*o.ptr().cast::<PySegment>()).segment, Some(std::sync::Arc::new(segment)));
     Ok(o)
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 use fenshen_shm::Segment;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
@@ -17,13 +18,13 @@ use crate::types::{TypeBuilder, free};
 pub(crate) struct PySegment {
     ob_base: PyObject,
     weakrefs: *mut PyObject,
-    pub(crate) segment: Option<Segment>,
+    pub(crate) segment: Option<Arc<Segment>>,
 }
 
 const NEW: Signature<2> = Signature { func: "Segment", names: [c"size", c"fd"], positional: 1, required: 0 };
 
 /// What it holds; it has one since it was made.
-pub(crate) unsafe fn held<'a>(s: *mut PySegment) -> Res<&'a Segment> {
+pub(crate) unsafe fn held<'a>(s: *mut PySegment) -> Res<&'a Arc<Segment>> {
     match &(*s).segment {
         Some(segment) => Ok(segment),
         None => raise(ffi::PyExc_ValueError, "the segment was not made"),
@@ -63,7 +64,7 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             }
         };
         let segment = match made {
-            Ok(segment) => segment,
+            Ok(segment) => Arc::new(segment),
             Err(error) => return os_error(&error),
         };
         let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;

@@ -38,6 +38,8 @@ pub(crate) struct SemLock {
     thread: libc::pthread_t,
     /// In which of this process' lives: a child of `multiprocessing` has not acquired what its parent has.
     life: u32,
+    /// Whether it was made for children that are forked.
+    for_fork: std::ffi::c_char,
     /// The neighbours in the list of all, guarded by its mutex.
     next: *mut SemLock,
     previous: *mut SemLock,
@@ -388,6 +390,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"handle", get_handle, None)
         .property(c"name", get_name, None)
         .member(c"kind", int, std::mem::offset_of!(SemLock, kind), true)
+        .member(c"_is_fork_ctx", ffi::Py_T_BOOL, std::mem::offset_of!(SemLock, for_fork), false)
         .member(c"maxvalue", int, std::mem::offset_of!(SemLock, most), true)
         .build(None)?;
     let most = Obj::new(ffi::PyLong_FromLong(c_long::from(Semaphore::MOST)))?;

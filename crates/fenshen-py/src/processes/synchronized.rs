@@ -7,11 +7,12 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::kinds;
 use super::lock_names::names;
+use super::number::Number;
 use super::shared_lock::SharedLock;
 use crate::args::{Signature, sort_call};
 use crate::errors::{raise, status};
 use crate::methods::{fast, getter, no_args};
-use crate::object::{Obj, Res, attr, clear, set, visit};
+use crate::object::{Obj, Res, attr, clear, set, utf8, visit};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of `Synchronized`.
@@ -20,15 +21,43 @@ pub(crate) struct Synchronized {
     ob_base: PyObject,
     obj: Option<Obj>,
     lock: SharedLock,
+    /// The block that the object is a number in, and that number.
+    block: Option<Obj>,
+    number: Option<Number>,
 }
 
-const NEW: Signature<2> = Signature { func: "Synchronized", names: [c"obj", c"lock"], positional: 2, required: 2 };
+const NEW: Signature<4> =
+    Signature { func: "Synchronized", names: [c"obj", c"lock", c"block", c"code"], positional: 4, required: 2 };
 
 /// What it guards.
 unsafe fn guarded(s: *mut Synchronized) -> Res<Obj> {
     match &(*s).obj {
         Some(obj) => Ok(obj.again()),
         None => raise(ffi::PyExc_AttributeError, "_obj"),
+    }
+}
+
+/// The number of type `code` that a block is.
+unsafe fn number(block: *mut PyObject, code: *mut PyObject) -> Res<Option<Number>> {
+    let (start, len) = super::block::memory(block)?;
+    Ok(utf8(code)?.bytes().next().and_then(|code| Number::new(code, start, len)))
+}
+
+/// Its attribute `value`, if it is a number.
+#[inline]
+pub(super) unsafe fn value(s: *mut Synchronized) -> Res<Option<Obj>> {
+    match (*s).number {
+        Some(number) => (*s).lock.with(|| number.get()).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Sets its attribute `value`, if it is a number and that is simple; returns whether it was.
+#[inline]
+pub(super) unsafe fn set_value(s: *mut Synchronized, value: *mut PyObject) -> Res<bool> {
+    match (*s).number {
+        Some(number) => (*s).lock.with(|| number.set(value)),
+        None => Ok(false),
     }
 }
 
@@ -41,8 +70,12 @@ pub(super) unsafe fn with_lock<T>(s: *mut Synchronized, action: impl FnOnce(&Obj
 
 unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut PyObject) -> c_int {
     status(|| {
-        let [obj, lock] = sort_call(&NEW, args, kwargs)?;
+        let [obj, lock, block, code] = sort_call(&NEW, args, kwargs)?;
         let s: *mut Synchronized = this.cast();
+        let number = if block.is_null() || code.is_null() { None } else { number(block, code)? };
+        (*s).number = None;
+        set(&mut (*s).block, Obj::from_opt(block));
+        (*s).number = number;
         (*s).lock.put(Obj::from(lock))?;
         set(&mut (*s).obj, Some(Obj::from(obj)));
         Ok(())
@@ -58,7 +91,7 @@ fast!(py_exit, |s: Synchronized, args| (*s).lock.exit(&args));
 
 unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
     let s: *mut Synchronized = this.cast();
-    for held in [&(*s).obj, (*s).lock.held()] {
+    for held in [&(*s).obj, (*s).lock.held(), &(*s).block] {
         match visit(held, visitor, arg) {
             0 => {}
             stop => return stop,
@@ -69,8 +102,10 @@ unsafe extern "C" fn traverse(this: *mut PyObject, visitor: ffi::visitproc, arg:
 
 unsafe extern "C" fn gc_clear(this: *mut PyObject) -> c_int {
     let s: *mut Synchronized = this.cast();
+    (*s).number = None;
     clear(&mut (*s).obj);
     (*s).lock.clear();
+    clear(&mut (*s).block);
     0
 }
 
@@ -84,7 +119,7 @@ unsafe extern "C" fn dealloc(this: *mut PyObject) {
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     let object = ffi::Py_T_OBJECT_EX;
     TypeBuilder::new::<Synchronized>(c"fenshen._processes.Synchronized")
-        .doc(c"Synchronized(obj, lock)\n--\n\nAn object and the lock that goes with it: the base of multiprocessing's synchronized wrappers.")
+        .doc(c"Synchronized(obj, lock, block=None, code=None)\n--\n\nAn object and the lock that goes with it: the base of multiprocessing's synchronized wrappers. Where the object is a\nnumber of the C type that ctypes calls `code`, in `block`, its value is read and written there.")
         .flags(ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC)
         .slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void)
         .slot(ffi::Py_tp_init, init as *mut c_void)

@@ -8,11 +8,12 @@ use fenshen_shm::{Incoming, Line, Outgoing, Segment, Side, Woken};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::os_error;
-use super::plain::is_plain;
+use super::packing::{Packed, Packing};
+use super::serving::Desk;
 use crate::args::{Signature, sort_call};
-use crate::errors::{entry, raise};
-use crate::methods::{getter, no_args, one_arg};
-use crate::object::{Obj, Raised, Res, attr, boolean, call, none};
+use crate::errors::{entry, raise, take, type_error};
+use crate::methods::{fast, getter, no_args, one_arg};
+use crate::object::{Obj, Raised, Res, attr, boolean, call, call_method, none};
 use crate::types::{TypeBuilder, free};
 
 /// The layout of `Line`.
@@ -23,63 +24,21 @@ pub(crate) struct PyLine {
     incoming: Option<Incoming>,
     /// A message is on its way through it.
     busy: bool,
-    pickling: Option<Pickling>,
-}
-
-/// What turns objects into bytes and back.
-struct Pickling {
-    /// `pickle.dumps`, for what is plain.
-    dumps: Obj,
-    /// `ForkingPickler.dumps`, for everything else.
-    dumps_any: Obj,
-    loads: Obj,
-}
-
-impl Pickling {
-    unsafe fn new() -> Res<Pickling> {
-        let get = |module: &std::ffi::CStr, names: &[&std::ffi::CStr]| {
-            let mut o = Obj::new(ffi::PyImport_ImportModule(module.as_ptr()))?;
-            for name in names {
-                let name = Obj::new(ffi::PyUnicode_InternFromString(name.as_ptr()))?;
-                o = attr(o.ptr(), &name)?;
-            }
-            Ok(o)
-        };
-        Ok(Pickling {
-            dumps: get(c"pickle", &[c"dumps"])?,
-            dumps_any: get(c"multiprocessing.reduction", &[c"ForkingPickler", c"dumps"])?,
-            loads: get(c"pickle", &[c"loads"])?,
-        })
-    }
-}
-
-/// The bytes of an object that has a buffer.
-struct Bytes(ffi::Py_buffer);
-
-impl Bytes {
-    unsafe fn of(o: &Obj) -> Res<Bytes> {
-        let mut view = std::mem::zeroed();
-        crate::object::done(ffi::PyObject_GetBuffer(o.ptr(), &mut view, ffi::PyBUF_SIMPLE))?;
-        Ok(Bytes(view))
-    }
-
-    fn slice(&self) -> &[u8] {
-        match self.0.len {
-            0 => &[],
-            // SAFETY: the buffer is held until this is dropped, and nobody else has it.
-            len => unsafe { std::slice::from_raw_parts(self.0.buf.cast(), len as usize) },
-        }
-    }
-}
-
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        // SAFETY: it was got in `of`; the thread is attached, by the crate's contract.
-        unsafe { ffi::PyBuffer_Release(&mut self.0) }
-    }
+    packing: Option<Packing>,
+    /// It was given up half-way, and not by the other end.
+    interrupted: bool,
 }
 
 const NEW: Signature<2> = Signature { func: "Line", names: [c"bell", c"memory"], positional: 2, required: 1 };
+
+const REQUEST: Signature<4> =
+    Signature { func: "request", names: [c"proxy", c"method", c"args", c"kwds"], positional: 4, required: 4 };
+const SERVE: Signature<4> = Signature {
+    func: "serve",
+    names: [c"objects", c"otherwise", c"proxied", c"unpackable"],
+    positional: 4,
+    required: 4,
+};
 
 unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
     let fd = ffi::PyLong_AsLong(o) as c_int;
@@ -107,12 +66,12 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             Ok(line) => line,
             Err(error) => return os_error(&error),
         };
-        let pickling = Pickling::new()?;
+        let packing = Packing::new()?;
         let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
         let this: *mut PyLine = o.ptr().cast();
         std::ptr::write(&raw mut (*this).line, Some(Arc::new(line)));
         std::ptr::write(&raw mut (*this).incoming, Some(Incoming::default()));
-        std::ptr::write(&raw mut (*this).pickling, Some(pickling));
+        std::ptr::write(&raw mut (*this).packing, Some(packing));
         Ok(o)
     })
 }
@@ -121,7 +80,7 @@ unsafe extern "C" fn dealloc(o: *mut PyObject) {
     let this: *mut PyLine = o.cast();
     drop((*this).line.take());
     drop((*this).incoming.take());
-    drop((*this).pickling.take());
+    drop((*this).packing.take());
     free(o);
 }
 
@@ -152,17 +111,15 @@ unsafe fn wait(line: &Line, sending: bool) -> Res<()> {
     }
 }
 
-unsafe fn pack(this: *mut PyLine, o: *mut PyObject) -> Res<Obj> {
-    let Some(pickling) = &(*this).pickling else {
-        return raise(ffi::PyExc_OSError, "handle is closed");
-    };
-    let dumps = if is_plain(o) { pickling.dumps.again() } else { pickling.dumps_any.again() };
-    call(dumps.ptr(), &[o])
+unsafe fn packing<'a>(this: *mut PyLine) -> Res<&'a Packing> {
+    match &(*this).packing {
+        Some(packing) => Ok(packing),
+        None => raise(ffi::PyExc_ValueError, "the line was not made"),
+    }
 }
 
-unsafe fn push(line: &Line, packed: &Obj) -> Res<()> {
-    let bytes = Bytes::of(packed)?;
-    let mut message = Outgoing::new(bytes.slice());
+unsafe fn push(line: &Line, packed: &Packed) -> Res<()> {
+    let mut message = Outgoing::new(packed.kind, packed.bytes());
     loop {
         match line.send(&mut message) {
             Ok(true) => return Ok(()),
@@ -172,14 +129,11 @@ unsafe fn push(line: &Line, packed: &Obj) -> Res<()> {
     }
 }
 
-unsafe fn pull(line: &Line, message: &mut Incoming) -> Res<Obj> {
+unsafe fn pull(line: &Line, message: &mut Incoming) -> Res<()> {
     message.clear();
     loop {
         match line.receive(message) {
-            Ok(true) => {
-                let body = message.body();
-                return Obj::new(ffi::PyBytes_FromStringAndSize(body.as_ptr().cast(), body.len() as isize));
-            }
+            Ok(true) => return Ok(()),
             Ok(false) => wait(line, false)?,
             Err(error) => return os_error(&error),
         }
@@ -187,47 +141,99 @@ unsafe fn pull(line: &Line, message: &mut Incoming) -> Res<Obj> {
 }
 
 /// Has the line to itself while `work` goes on. Whatever stops it half-way leaves the two ends out of step: it is closed.
-unsafe fn alone<T>(this: *mut PyLine, work: impl FnOnce(&Line, &mut Incoming) -> Res<T>) -> Res<T> {
+unsafe fn alone(this: *mut PyLine, work: impl FnOnce(&Line, &mut Incoming) -> Res<()>) -> Res<Incoming> {
     let line = open(this)?;
     let mut incoming = (*this).incoming.take().unwrap_or_default();
     (*this).busy = true;
     let out = work(&line, &mut incoming);
     (*this).busy = false;
-    (*this).incoming = Some(incoming);
     if out.is_err() {
         (*this).line = None;
+        (*this).interrupted = ffi::PyErr_ExceptionMatches(ffi::PyExc_EOFError) == 0
+            && ffi::PyErr_ExceptionMatches(ffi::PyExc_OSError) == 0;
     }
-    out
+    out.map(|()| incoming)
 }
 
-unsafe fn load(this: *mut PyLine, bytes: &Obj) -> Res<Obj> {
-    match &(*this).pickling {
-        Some(pickling) => call(pickling.loads.again().ptr(), &[bytes.ptr()]),
-        None => raise(ffi::PyExc_OSError, "handle is closed"),
-    }
+/// What came, as an object; the room for it is kept for the next one.
+unsafe fn unpack(this: *mut PyLine, incoming: Incoming) -> Res<Obj> {
+    let object = packing(this)?.unpack(incoming.body());
+    (*this).incoming = Some(incoming);
+    object
 }
 
-one_arg!(py_call, |this: PyLine, request| {
-    let packed = pack(this, request)?;
-    let answer = alone(this, |line, incoming| {
+unsafe fn exchange(this: *mut PyLine, request: *mut PyObject) -> Res<Obj> {
+    let packed = packing(this)?.pack(request)?;
+    let came = alone(this, |line, incoming| {
         push(line, &packed)?;
         pull(line, incoming)
     })?;
-    load(this, &answer)
+    unpack(this, came)
+}
+
+one_arg!(py_call, |this: PyLine, request| exchange(this, request));
+
+// `line.request(proxy, method, args, kwds)`: a call of a method of what the proxy stands for.
+fast!(py_request, |this: PyLine, args| {
+    let [proxy, method, args, kwds] = args.sort(&REQUEST)?;
+    if (*this).busy {
+        return call_method(&name(c"_call_apart")?, &[proxy, method, args, kwds]);
+    }
+    let id = attr(proxy, &name(c"_id")?)?;
+    let request = Obj::new(ffi::PyTuple_Pack(4, id.ptr(), method, args, kwds))?;
+    let answer = exchange(this, request.ptr())?;
+    if ffi::PyTuple_CheckExact(answer.ptr()) != 0 && ffi::PyTuple_GET_SIZE(answer.ptr()) == 2 {
+        let (kind, result) = (ffi::PyTuple_GET_ITEM(answer.ptr(), 0), ffi::PyTuple_GET_ITEM(answer.ptr(), 1));
+        let is_text = ffi::PyUnicode_CheckExact(kind) != 0;
+        if is_text && ffi::PyUnicode_CompareWithASCIIString(kind, c"#RETURN".as_ptr()) == 0 {
+            return Ok(Obj::from(result));
+        }
+    }
+    call_method(&name(c"_understand")?, &[proxy, answer.ptr()])
 });
-one_arg!(py_send, |this: PyLine, object| {
-    let packed = pack(this, object)?;
-    alone(this, |line, _| push(line, &packed))?;
-    Ok(none())
+
+unsafe fn name(text: &'static std::ffi::CStr) -> Res<Obj> {
+    Obj::new(ffi::PyUnicode_InternFromString(text.as_ptr()))
+}
+
+// `line.serve(objects, otherwise, proxied, unpackable)`: answers until the other end is gone, which raises EOFError.
+fast!(py_serve, |this: PyLine, args| {
+    let [objects, otherwise, proxied, unpackable] = args.sort(&SERVE)?;
+    if ffi::PyDict_Check(objects) == 0 {
+        return type_error("a dict of objects is required");
+    }
+    let desk = Desk { objects, otherwise, proxied };
+    loop {
+        let came = alone(this, |line, incoming| pull(line, incoming))?;
+        let answer = match unpack(this, came) {
+            Ok(request) => desk.answer(&request)?,
+            Err(Raised) => call(unpackable, &[take_error()?.ptr()])?,
+        };
+        let packed = match packing(this)?.pack(answer.ptr()) {
+            Ok(packed) => packed,
+            Err(Raised) => {
+                let answer = call(unpackable, &[take_error()?.ptr(), answer.ptr()])?;
+                packing(this)?.pack(answer.ptr())?
+            }
+        };
+        drop(answer);
+        (*this).incoming = Some(alone(this, |line, _| push(line, &packed))?);
+    }
 });
-no_args!(py_receive, |this: PyLine| {
-    let packed = alone(this, |line, incoming| pull(line, incoming))?;
-    load(this, &packed)
-});
+
+/// The error that is set, unless it is one that ends the thread.
+unsafe fn take_error() -> Res<Obj> {
+    match ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) {
+        0 => Err(Raised),
+        _ => Ok(take()),
+    }
+}
+
 no_args!(py_close, |this: PyLine| {
     (*this).line = None;
     Ok(none())
 });
+getter!(get_interrupted, |this: PyLine| Ok(boolean((*this).interrupted)));
 getter!(get_closed, |this: PyLine| Ok(boolean((*this).line.is_none())));
 getter!(get_memory, |this: PyLine| {
     let line = open(this)?;
@@ -241,10 +247,11 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .one_arg(c"call", py_call, c"call($self, request, /)\n--\n\nSend a request and return its answer.\n\nRaises BrokenPipeError or EOFError when the other end is gone, and BlockingIOError where a call is going on.")
-        .one_arg(c"send", py_send, c"send($self, object, /)\n--\n\nSend an object.")
-        .no_args(c"recv", py_receive, c"recv($self, /)\n--\n\nWait for an object and return it.\n\nRaises EOFError when the other end is gone.")
+        .fast(c"request", py_request, c"request($self, /, proxy, method, args, kwds)\n--\n\nCall a method of what a proxy stands for, and return its result, or what the proxy understands by the answer.")
+        .fast(c"serve", py_serve, c"serve($self, /, objects, otherwise, proxied, unpackable)\n--\n\nAnswer requests, by calls of methods of `objects`, or by what `otherwise` returns for a request.\n\nRaises EOFError when the other end is gone.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nLet go of it.")
         .property(c"closed", get_closed, None)
+        .property(c"interrupted", get_interrupted, None)
         .property(c"memory", get_memory, None)
         .build(None)
 }

@@ -2,7 +2,7 @@
 //!
 //! | type | what it does | its Python face |
 //! |---|---|---|
-//! | `Line` | `fenshen_shm::Line` | `line.rs`, `plain.rs` |
+//! | `Line` | `fenshen_shm::Line` | `line.rs`, `packing.rs`, `plain.rs`, `serving.rs` |
 //! | `Life` | `fenshen_shm::Life` | `life.rs` |
 //! | `Cell` | `fenshen_shm::Cell` | `cell.rs` |
 //! | `Flag` | `fenshen_shm::Flag` | `flag.rs` |
@@ -17,8 +17,10 @@ mod gate;
 mod life;
 mod line;
 mod memory;
+mod packing;
 mod patience;
 mod plain;
+mod serving;
 mod waiters;
 
 use pyo3::ffi::{self, PyTypeObject};

@@ -1,0 +1,46 @@
+"""What a worker of a `multiprocessing.Pool` runs: as any pool's, but with the exceptions of that one."""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.pool import MaybeEncodingError
+from multiprocessing.reduction import ForkingPickler
+from typing import TYPE_CHECKING, Any
+
+from fenshen import _worker
+from fenshen._processes import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class _Helper(_worker._Helper):
+    """What the native worker asks of Python."""
+
+    @staticmethod
+    def by_value(value: object) -> bytes:
+        """A result that pickle has refused, by cloudpickle. Raises MaybeEncodingError: the task fails with it."""
+        pickled = _worker._Helper.by_value(value)
+        if pickled is not None:
+            return pickled
+        try:
+            return bytes(ForkingPickler.dumps(value))
+        except Exception as exc:
+            raise MaybeEncodingError(exc, value) from None
+
+    @staticmethod
+    def not_pickled(exc: BaseException, refused: BaseException) -> tuple[BaseException, str]:
+        """What is sent for an exception that cannot be pickled."""
+        _, text = _worker._Helper.not_pickled(exc, refused)
+        return MaybeEncodingError(refused, exc), text
+
+
+def main(initializer: Callable[..., object] | None, initargs: Sequence[Any], logs: bool, fds: Sequence[int]) -> None:
+    """Serve a pool over the descriptors of the link to it. What the initializer raises ends the process."""
+    worker = Worker(*fds, _Helper)
+    for fd in fds:
+        os.close(fd)
+    _worker._local["worker"] = worker
+    if initializer is not None:
+        initializer(*initargs)
+    worker.serve()

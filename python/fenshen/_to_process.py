@@ -1,0 +1,50 @@
+"""`to_process`: a call in another process, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    from fenshen.futures import ProcessPoolExecutor
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+_lock = threading.Lock()
+_pool: dict[int, ProcessPoolExecutor] = {}
+
+
+def pool() -> ProcessPoolExecutor:
+    """The pool that this process's calls run in, made at the first one: its workers come from a fork server."""
+    found = _pool.get(os.getpid())
+    if found is None:
+        from multiprocessing import get_context
+
+        from fenshen.futures import ProcessPoolExecutor
+
+        with _lock:
+            found = _pool.get(os.getpid())
+            if found is None:
+                found = ProcessPoolExecutor(mp_context=get_context("forkserver"))
+                _pool.clear()  # a parent's are of no use here
+                _pool[os.getpid()] = found
+    return found
+
+
+async def to_process(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """`func(*args, **kwargs)`, called in another process; what it returns or raises.
+
+    Beside `asyncio.to_thread`, for what needs a CPU of its own. There is one pool for the whole program, with a worker
+    for each CPU that it may use. Cancelling the awaiting task ends the call. Raises WorkerDied (of `fenshen.futures`)
+    if the process dies, and what pickling raises if something cannot be sent.
+    """
+    loop = asyncio.get_running_loop()
+    call: Any = functools.partial(func, *args, **kwargs) if kwargs else func
+    return await loop.run_in_executor(pool(), call, *(() if kwargs else args))
