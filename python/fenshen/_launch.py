@@ -143,7 +143,8 @@ class _Template:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
-            quiet = not first or threading.active_count() == 1
+            # Nor of those that our own pools have.
+            quiet = not first or all(thread.name == "fenshen-pool" for thread in _others())
             self.pid = (_processes.fork if quiet else os.fork)()
             if self.pid == 0:
                 self._serve(end, mask, passed)
@@ -211,6 +212,12 @@ class _Template:
         for pid in (self.pid, lambda: self._native.untold):
             _end(pid() if callable(pid) else pid)
         self._native.close()
+
+
+def _others() -> list[threading.Thread]:
+    """The Python threads of this process but for the one that asks."""
+    me = threading.current_thread()
+    return [thread for thread in threading.enumerate() if thread is not me]
 
 
 def _let_go(fds: set[int]) -> None:
