@@ -16,7 +16,8 @@ import signal
 import sys
 import threading
 from multiprocessing import process as _process
-from multiprocessing import reduction, util
+from multiprocessing import reduction
+from multiprocessing import util as _util
 from multiprocessing.popen_fork import Popen as _Popen
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["launcher"]
 
+util: Any = _util  # its stub leaves out what every start method of the standard library's uses
 _F_SETSIG = 10  # of the kernel; the module fcntl leaves it out
 
 os.register_at_fork(after_in_child=_processes.leave_lifeline)
@@ -192,7 +194,7 @@ class _Template:
         finally:
             atexit._run_exitfuncs()
 
-    def order(self, process: BaseProcess, target: Any, args: tuple[Any, ...], has_fds: bool) -> bytes | None:
+    def order(self, process: Any, target: Any, args: tuple[Any, ...], has_fds: bool) -> bytes | None:
         """What a worker is to be told; None if the template would not know what is meant."""
         if target is not self.target or len(args) != len(self.args):
             return None
@@ -260,9 +262,8 @@ class _Forking(_Launcher):
         daemon: bool | None,
     ) -> None:
         """Have the template make them, several at a time; a new one, if it has ended."""
-        assert not _process.current_process()._config.get("daemon"), (
-            "daemonic processes are not allowed to have children"
-        )
+        current: Any = _process.current_process()
+        assert not current._config.get("daemon"), "daemonic processes are not allowed to have children"
         if self._owner != os.getpid():
             self.__init__(self._context)  # type: ignore[misc]  # what there is, is the parent's
         util._flush_std_streams()
@@ -274,7 +275,7 @@ class _Forking(_Launcher):
                 self._take(started, made[at:], pids)
 
     def _make(
-        self, made: list[BaseProcess], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
+        self, made: list[Any], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
     ) -> list[int | OSError]:
         """The numbers of new processes, for the first of `made` at least."""
         first = self._template is None
@@ -290,7 +291,7 @@ class _Forking(_Launcher):
         return pids
 
     def _orders(
-        self, made: list[BaseProcess], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
+        self, made: list[Any], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
     ) -> list[tuple[bytes, Sequence[int]]] | None:
         assert self._template is not None
         orders = []
@@ -307,7 +308,7 @@ class _Forking(_Launcher):
             self._template = None
         self._template = _Template(self._context, target, args, set().union(*fds or ()), first)
 
-    def _take(self, started: list[BaseProcess], made: list[BaseProcess], pids: list[int | OSError]) -> None:
+    def _take(self, started: list[BaseProcess], made: list[Any], pids: list[int | OSError]) -> None:
         """Have each process object know its process. If one has none, the others are ended by whoever called."""
         error: OSError | None = None
         for process, pid in zip(made, pids, strict=False):
@@ -384,7 +385,7 @@ class _Spawning(_Launcher):
             finally:
                 util.close_fds(*copies)
 
-    def _start(self, process: BaseProcess) -> None:
+    def _start(self, process: Any) -> None:
         try:
             process.start()
         except (EOFError, ConnectionError, FileNotFoundError):
