@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing import process as _process
 from multiprocessing import reduction
 from multiprocessing import util as _util
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["launcher"]
 
 util: Any = _util  # its stub leaves out what every start method of the standard library's uses
+_RESTART = 5.0  # seconds that a fork server which was killed may take to end
 _F_SETSIG = 10  # of the kernel; the module fcntl leaves it out
 
 os.register_at_fork(after_in_child=_processes.leave_lifeline)
@@ -386,12 +388,15 @@ class _Spawning(_Launcher):
                 util.close_fds(*copies)
 
     def _start(self, process: Any) -> None:
-        try:
-            process.start()
-        except (EOFError, ConnectionError, FileNotFoundError):
-            if self._context.get_start_method() != "forkserver" or process._popen is not None:
-                raise
-            process.start()  # the fork server ended just then; there is another one now
+        until = time.monotonic() + _RESTART
+        while process._popen is None:
+            try:
+                process.start()
+            except (EOFError, ConnectionError, FileNotFoundError):
+                # The fork server was killed, and only when it has ended altogether is there another one.
+                if self._context.get_start_method() != "forkserver" or time.monotonic() > until:
+                    raise
+                time.sleep(0.005)
         if self._context.get_start_method() == "spawn":
             # Unlike the end of a pipe, it doesn't wait for whoever the child has handed that on to.
             pidfd = os.pidfd_open(process.pid)
