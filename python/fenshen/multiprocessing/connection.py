@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = [*_standard.__all__, "Connection"]
 
 
-class Connection(_processes.Connection, _standard.Connection):
+#: The standard library's, under whose name ours may stand.
+StandardConnection = _standard.Connection
+
+
+class Connection(_processes.Connection, StandardConnection):
     """A connection over a descriptor, which it closes; see `multiprocessing.connection.Connection`."""
 
     __slots__ = ()
