@@ -56,7 +56,10 @@ def _rebuild(fd: Any, readable: bool, writable: bool, local: bool) -> Connection
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """Return two connected ends; both send and receive, or, without `duplex`, the first only receives."""
     if duplex:
-        one, other = (Connection(end.detach()) for end in socket.socketpair())
+        ends = socket.socketpair()
+        for end in ends:
+            end.setblocking(True)  # whatever socket.setdefaulttimeout() says
+        one, other = (Connection(end.detach()) for end in ends)
     else:
         reader, writer = os.pipe()
         one, other = Connection(reader, writable=False), Connection(writer, readable=False)
