@@ -42,6 +42,7 @@ class Supervisor:
         broken: Callable[[str], BaseException] = RuntimeError,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
+        unloaded: Callable[[str], BaseException] | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
     ) -> None:
