@@ -27,6 +27,8 @@ pub(crate) struct Queue {
     pub(super) get_closed: bool,
     /// Something was put through it.
     pub(super) used: bool,
+    /// The parent process when this one said that it puts nothing.
+    parent: libc::pid_t,
 }
 
 pub(super) const WEAKREFS: usize = mem::offset_of!(Queue, weakrefs);
@@ -101,7 +103,9 @@ unsafe fn segment_of<'a>(segment: *mut PyObject) -> Res<&'a Arc<fenshen_shm::Seg
 unsafe fn hold(q: *mut Queue, segment: *mut PyObject, made: std::io::Result<SharedQueue>) -> Res<()> {
     match made {
         Ok(shared) => {
-            (*q).shared = Some(Arc::new(shared));
+            let shared = Arc::new(shared);
+            (*q).outbox = Some(Outbox::new(Arc::clone(&shared)));
+            (*q).shared = Some(shared);
             set(&mut (*q).segment, Some(Obj::from(segment)));
             Ok(())
         }
@@ -135,6 +139,22 @@ pub(super) unsafe fn reset(q: *mut Queue) {
     (*q).put_closed = false;
     (*q).get_closed = false;
     (*q).used = false;
+}
+
+/// Nothing is put through this object any more.
+pub(super) unsafe fn close_put(q: *mut Queue) {
+    (*q).put_closed = true;
+    (*q).parent = libc::getppid();
+}
+
+/// Raises EOFError in a process that only takes, once its parent is gone: for a worker, nobody is left who puts. The
+/// standard library's queues see the end of a pipe then.
+pub(super) unsafe fn check_orphaned(q: *mut Queue) -> Res<()> {
+    if (*q).put_closed && (*q).parent != libc::getppid() {
+        ffi::PyErr_SetNone(ffi::PyExc_EOFError);
+        return Err(Raised);
+    }
+    Ok(())
 }
 
 /// Raises what a failure of the queue itself is in Python.
