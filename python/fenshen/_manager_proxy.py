@@ -43,6 +43,7 @@ def _open_line(client: Callable[..., Any], address: Any, authkey: bytes) -> Line
         except RemoteError:
             _without_lines.add(address)
             return None
+        conn.send(None)  # nobody reads ahead now: the descriptor would be lost
         memory = reduction.recv_handle(conn)
         try:
             return _processes.Line(conn.fileno(), memory)
@@ -125,7 +126,12 @@ class BaseProxy(_standard.BaseProxy):
     def _understand(self, answer: tuple[str, Any]) -> Any:
         """What an answer other than a plain result says."""
         kind, result = answer
-        return self._proxy_of(*result) if kind == "#PROXY" else _answer(kind, result)
+        if kind == "#PROXY":
+            return self._proxy_of(*result)
+        try:
+            raise convert_to_error(kind, result)
+        finally:
+            del answer, result  # which the traceback would keep, and they the traceback
 
     def _pickles(self) -> bool:
         return self._Client is _standard.listener_client["pickle"][1]

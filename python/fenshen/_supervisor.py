@@ -42,6 +42,7 @@ class Supervisor:
         broken: Callable[[str], BaseException] = RuntimeError,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
+        unloaded: Callable[[str], BaseException] | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
     ) -> None:
@@ -66,6 +67,7 @@ class Supervisor:
         self._make_broken = broken
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
+        self._make_unloaded = unloaded
         self._retired = 0
         #: A worker is missing, as no process could be started for it.
         self.short = False
@@ -220,6 +222,14 @@ class Supervisor:
         if self._make_remote is not None:
             exc.__cause__ = self._make_remote(f'\n"""\n{text}"""')
         return exc
+
+    def not_loaded(self, what: str, exc: BaseException) -> BaseException:
+        """The error of a task of which something arrived and could not be loaded."""
+        if self._make_unloaded is None:
+            return exc
+        error = self._make_unloaded(f"{what} could not be loaded: {type(exc).__name__}: {exc}")
+        error.__cause__ = exc
+        return error
 
     def ready(self, _: int) -> None:
         """A worker is ready."""
