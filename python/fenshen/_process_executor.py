@@ -183,9 +183,9 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 supervisor = self._supervisor
                 if supervisor.thread is None:
                     supervisor.start(self._max_workers if self._forks else 1)
-                self._engine.submit(future, fn, args, kwargs, timeout, retries)
-                if not self._forks or supervisor.short:
+                elif not self._forks or supervisor.short:
                     supervisor.adjust()
+                self._engine.submit(future, fn, args, kwargs, timeout, retries)
         except BaseException:
             if self._room is not None:
                 self._room.release()

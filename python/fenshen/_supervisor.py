@@ -69,6 +69,7 @@ class Supervisor:
         self._make_remote = remote
         self._make_unloaded = unloaded
         self._retired = 0
+        self._killed = False
         #: A worker is missing, as no process could be started for it.
         self.short = False
         #: The loop that drives the engine instead of the thread while it runs.
@@ -117,9 +118,9 @@ class Supervisor:
             os.close(pidfd)
 
     def adjust(self) -> None:
-        """Start a worker if all are busy and there may be more."""
-        queued, _, workers, idle = self.engine.counts()
-        if workers < self.workers and (queued or not idle):
+        """Start a worker for a task to come if all are busy and there may be more."""
+        _, _, workers, idle = self.engine.counts()
+        if workers < self.workers and not idle:
             with self._lock:
                 if not self.closing:
                     self._start_again()
@@ -147,6 +148,7 @@ class Supervisor:
 
     def kill(self, signal: int) -> None:
         """End every worker at once by a signal; tasks that ran are lost, those that waited must be taken out before."""
+        self._killed = True
         self.engine.kill(signal)
 
     def give_up(self) -> None:
@@ -287,7 +289,7 @@ class Supervisor:
             return died
 
     def _needed(self) -> bool:
-        if self.broken is not None:
+        if self.broken is not None or self._killed:
             return False
         queued, sent, _, _ = self.engine.counts()
         return not self.closing or queued + sent > 0
