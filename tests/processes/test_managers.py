@@ -254,7 +254,7 @@ def test_registered_classes():
             lambda m: list(m.Numbers(3).numbers()),
             lambda m: type(m.Counter()).__name__,
             lambda m: m.shared(a=1)["a"],
-            lambda m: pickle.loads(pickle.dumps(m.Counter(2))).add(),
+            lambda m: [pickle.loads(pickle.dumps(c)).add() for c in [m.Counter(2)]],
         )
         for manager in (theirs, mine):
             with pytest.raises(standard.RemoteError, match="ZeroDivisionError"):
