@@ -123,8 +123,18 @@ _OWN = tuple(
         "_thread_executor",
         "_thread_pool",
         "_thread_ends",
+        "_process_executor",
+        "multiprocessing.connection",
+        "multiprocessing.managers",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+        "multiprocessing.shared_memory",
+        "multiprocessing.sharedctypes",
+        "multiprocessing.synchronize",
     )
 )
+_later: set[str] = set()
+"""Modules of the table for which ours could not be made yet: they stand on another one that was half way."""
 
 
 def _half_way(name: str) -> bool:
@@ -137,8 +147,12 @@ def _imported(name: str) -> None:
     if any(_half_way(own) for own in _OWN if own != name):
         return  # that one will be whole in a moment, and then it is all caught up
     try:
-        _catch_up() if name in _OWN else _put_in_all({name})
+        _catch_up() if name in _OWN else _put_in_all({name, *_later})
+        _later.clear()
     except Exception as e:
+        if any(map(_half_way, parts.triggers())):
+            _later.add(name)
+            return
         _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
 
 

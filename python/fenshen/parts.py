@@ -194,6 +194,8 @@ def _add_process_pools() -> None:
     pool, home = "ProcessPoolExecutor", "fenshen._process_executor:Installed"
     add("processes", "concurrent.futures.process", pool, home, shown=f"concurrent.futures.{pool}")
     add("processes", "concurrent.futures", pool, home)
+    pool = "multiprocessing.pool.Pool"
+    add("processes", "multiprocessing.pool", "Pool", "fenshen._process_pool:Pool", shown=pool)
 
 
 def _add_managers() -> None:

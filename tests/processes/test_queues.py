@@ -178,17 +178,17 @@ def test_whoever_derives_is_told_what_cannot_be_pickled():
 
         from fenshen.multiprocessing import queues as mine
 
-        class Safe((mine if processes is ours else theirs).Queue):
-            errors: list[object] = []
+        errors = []
 
+        class Safe((mine if processes is ours else theirs).Queue):
             @staticmethod
             def _on_queue_feeder_error(e, obj):
-                Safe.errors.append((type(e), type(obj)))
+                errors.append((type(e), type(obj)))
 
         q = Safe(ctx=processes.get_context())
         q.put(Told())
         q.put(1)
-        return q.get(timeout=PATIENCE), Safe.errors, q.qsize()
+        return q.get(timeout=PATIENCE), errors, q.qsize()
 
     assert_same(told)
 
@@ -274,7 +274,8 @@ def test_each_item_once_and_in_its_putter_s_order(ctx):
         for name in range(putters):
             numbers = [i for n, i in of_one if n == name]
             assert numbers == sorted(numbers)
-    assert sorted(sum(taken, [])) == [(name, i) for name in range(putters) for i in range(each)]
+    every = sorted(item for of_one in taken for item in of_one)
+    assert every == [(name, i) for name in range(putters) for i in range(each)]
 
 
 @each_side
@@ -497,7 +498,7 @@ def test_a_killed_sleeper_takes_no_wake_up_along():
 
 
 def _fork_and_put(q):
-    for i in range(50):
+    for _ in range(50):
         q.put(("parent", bytes(10_000)))
     pid = os.fork()
     if pid == 0:

@@ -106,7 +106,7 @@ fn many_put_and_many_get_each_message_once() {
 fn what_finds_no_room_waits_in_the_outbox() {
     let queue = Arc::new(queue(0));
     let outbox = Outbox::new(Arc::clone(&queue));
-    let lens = |i: u64| if i % 100 == 0 { 40_000 } else { 200 };
+    let lens = |i: u64| if i.is_multiple_of(100) { 40_000 } else { 200 };
     for i in 0..5000 {
         outbox.put(&message(i, lens(i)), true).expect("it is never full");
     }

@@ -24,13 +24,16 @@ if __name__ == "__main__":
     with multiprocessing.Pool(2) as pool:
         print(list(itertools.islice(pool.imap(square, numbers(50, taken)), 5)))
         print(sum(pool.imap(square, numbers(1000, taken), chunksize=50)))
-        for mapping in (pool.imap, pool.imap_unordered):
-            results = mapping(square, broken())
-            try:
-                print(next(results))
-                next(results)
-            except OSError as e:
-                print("OSError", e)
+        results = pool.imap(square, broken())
+        print(next(results))
+        try:
+            next(results)
+        except OSError as e:
+            print("OSError", e)
+        try:
+            print(set(pool.imap_unordered(square, broken())))
+        except OSError as e:
+            print("OSError", e)
         try:
             pool.map(square, broken())
         except OSError as e:
