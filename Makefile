@@ -31,7 +31,7 @@ lint: ## formatting, clippy, ruff, stubs
 stubtest: ## the stubs against the module
 	@scripts/check stubtest
 
-conformance: ## CPython's own asyncio and thread suites on us
+conformance: ## CPython's own asyncio, thread and process suites on us
 	@scripts/check conformance
 
 ecosystem: ## the libraries and servers that people run on a loop or in threads, on ours
