@@ -52,7 +52,7 @@ def _short_of_memory(more: int) -> contextlib.AbstractContextManager:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-@row("memory full where a task runs", ALONE.format("MemoryError"))
+@row("memory full where a task runs", ALONE.format("NotLoaded"))
 def memory_full_in_worker(peer: Peer) -> str:
     pool = began(peer(initializer=tasks.limit_memory, initargs=(100 * MB,)))
     return among_others(pool, tasks.length, bytes(400 * MB))
