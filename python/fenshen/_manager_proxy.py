@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import threading
@@ -73,7 +74,7 @@ def ask(tls: Any, client: Callable[..., Any], address: Any, authkey: bytes, what
                 return _answer(*_answer(*_call(tls, line, (DESK, what, args, kwds))))
             except BlockingIOError:
                 pass  # in the middle of another call: a finaliser, or a signal handler
-    with client(address, authkey=authkey) as conn:
+    with contextlib.closing(client(address, authkey=authkey)) as conn:
         return dispatch(conn, None, what, args, kwds)
 
 
@@ -286,7 +287,7 @@ def AutoProxy(
 ) -> Any:
     """Return a proxy with the public methods of what `token` stands for."""
     if exposed is None:
-        with _standard.listener_client[serializer][1](token.address, authkey=authkey) as conn:
+        with contextlib.closing(_standard.listener_client[serializer][1](token.address, authkey=authkey)) as conn:
             exposed = dispatch(conn, None, "get_methods", (token,))
     if authkey is None and manager is not None:
         authkey = manager._authkey
