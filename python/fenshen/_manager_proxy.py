@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import threading
@@ -289,7 +290,7 @@ def AutoProxy(
 ) -> Any:
     """Return a proxy with the public methods of what `token` stands for."""
     if exposed is None:
-        with _standard.listener_client[serializer][1](token.address, authkey=authkey) as conn:
+        with contextlib.closing(_standard.listener_client[serializer][1](token.address, authkey=authkey)) as conn:
             exposed = dispatch(conn, None, "get_methods", (token,))
     if authkey is None and manager is not None:
         authkey = manager._authkey
