@@ -46,6 +46,7 @@ faults: ## what goes wrong with worker processes, done to every pool; ARGS="--pe
 soak: ## the long runs at their full length
 	@FENSHEN_SOAK=1 cargo test --release -p fenshen-sync --test stress --test shared
 	@FENSHEN_SOAK=1 cargo test --release -p fenshen-shm --test corruption
+	@FENSHEN_SOAK=1 cargo test --release -p fenshen-pool --test kill_at_every_step
 	@FENSHEN_SOAK=1 scripts/check unit
 
 loom: ## every interleaving of the cross-thread inbox and of the locks; random ones of the queues

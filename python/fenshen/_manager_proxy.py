@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+import weakref
 from multiprocessing import managers as _standard
 from multiprocessing import process, reduction, util
 from multiprocessing.managers import RemoteError, State, Token, convert_to_error, dispatch
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from fenshen._manager_shared import Shared
     from fenshen._processes import Line
 
+# What this process has of what lies in shared memory, by its manager's address and its name there.
+_known: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+_knowing = util.ForkAwareThreadLock()
 # The managers of this machine that have no lines: the standard library's.
 _without_lines: set[Any] = set()
 
@@ -229,9 +233,23 @@ class SharedProxy(BaseProxy):
             entry = server.id_to_obj.get(self._id) or server.id_to_local_proxy_obj.get(self._id)
             self._here = entry[0] if entry and hasattr(entry[0], "bind") else None
         elif _is_near(self._token.address) and self._pickles():
-            self._here = self._get_shared()
+            self._here = self._find_shared()
         self._far = self._here is None
         return self._here
+
+    def _find_shared(self) -> Shared | None:
+        """The one that this process has, of whatever proxy: a thread that owns a lock owns it through each."""
+        key = (self._token.address, self._id)
+        here = _known.get(key)
+        if here is None or here.life.is_over():
+            here = self._get_shared()
+            if here is not None:
+                with _knowing:
+                    before = _known.get(key)
+                    if before is not None and not before.life.is_over():
+                        return before
+                    _known[key] = here
+        return here
 
     def _get_shared(self) -> Shared | None:
         try:

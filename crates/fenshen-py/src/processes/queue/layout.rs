@@ -10,7 +10,8 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use super::super::kinds;
 use super::super::segment::{PySegment, held, os_error};
 use crate::errors::{entry, raise, runtime_error, type_error};
-use crate::object::{Obj, Raised, Res, repr, set};
+use crate::object::{Obj, Raised, Res, call, repr, set, text};
+use crate::threads::head::Standard;
 use crate::types::free;
 
 /// The layout of `Queue`, `JoinableQueue` and `SimpleQueue`.
@@ -150,11 +151,23 @@ pub(super) unsafe fn close_put(q: *mut Queue) {
 /// Raises EOFError in a process that only takes, once its parent is gone: for a worker, nobody is left who puts. The
 /// standard library's queues see the end of a pipe then.
 pub(super) unsafe fn check_orphaned(q: *mut Queue) -> Res<()> {
-    if (*q).put_closed && (*q).parent != libc::getppid() {
+    if (*q).put_closed && ((*q).parent != libc::getppid() || !parent_lives()?) {
         ffi::PyErr_SetNone(ffi::PyExc_EOFError);
         return Err(Raised);
     }
     Ok(())
+}
+
+/// Whether the process that started this one lives, as far as `multiprocessing` knows: a forked child's siblings may keep
+/// it from that, and one that was spawned may have another parent before it comes to look.
+unsafe fn parent_lives() -> Res<bool> {
+    static PARENT: Standard = Standard::new(c"multiprocessing.process", c"parent_process");
+    let parent = call(PARENT.get()?, &[])?;
+    if parent.ptr() == ffi::Py_None() {
+        return Ok(true);
+    }
+    let alive = Obj::new(ffi::PyObject_CallMethodNoArgs(parent.ptr(), text("is_alive")?.ptr()))?;
+    Ok(alive.ptr() != ffi::Py_False())
 }
 
 /// Raises what a failure of the queue itself is in Python.
