@@ -11,7 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
-from ..marks import MARK, end, left_over
+from ..marks import INNER, end, left_over
 from ..places import SHM, listed
 from ..table import Peer, row
 
@@ -26,7 +26,7 @@ class Program:
         self.errors = open(f"errors-{self.mark}", "w+")  # noqa: SIM115 - read when the program has ended
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fault_table.programs", what, peer.__name__],
-            env={**os.environ, MARK: self.mark},
+            env={**os.environ, INNER: self.mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.errors,
