@@ -224,7 +224,8 @@ def install(
     - `loop`: asyncio's default event loop, its tasks, futures, queues, locks and streams.
     - `threads`: the locks, conditions, events and barriers of `threading`, the queues of `queue`, and thread pools with
       their futures. `threading.Lock` and `RLock` stay the interpreter's own while deadlocks are not looked for.
-    - `processes`: accepted and recorded; nothing of `multiprocessing` is replaced in this version.
+    - `processes`: `ProcessPoolExecutor`, and of `multiprocessing` the pool, queues, pipes, locks and their kin, values,
+      arrays, managers and shared memory.
     - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`
       (`DeadlockError`). None, the default, leaves it as it is, which is `"off"` unless the program runs under
       `fenshen run`.

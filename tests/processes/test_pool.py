@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -174,6 +175,13 @@ def test_workers_are_there_from_the_start() -> None:
         assert all(worker.daemon for worker in pool._pool)
         assert pool.apply(pooling.name).startswith("ForkPoolWorker-")
         assert repr(pool) == f"<{Pool.__module__}.Pool state=RUN pool_size=3>"
+
+
+def test_a_second_pool_is_no_reason_for_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with forks(1) as first, forks(1) as second:
+            assert first.apply(pooling.square, (2,)) == second.apply(pooling.square, (2,)) == 4
 
 
 def test_an_initializer(pool: Any) -> None:

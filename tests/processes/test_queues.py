@@ -375,7 +375,8 @@ def test_isinstance_and_generics():
 
     for name in ("Queue", "JoinableQueue", "SimpleQueue"):
         assert isinstance(getattr(ours, name)(), getattr(theirs, name))
-        assert getattr(mine, name)[int].__args__ == (int,)
+        if hasattr(theirs.Queue, "__class_getitem__"):
+            assert getattr(mine, name)[int].__args__ == (int,)
     assert isinstance(ours.JoinableQueue(), mine.Queue)
 
 
@@ -517,6 +518,27 @@ def test_a_forked_child_does_not_put_what_its_parent_keeps():
         assert sorted(names) == ["child"] + ["parent"] * 50
         with pytest.raises(queue.Empty):
             q.get(timeout=0.05)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_under_install_the_standard_pool_works_on_them(method, tmp_path):
+    code = """
+        import multiprocessing.pool, os, signal, sys
+        standard = multiprocessing.pool.Pool
+        import fenshen
+        fenshen.install(processes=True)
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            pool = standard(2, context=context)
+            print(type(pool._inqueue).__module__, pool.map(abs, range(-2, 2)), *(p.pid for p in pool._pool), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(code))
+    out = command([sys.executable, str(program), method]).out
+    assert out.startswith("fenshen.multiprocessing.queues [2, 1, 0, 1] ")
+    for pid in out.split()[5:]:
+        until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"))
 
 
 def test_under_install_they_are_the_standard_ones():

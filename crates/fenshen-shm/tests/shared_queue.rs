@@ -230,7 +230,7 @@ proptest! {
     fn spoilt_memory_harms_nobody(spots in prop::collection::vec((0..SharedQueue::LEN / 8, any::<u64>()), 1..40)) {
         let queue = queue(0);
         for i in 0..20 {
-            queue.put(&message(i, if i % 5 == 0 { 20_000 } else { 50 })).expect("there is room");
+            queue.put(&message(i, if i.is_multiple_of(5) { 20_000 } else { 50 })).expect("there is room");
         }
         for (at, value) in spots {
             // Half of it goes where it hurts most.

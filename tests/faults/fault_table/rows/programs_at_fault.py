@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def _parent_killed(peer: Peer, what: str) -> str:
     orphans, files = left_over(program.mark, 0), listed(SHM) - before
     end(program.mark)
     for each in files:
-        Path(SHM, each).unlink(missing_ok=True)
+        left = Path(SHM, each)
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     words = [f"{len(orphans)} orphans"] * bool(orphans) + [f"{len(files)} left in {SHM}"] * bool(files)
     return ", ".join(words) or CLEAN
 
