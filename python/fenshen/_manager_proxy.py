@@ -74,11 +74,8 @@ def ask(tls: Any, client: Callable[..., Any], address: Any, authkey: bytes, what
                 return _answer(*_answer(*_call(tls, line, (DESK, what, args, kwds))))
             except BlockingIOError:
                 pass  # in the middle of another call: a finaliser, or a signal handler
-    conn = client(address, authkey=authkey)
-    try:
+    with contextlib.closing(client(address, authkey=authkey)) as conn:
         return dispatch(conn, None, what, args, kwds)
-    finally:
-        conn.close()  # no context manager with the serializer "xmlrpclib"
 
 
 def _call(tls: Any, line: Line, request: tuple[Any, ...]) -> tuple[str, Any]:
