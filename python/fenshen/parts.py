@@ -203,6 +203,8 @@ def _add_managers() -> None:
     kinds = "Acquirer Condition Event Barrier Iterator Namespace Value List Dict Set Array Pool"
     for name in ("BaseProxy", "MakeProxyType", "AutoProxy", *(f"{kind}Proxy" for kind in kinds.split())):
         add("processes", home, name, f"fenshen.{home}:{name}")
+    # Not `Server`: the standard library's own SharedMemoryServer, which ours stands on, calls it by that name.
+    add("processes", home, "SharedMemoryServer", f"fenshen.{home}:SharedMemoryServer")
     for name in ("BaseManager", "SyncManager", "SharedMemoryManager"):
         add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
     home = "multiprocessing.shared_memory"
