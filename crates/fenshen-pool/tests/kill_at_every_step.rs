@@ -52,7 +52,7 @@ impl Begun {
 fn work(mut worker: Worker, begun: &Begun) -> io::Result<()> {
     worker.ready()?;
     loop {
-        match worker.next()? {
+        match worker.order()? {
             Order::Task(message) => {
                 // SAFETY: the message has not been passed.
                 let number = u32::from_ne_bytes(unsafe { message.body().cast::<[u8; 4]>().read() });
