@@ -31,7 +31,7 @@ lint: ## formatting, clippy, ruff, stubs
 stubtest: ## the stubs against the module
 	@scripts/check stubtest
 
-conformance: ## CPython's own asyncio and thread suites on us
+conformance: ## CPython's own asyncio, thread and process suites on us
 	@scripts/check conformance
 
 ecosystem: ## the libraries and servers that people run on a loop or in threads, on ours
@@ -46,6 +46,7 @@ faults: ## what goes wrong with worker processes, done to every pool; ARGS="--pe
 soak: ## the long runs at their full length
 	@FENSHEN_SOAK=1 cargo test --release -p fenshen-sync --test stress --test shared
 	@FENSHEN_SOAK=1 cargo test --release -p fenshen-shm --test corruption
+	@FENSHEN_SOAK=1 cargo test --release -p fenshen-pool --test kill_at_every_step
 	@FENSHEN_SOAK=1 scripts/check unit
 
 loom: ## every interleaving of the cross-thread inbox and of the locks; random ones of the queues

@@ -64,9 +64,22 @@ def adopt() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(SUBREAPER, 1, 0, 0, 0)
 
 
-def end_all() -> list[int]:
-    """Ends and waits for every descendant; gives those that were there. For a process that has adopted them."""
-    were = found = descendants()
+def reap() -> list[int]:
+    """Waits for children that have ended; gives the descendants that have not."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    return descendants()
+
+
+def end_all(grace: float = 0.0) -> None:
+    """Ends and waits for every descendant, `grace` seconds from now: some clean up after those that they watch.
+
+    For a process that has adopted them.
+    """
+    late = time.monotonic() + grace
+    while (found := reap()) and time.monotonic() < late:
+        time.sleep(0.005)
     while found:
         for process in found:
             with contextlib.suppress(ProcessLookupError):
@@ -75,4 +88,3 @@ def end_all() -> list[int]:
             while os.waitpid(-1, 0):
                 pass
         found = descendants()
-    return were

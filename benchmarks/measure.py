@@ -22,6 +22,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
 OF_POOLS = ("pool", "burn", "first")
 HUNG = "it did not end"
+GRACE = 2.0  # seconds that what a program has left behind has to end by itself
 
 
 class Sample(NamedTuple):
@@ -123,7 +124,7 @@ def run(command: list[str], limit: float) -> tuple[int | None, str, str]:
             status = None
             process.kill()
             process.wait()
-        family.end_all()
+        family.end_all(GRACE)
         output.seek(0)
         errors.seek(0)
         return status, output.read(), errors.read()

@@ -1,48 +1,56 @@
 """Where processes may have their queues, pipes, locks, values and managers from, and how these are measured."""
 
 import importlib
-import multiprocessing
-import multiprocessing.managers
-import multiprocessing.shared_memory
 
 from . import family
 from .measured import Measured, repeat
 from .peers import Peer, Things
 from .workloads import Workload
 
-STANDARD = (multiprocessing, multiprocessing.shared_memory)
-LOCKS = ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier")
-PASSING = ("Queue", "JoinableQueue", "SimpleQueue", "Pipe", "Value", "Array", "Manager", "SharedMemory")
+HOMES = {
+    "synchronize": ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier"),
+    "queues": ("Queue", "JoinableQueue", "SimpleQueue"),
+    "connection": ("Pipe",),
+    "sharedctypes": ("Value", "Array"),
+    "managers": ("SyncManager",),
+    "shared_memory": ("SharedMemory",),
+}
+
+
+def made_by(package: str) -> dict[str, object]:
+    """What a package makes its locks, queues and so on of."""
+    homes = {home: importlib.import_module(f"{package}.{home}") for home in HOMES}
+    return {f"{home}.{name}": getattr(homes[home], name) for home, names in HOMES.items() for name in names}
+
+
+def things(package: str, theirs: dict[str, object] | None = None) -> Things:
+    """The package's; none of what it makes them of may be one of `theirs`, that ours would pass on."""
+    for name, kind in made_by(package).items():
+        if theirs and kind is theirs[name]:
+            raise NotImplementedError(f"{name} is the standard library's")
+    return Things(*[importlib.import_module(each) for each in (package, f"{package}.shared_memory")])
 
 
 def standard() -> Things:
-    return Things(*STANDARD)
-
-
-def names() -> dict[str, object]:
-    """What the standard library has under the names that ours have, before we are installed."""
-    things = standard()
-    return {name: getattr(things, name) for name in (*LOCKS, *PASSING)}
+    return things("multiprocessing")
 
 
 def ours() -> Things:
-    """By import, and only what is of our own making: what we pass on from the standard library is not ours."""
-    theirs = names()
-    modules = [importlib.import_module(f"fenshen.multiprocessing{each}") for each in ("", ".shared_memory")]
-    return Things(*modules, but_not=theirs)
+    """By import."""
+    return things("fenshen.multiprocessing", made_by("multiprocessing"))
 
 
 def installed() -> Things:
     """Under the standard names, as `fenshen run` has it."""
-    theirs = names()
+    theirs = made_by("multiprocessing")
     importlib.import_module("fenshen").install(processes=True)
-    return Things(*STANDARD, but_not=theirs)
+    return things("multiprocessing", theirs)
 
 
-def program(workload: Workload, things: Things, seconds: float) -> Measured:
+def program(workload: Workload, given: Things, seconds: float) -> Measured:
     """A program whose processes are there from the beginning, again and again."""
     assert workload.program
-    with workload.program(things) as body:
+    with workload.program(given) as body:
 
         def batch(operations: int = workload.batch) -> int:
             body(operations)

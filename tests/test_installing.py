@@ -338,3 +338,17 @@ def test_a_row_without_an_object_of_ours_is_left_out(tmp_path: Path) -> None:
         tmp_path,
     )
     assert ours == (0, "asyncio.coroutines False\n", "")
+
+
+@pytest.mark.parametrize("first", ["multiprocessing.shared_memory", "fenshen.multiprocessing.synchronize"])
+def test_modules_of_processes_that_import_one_another(tmp_path: Path, first: str) -> None:
+    text = f"""if 1:
+        import fenshen
+        fenshen.install()
+        import {first}
+        from multiprocessing import resource_tracker, shared_memory, synchronize
+        for made in shared_memory.SharedMemory, resource_tracker.register, synchronize.Lock, synchronize.Barrier:
+            print(made.__module__.startswith("fenshen."))
+    """
+    outcome = python(text, tmp_path)
+    assert (outcome.out.split(), outcome.err) == (["True"] * 4, "")

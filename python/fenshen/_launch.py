@@ -15,8 +15,10 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing import process as _process
-from multiprocessing import reduction, util
+from multiprocessing import reduction
+from multiprocessing import util as _util
 from multiprocessing.popen_fork import Popen as _Popen
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["launcher"]
 
+util: Any = _util  # its stub leaves out what every start method of the standard library's uses
+_RESTART = 5.0  # seconds that a fork server which was killed may take to end
 _F_SETSIG = 10  # of the kernel; the module fcntl leaves it out
 
 os.register_at_fork(after_in_child=_processes.leave_lifeline)
@@ -143,7 +147,8 @@ class _Template:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
-            quiet = not first or threading.active_count() == 1
+            # Nor of those that our own pools have.
+            quiet = not first or all(thread.name == "fenshen-pool" for thread in _others())
             self.pid = (_processes.fork if quiet else os.fork)()
             if self.pid == 0:
                 self._serve(end, mask, passed)
@@ -191,7 +196,7 @@ class _Template:
         finally:
             atexit._run_exitfuncs()
 
-    def order(self, process: BaseProcess, target: Any, args: tuple[Any, ...], has_fds: bool) -> bytes | None:
+    def order(self, process: Any, target: Any, args: tuple[Any, ...], has_fds: bool) -> bytes | None:
         """What a worker is to be told; None if the template would not know what is meant."""
         if target is not self.target or len(args) != len(self.args):
             return None
@@ -211,6 +216,12 @@ class _Template:
         for pid in (self.pid, lambda: self._native.untold):
             _end(pid() if callable(pid) else pid)
         self._native.close()
+
+
+def _others() -> list[threading.Thread]:
+    """The Python threads of this process but for the one that asks."""
+    me = threading.current_thread()
+    return [thread for thread in threading.enumerate() if thread is not me]
 
 
 def _let_go(fds: set[int]) -> None:
@@ -253,9 +264,8 @@ class _Forking(_Launcher):
         daemon: bool | None,
     ) -> None:
         """Have the template make them, several at a time; a new one, if it has ended."""
-        assert not _process.current_process()._config.get("daemon"), (
-            "daemonic processes are not allowed to have children"
-        )
+        current: Any = _process.current_process()
+        assert not current._config.get("daemon"), "daemonic processes are not allowed to have children"
         if self._owner != os.getpid():
             self.__init__(self._context)  # type: ignore[misc]  # what there is, is the parent's
         util._flush_std_streams()
@@ -267,7 +277,7 @@ class _Forking(_Launcher):
                 self._take(started, made[at:], pids)
 
     def _make(
-        self, made: list[BaseProcess], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
+        self, made: list[Any], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
     ) -> list[int | OSError]:
         """The numbers of new processes, for the first of `made` at least."""
         first = self._template is None
@@ -283,7 +293,7 @@ class _Forking(_Launcher):
         return pids
 
     def _orders(
-        self, made: list[BaseProcess], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
+        self, made: list[Any], target: Any, args: tuple[Any, ...], fds: Sequence[Sequence[int]] | None
     ) -> list[tuple[bytes, Sequence[int]]] | None:
         assert self._template is not None
         orders = []
@@ -300,7 +310,7 @@ class _Forking(_Launcher):
             self._template = None
         self._template = _Template(self._context, target, args, set().union(*fds or ()), first)
 
-    def _take(self, started: list[BaseProcess], made: list[BaseProcess], pids: list[int | OSError]) -> None:
+    def _take(self, started: list[BaseProcess], made: list[Any], pids: list[int | OSError]) -> None:
         """Have each process object know its process. If one has none, the others are ended by whoever called."""
         error: OSError | None = None
         for process, pid in zip(made, pids, strict=False):
@@ -377,13 +387,16 @@ class _Spawning(_Launcher):
             finally:
                 util.close_fds(*copies)
 
-    def _start(self, process: BaseProcess) -> None:
-        try:
-            process.start()
-        except (EOFError, ConnectionError, FileNotFoundError):
-            if self._context.get_start_method() != "forkserver" or process._popen is not None:
-                raise
-            process.start()  # the fork server ended just then; there is another one now
+    def _start(self, process: Any) -> None:
+        until = time.monotonic() + _RESTART
+        while process._popen is None:
+            try:
+                process.start()
+            except (EOFError, ConnectionError, FileNotFoundError):
+                # The fork server was killed, and only when it has ended altogether is there another one.
+                if self._context.get_start_method() != "forkserver" or time.monotonic() > until:
+                    raise
+                time.sleep(0.005)
         if self._context.get_start_method() == "spawn":
             # Unlike the end of a pipe, it doesn't wait for whoever the child has handed that on to.
             pidfd = os.pidfd_open(process.pid)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import threading
+import weakref
 from multiprocessing import managers as _standard
 from multiprocessing import process, reduction, util
 from multiprocessing.managers import RemoteError, State, Token, convert_to_error, dispatch
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from fenshen._manager_shared import Shared
     from fenshen._processes import Line
 
+# What this process has of what lies in shared memory, by its manager's address and its name there.
+_known: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+_knowing = util.ForkAwareThreadLock()
 # The managers of this machine that have no lines: the standard library's.
 _without_lines: set[Any] = set()
 
@@ -43,6 +48,7 @@ def _open_line(client: Callable[..., Any], address: Any, authkey: bytes) -> Line
         except RemoteError:
             _without_lines.add(address)
             return None
+        conn.send(None)  # nobody reads ahead now: the descriptor would be lost
         memory = reduction.recv_handle(conn)
         try:
             return _processes.Line(conn.fileno(), memory)
@@ -68,7 +74,7 @@ def ask(tls: Any, client: Callable[..., Any], address: Any, authkey: bytes, what
                 return _answer(*_answer(*_call(tls, line, (DESK, what, args, kwds))))
             except BlockingIOError:
                 pass  # in the middle of another call: a finaliser, or a signal handler
-    with client(address, authkey=authkey) as conn:
+    with contextlib.closing(client(address, authkey=authkey)) as conn:
         return dispatch(conn, None, what, args, kwds)
 
 
@@ -125,7 +131,12 @@ class BaseProxy(_standard.BaseProxy):
     def _understand(self, answer: tuple[str, Any]) -> Any:
         """What an answer other than a plain result says."""
         kind, result = answer
-        return self._proxy_of(*result) if kind == "#PROXY" else _answer(kind, result)
+        if kind == "#PROXY":
+            return self._proxy_of(*result)
+        try:
+            raise convert_to_error(kind, result)
+        finally:
+            del answer, result  # which the traceback would keep, and they the traceback
 
     def _pickles(self) -> bool:
         return self._Client is _standard.listener_client["pickle"][1]
@@ -220,9 +231,23 @@ class SharedProxy(BaseProxy):
             entry = server.id_to_obj.get(self._id) or server.id_to_local_proxy_obj.get(self._id)
             self._here = entry[0] if entry and hasattr(entry[0], "bind") else None
         elif _is_near(self._token.address) and self._pickles():
-            self._here = self._get_shared()
+            self._here = self._find_shared()
         self._far = self._here is None
         return self._here
+
+    def _find_shared(self) -> Shared | None:
+        """The one that this process has, of whatever proxy: a thread that owns a lock owns it through each."""
+        key = (self._token.address, self._id)
+        here = _known.get(key)
+        if here is None or here.life.is_over():
+            here = self._get_shared()
+            if here is not None:
+                with _knowing:
+                    before = _known.get(key)
+                    if before is not None and not before.life.is_over():
+                        return before
+                    _known[key] = here
+        return here
 
     def _get_shared(self) -> Shared | None:
         try:
@@ -262,7 +287,7 @@ def AutoProxy(
 ) -> Any:
     """Return a proxy with the public methods of what `token` stands for."""
     if exposed is None:
-        with _standard.listener_client[serializer][1](token.address, authkey=authkey) as conn:
+        with contextlib.closing(_standard.listener_client[serializer][1](token.address, authkey=authkey)) as conn:
             exposed = dispatch(conn, None, "get_methods", (token,))
     if authkey is None and manager is not None:
         authkey = manager._authkey

@@ -90,7 +90,9 @@ class Server(_standard.Server):
         threading.current_thread().name = name
         line = _processes.Line(c.fileno())
         c.send(("#RETURN", None))
+        c.recv()
         reduction.send_handle(c, line.memory, None)
+        c.close()  # the line has its own descriptor of it
         try:
             line.serve(self.id_to_obj, self._answer_as_ever, self._answer_with_proxy, _cannot)
         except EOFError:

@@ -172,6 +172,11 @@ class BoundedSemaphore(Semaphore):
     _kind = synchronize.BoundedSemaphore
 
 
+def _seconds(timeout: float | None) -> float | None:
+    """A timeout that is not negative. Raises TypeError, in `threading`'s words, for what is no number."""
+    return timeout if timeout is None or timeout > 0 else 0
+
+
 class Event(Shared):
     """A `threading.Event`."""
 
@@ -187,7 +192,7 @@ class Event(Shared):
         return (self._block,)
 
     def wait(self, timeout: float | None = None) -> bool:
-        return self._wait(timeout, self.life)
+        return self._wait(_seconds(timeout), self.life)
 
     def __repr__(self) -> str:
         model = threading.Event()
@@ -228,7 +233,7 @@ class Condition(Shared):
             take_back = self._lock.release_all()
 
         try:
-            return self._waiters.wait(release, timeout, self.life)
+            return self._waiters.wait(release, _seconds(timeout), self.life)
         finally:
             if take_back is not None:
                 take_back()

@@ -22,9 +22,19 @@ def by_value(what: object) -> bytes:
 
     Raises what cloudpickle raises where it refuses it too.
     """
+    import io
+    from multiprocessing.reduction import ForkingPickler
+
     import cloudpickle
 
-    return cloudpickle.dumps(what, protocol=5)
+    from fenshen import _segments
+
+    sink = io.BytesIO()
+    pickler = cloudpickle.Pickler(sink, 5)
+    pickler.dispatch_table = ChainMap(ForkingPickler._extra_reducers, pickler.dispatch_table)  # type: ignore[attr-defined]
+    with _segments.carrying():
+        pickler.dump(what)
+    return sink.getvalue()
 
 
 def by_value_or_none(what: object) -> bytes | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fenshen._kind import Kind
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import WorkerDied
+from fenshen.worker_died import NotLoaded, WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +139,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             broken=process.BrokenProcessPool,
             died=WorkerDied,
             remote=process._RemoteTraceback,  # type: ignore[attr-defined]
+            unloaded=NotLoaded,
         )
         self._engine = self._supervisor.engine
         self._processes = self._supervisor.processes
@@ -182,9 +183,9 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 supervisor = self._supervisor
                 if supervisor.thread is None:
                     supervisor.start(self._max_workers if self._forks else 1)
-                self._engine.submit(future, fn, args, kwargs, timeout, retries)
-                if not self._forks or supervisor.short:
+                elif not self._forks or supervisor.short:
                     supervisor.adjust()
+                self._engine.submit(future, fn, args, kwargs, timeout, retries)
         except BaseException:
             if self._room is not None:
                 self._room.release()
@@ -387,12 +388,11 @@ def _results(
                 raise
             for following in itertools.islice(more, 1):
                 futures.insert(0, following)
-            del future
-            if not chunked:
-                yield result
-                continue
-            values, exc = result
-            yield from values
+            values, exc = result if chunked else ([result], None)
+            del future, result
+            values.reverse()
+            while values:
+                yield values.pop()  # and nothing of it is kept
             if exc is not None:
                 raise exc
     finally:

@@ -42,6 +42,7 @@ class Supervisor:
         broken: Callable[[str], BaseException] = RuntimeError,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
+        unloaded: Callable[[str], BaseException] | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
     ) -> None:
@@ -66,7 +67,9 @@ class Supervisor:
         self._make_broken = broken
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
+        self._make_unloaded = unloaded
         self._retired = 0
+        self._killed = False
         #: A worker is missing, as no process could be started for it.
         self.short = False
         #: The loop that drives the engine instead of the thread while it runs.
@@ -115,9 +118,9 @@ class Supervisor:
             os.close(pidfd)
 
     def adjust(self) -> None:
-        """Start a worker if all are busy and there may be more."""
-        queued, _, workers, idle = self.engine.counts()
-        if workers < self.workers and (queued or not idle):
+        """Start a worker for a task to come if all are busy and there may be more."""
+        _, _, workers, idle = self.engine.counts()
+        if workers < self.workers and not idle:
             with self._lock:
                 if not self.closing:
                     self._start_again()
@@ -145,6 +148,7 @@ class Supervisor:
 
     def kill(self, signal: int) -> None:
         """End every worker at once by a signal; tasks that ran are lost, those that waited must be taken out before."""
+        self._killed = True
         self.engine.kill(signal)
 
     def give_up(self) -> None:
@@ -221,6 +225,14 @@ class Supervisor:
             exc.__cause__ = self._make_remote(f'\n"""\n{text}"""')
         return exc
 
+    def not_loaded(self, what: str, exc: BaseException) -> BaseException:
+        """The error of a task of which something arrived and could not be loaded."""
+        if self._make_unloaded is None:
+            return exc
+        error = self._make_unloaded(f"{what} could not be loaded: {type(exc).__name__}: {exc}")
+        error.__cause__ = exc
+        return error
+
     def ready(self, _: int) -> None:
         """A worker is ready."""
         self._stillborn = 0
@@ -277,7 +289,7 @@ class Supervisor:
             return died
 
     def _needed(self) -> bool:
-        if self.broken is not None:
+        if self.broken is not None or self._killed:
             return False
         queued, sent, _, _ = self.engine.counts()
         return not self.closing or queued + sent > 0

@@ -14,7 +14,7 @@ from fenshen import _engine
 
 if TYPE_CHECKING:
     from fenshen._process_executor import ProcessPoolExecutor
-    from fenshen.worker_died import WorkerDied
+    from fenshen.worker_died import NotLoaded, WorkerDied
 
 if TYPE_CHECKING or _engine.engine() == "native":
     from fenshen._thread_executor import ThreadPoolExecutor
@@ -40,13 +40,13 @@ __all__ = [
 ]
 __all__ += [name for name in _standard.__all__ if name not in __all__]
 # Pools of processes need much, so they are imported only when they are asked for, as there.
-_LATER = {"ProcessPoolExecutor": "_process_executor", "WorkerDied": "worker_died"}
-__all__ += ["WorkerDied"]
+_LATER = {"ProcessPoolExecutor": "_process_executor", "NotLoaded": "worker_died", "WorkerDied": "worker_died"}
+__all__ += ["NotLoaded", "WorkerDied"]
 
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is asked for, and what is left of the standard module."""
-    if name == "WorkerDied" or (name in _LATER and _engine.engine() == "native"):
+    if name in ("NotLoaded", "WorkerDied") or (name in _LATER and _engine.engine() == "native"):
         import importlib
 
         found = getattr(importlib.import_module(f"fenshen.{_LATER[name]}"), name)

@@ -123,8 +123,18 @@ _OWN = tuple(
         "_thread_executor",
         "_thread_pool",
         "_thread_ends",
+        "_process_executor",
+        "multiprocessing.connection",
+        "multiprocessing.managers",
+        "multiprocessing.pool",
+        "multiprocessing.queues",
+        "multiprocessing.shared_memory",
+        "multiprocessing.sharedctypes",
+        "multiprocessing.synchronize",
     )
 )
+_later: set[str] = set()
+"""Modules of the table for which ours could not be made yet: they stand on another one that was half way."""
 
 
 def _half_way(name: str) -> bool:
@@ -137,8 +147,12 @@ def _imported(name: str) -> None:
     if any(_half_way(own) for own in _OWN if own != name):
         return  # that one will be whole in a moment, and then it is all caught up
     try:
-        _catch_up() if name in _OWN else _put_in_all({name})
+        _catch_up() if name in _OWN else _put_in_all({name, *_later})
+        _later.clear()
     except Exception as e:
+        if any(map(_half_way, parts.triggers())):
+            _later.add(name)
+            return
         _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
 
 
@@ -210,7 +224,8 @@ def install(
     - `loop`: asyncio's default event loop, its tasks, futures, queues, locks and streams.
     - `threads`: the locks, conditions, events and barriers of `threading`, the queues of `queue`, and thread pools with
       their futures. `threading.Lock` and `RLock` stay the interpreter's own while deadlocks are not looked for.
-    - `processes`: accepted and recorded; nothing of `multiprocessing` is replaced in this version.
+    - `processes`: `ProcessPoolExecutor`, and of `multiprocessing` the pool, queues, pipes, locks and their kin, values,
+      arrays, managers and shared memory.
     - `deadlock`: what happens when nothing can ever go on: `"off"`, `"report"` (on stderr) or `"raise"`
       (`DeadlockError`). None, the default, leaves it as it is, which is `"off"` unless the program runs under
       `fenshen run`.

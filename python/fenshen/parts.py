@@ -194,6 +194,8 @@ def _add_process_pools() -> None:
     pool, home = "ProcessPoolExecutor", "fenshen._process_executor:Installed"
     add("processes", "concurrent.futures.process", pool, home, shown=f"concurrent.futures.{pool}")
     add("processes", "concurrent.futures", pool, home)
+    pool = "multiprocessing.pool.Pool"
+    add("processes", "multiprocessing.pool", "Pool", "fenshen._process_pool:Pool", shown=pool)
 
 
 def _add_managers() -> None:
@@ -201,8 +203,8 @@ def _add_managers() -> None:
     kinds = "Acquirer Condition Event Barrier Iterator Namespace Value List Dict Set Array Pool"
     for name in ("BaseProxy", "MakeProxyType", "AutoProxy", *(f"{kind}Proxy" for kind in kinds.split())):
         add("processes", home, name, f"fenshen.{home}:{name}")
-    for name in ("Server", "SharedMemoryServer"):
-        add("processes", home, name, f"fenshen.{home}:{name}")
+    # Not `Server`: the standard library's own SharedMemoryServer, which ours stands on, calls it by that name.
+    add("processes", home, "SharedMemoryServer", f"fenshen.{home}:SharedMemoryServer")
     for name in ("BaseManager", "SyncManager", "SharedMemoryManager"):
         add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
     home = "multiprocessing.shared_memory"

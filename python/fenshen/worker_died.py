@@ -1,10 +1,10 @@
-"""What a task's future raises whose worker has died."""
+"""What a task's future raises whose worker has died, or of which something could not be loaded."""
 
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
 
-__all__ = ["WorkerDied"]
+__all__ = ["NotLoaded", "WorkerDied"]
 
 
 class WorkerDied(BrokenProcessPool):
@@ -20,3 +20,10 @@ class WorkerDied(BrokenProcessPool):
 
     def __reduce__(self) -> tuple[type[WorkerDied], tuple[str, int | None]]:
         return type(self), (str(self), self.exitcode)
+
+
+class NotLoaded(BrokenProcessPool):
+    """What was sent for a task, or came of it, was pickled and could not be loaded again; `__cause__` says why.
+
+    The pool lives, and so do all other tasks. The standard library's pool breaks of it, so it is a `BrokenProcessPool`.
+    """

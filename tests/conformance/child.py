@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -66,6 +67,8 @@ class StreamingResult(unittest.TestResult):
         super().stopTest(test)
         self._inside = False
         self._end(test)
+        if self._outcome == "failed":
+            gc.collect()  # what it did not shut down is held by its frames
         if self._outcome == "failed" and "asyncio" in sys.modules:
             # It may have left its loop "running": every test after it would fail too.
             sys.modules["asyncio"]._set_running_loop(None)

@@ -44,4 +44,4 @@ def test_conformance(module: str, run_of: Callable[[str], runner.Run]) -> None:
 def test_every_listed_module_is_run() -> None:
     """A line about a module that is never run would never be checked."""
     named = {name.split(".")[0] for name in expected.read(version=(3, 13))}
-    assert named <= {*suites.REQUIRED, *suites.BEYOND, *suites.THREADS}
+    assert named <= {*suites.REQUIRED, *suites.BEYOND, *suites.THREADS, *suites.PROCESSES}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from . import expected, runner, suites
@@ -51,6 +53,8 @@ class Broken(unittest.TestCase):
     def test_never(self):
         pass
 """
+
+END = "x (outside any test, after x.A.b)"
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +122,24 @@ def test_what_we_print_is_told(run: runner.Run) -> None:
 def test_a_death_at_exit_is_a_failure(run: runner.Run) -> None:
     [died] = [each for each in run.ended("failed") if "status 3" in each.last_line]
     assert "outside any test" in died.id
+
+
+@pytest.mark.skipif(not suites.modules(), reason="this interpreter was installed without CPython's tests")
+def test_a_limit_ends_a_module_that_hangs_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = "def test_{}(self): time.sleep(60)"
+    body = "\n    ".join(hang.format(letter) for letter in "abcdefgh")
+    (tmp_path / "test_of_hangs.py").write_text(f"import time, unittest\nclass Tests(unittest.TestCase):\n    {body}\n")
+    monkeypatch.setattr(runner, "SILENCE", 1.0)
+    monkeypatch.setattr(runner, "LIMIT", 0.5)
+    ended = runner.run_module("test_of_hangs", "asyncio", folder=str(tmp_path))
+    [hung, rest] = ended.ended("failed")
+    assert "hung" in hung.last_line
+    assert rest.id == "test_of_hangs (the rest, after test_of_hangs.Tests.test_a)"
+
+
+def test_an_end_that_a_failed_test_spoilt_has_its_second_chance() -> None:
+    first = runner.Run("x", "stdlib", {name: runner.Outcome(name, "failed") for name in ("x.A.b", END)})
+    runner._pardon_ends(first, runner.Run("x", "stdlib", {"x.A.b": runner.Outcome("x.A.b", "failed")}))
+    assert first.outcomes[END].outcome == "failed"
+    runner._pardon_ends(first, runner.Run("x", "stdlib", {"x.A.b": runner.Outcome("x.A.b", "passed")}))
+    assert first.outcomes[END].retried

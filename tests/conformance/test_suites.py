@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from . import runner, suites, thread_suites
+from . import process_suites, runner, suites, thread_suites
 
 CPYTHON = pytest.mark.skipif(
     not suites.modules("stdlib"), reason="this interpreter was installed without CPython's tests"
@@ -32,14 +32,17 @@ def test_kinds() -> None:
     assert suites.stock("test_tasks") == "asyncio"
     assert suites.kind("test_queue") == "threads"
     assert suites.stock("test_queue") == "stdlib"
-    assert not set(suites.THREADS) & {*suites.REQUIRED, *suites.BEYOND}
+    assert suites.kind("multiprocessing_spawn") == "processes"
+    assert suites.stock("multiprocessing_spawn") == "stdlib"
+    named = [*suites.REQUIRED, *suites.BEYOND, *suites.THREADS, *suites.PROCESSES]
+    assert len(named) == len(set(named))
 
 
 @CPYTHON
 def test_each_peer_has_the_modules_of_its_kind() -> None:
-    assert {suites.kind(name) for name in suites.modules("fenshen")} == {"asyncio", "threads"}
+    assert {suites.kind(name) for name in suites.modules("fenshen")} == {"asyncio", "threads", "processes"}
     assert {suites.kind(name) for name in suites.modules("uvloop")} == {"asyncio"}
-    assert {suites.kind(name) for name in suites.modules("stdlib")} == {"threads"}
+    assert {suites.kind(name) for name in suites.modules("stdlib")} == {"threads", "processes"}
 
 
 @CPYTHON
@@ -87,3 +90,36 @@ def test_a_missing_module_is_borrowed_from_the_next_older_version(
     lay(tmp_path, "3.99", "test_x.py")
     assert suites.borrowed("test_x") == oldest / "lib/python3.10/test/test_x.py"
     assert suites.borrowed("test_z") is None
+
+
+def test_each_process_test_is_in_one_suite() -> None:
+    futures = [name for name, made_of in suites.PROCESSES.items() if made_of == "test_concurrent_futures"]
+    named = {
+        "ProcessPoolForkWaitTest": ["futures_fork"],
+        "ProcessPoolForkserverWaitTest": ["futures_forkserver"],
+        "ProcessPoolSpawnWaitTest": ["futures_spawn"],
+        "FailingInitializerResourcesTest": ["futures_spawn"],
+        "ThreadPoolWaitTest": [],
+        "FutureTests": [],
+    }
+    for name, within in named.items():
+        assert [module for module in futures if process_suites.speaks_of(module, name)] == within
+    assert process_suites.speaks_of("multiprocessing_fork", "WithManagerTestLock")
+    assert not process_suites.speaks_of("multiprocessing_fork", "WithThreadsTestLock")
+
+
+@CPYTHON
+def test_a_child_that_lends_finds_what_is_borrowed(tmp_path: Path) -> None:
+    (tmp_path / "test_lent.py").write_text("there = True")
+    code = (
+        "import sys\n"
+        "from conformance import process_suites\n"
+        "process_suites.PROCESSES = {'futures_fork': 'test_lent'}\n"
+        f"process_suites.borrowed = lambda name: {str(tmp_path)!r} + f'/{{name}}.py'\n"
+        "process_suites.lend()\n"
+        "process_suites.lend()\n"
+        "print(sum(isinstance(each, process_suites.Lender) for each in sys.meta_path))\n"
+        "from test.test_lent import there\n"
+        "print(there)\n"
+    )
+    assert run(code).split() == ["1", "True"]

@@ -254,7 +254,7 @@ def test_registered_classes():
             lambda m: list(m.Numbers(3).numbers()),
             lambda m: type(m.Counter()).__name__,
             lambda m: m.shared(a=1)["a"],
-            lambda m: pickle.loads(pickle.dumps(m.Counter(2))).add(),
+            lambda m: [pickle.loads(pickle.dumps(c)).add() for c in [m.Counter(2)]],
         )
         for manager in (theirs, mine):
             with pytest.raises(standard.RemoteError, match="ZeroDivisionError"):
@@ -501,6 +501,37 @@ def test_a_condition_of_another_lock(both):
         return barrier.wait(), barrier.parties
 
     assert_same(both, share, far)
+
+
+@each_manager
+def test_an_rlock_is_owned_through_each_of_its_proxies(manager):
+    d = manager.dict(lock=manager.RLock())
+    with d["lock"], d["lock"]:
+        again = pickle.loads(pickle.dumps(d["lock"]))
+        assert again.acquire(timeout=PATIENCE)
+        again.release()
+
+
+@each_manager
+def test_threads_that_come_at_once_get_the_same_lock(manager):
+    for _ in range(5):
+        lock, start, failed = manager.RLock(), threading.Barrier(4), []
+
+        def work(lock=lock, start=start, failed=failed):
+            start.wait(PATIENCE)
+            try:
+                for _ in range(20):
+                    with lock:
+                        pass
+            except RuntimeError as e:
+                failed.append(e)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not failed
 
 
 @each_manager

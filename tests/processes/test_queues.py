@@ -178,17 +178,17 @@ def test_whoever_derives_is_told_what_cannot_be_pickled():
 
         from fenshen.multiprocessing import queues as mine
 
-        class Safe((mine if processes is ours else theirs).Queue):
-            errors: list[object] = []
+        errors = []
 
+        class Safe((mine if processes is ours else theirs).Queue):
             @staticmethod
             def _on_queue_feeder_error(e, obj):
-                Safe.errors.append((type(e), type(obj)))
+                errors.append((type(e), type(obj)))
 
         q = Safe(ctx=processes.get_context())
         q.put(Told())
         q.put(1)
-        return q.get(timeout=PATIENCE), Safe.errors, q.qsize()
+        return q.get(timeout=PATIENCE), errors, q.qsize()
 
     assert_same(told)
 
@@ -274,7 +274,8 @@ def test_each_item_once_and_in_its_putter_s_order(ctx):
         for name in range(putters):
             numbers = [i for n, i in of_one if n == name]
             assert numbers == sorted(numbers)
-    assert sorted(sum(taken, [])) == [(name, i) for name in range(putters) for i in range(each)]
+    every = sorted(item for of_one in taken for item in of_one)
+    assert every == [(name, i) for name in range(putters) for i in range(each)]
 
 
 @each_side
@@ -374,7 +375,8 @@ def test_isinstance_and_generics():
 
     for name in ("Queue", "JoinableQueue", "SimpleQueue"):
         assert isinstance(getattr(ours, name)(), getattr(theirs, name))
-        assert getattr(mine, name)[int].__args__ == (int,)
+        if hasattr(theirs.Queue, "__class_getitem__"):
+            assert getattr(mine, name)[int].__args__ == (int,)
     assert isinstance(ours.JoinableQueue(), mine.Queue)
 
 
@@ -497,7 +499,7 @@ def test_a_killed_sleeper_takes_no_wake_up_along():
 
 
 def _fork_and_put(q):
-    for i in range(50):
+    for _ in range(50):
         q.put(("parent", bytes(10_000)))
     pid = os.fork()
     if pid == 0:
@@ -516,6 +518,27 @@ def test_a_forked_child_does_not_put_what_its_parent_keeps():
         assert sorted(names) == ["child"] + ["parent"] * 50
         with pytest.raises(queue.Empty):
             q.get(timeout=0.05)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_under_install_the_standard_pool_works_on_them(method, tmp_path):
+    code = """
+        import multiprocessing.pool, os, signal, sys
+        standard = multiprocessing.pool.Pool
+        import fenshen
+        fenshen.install(processes=True)
+        if __name__ == "__main__":
+            context = multiprocessing.get_context(sys.argv[1])
+            pool = standard(2, context=context)
+            print(type(pool._inqueue).__module__, pool.map(abs, range(-2, 2)), *(p.pid for p in pool._pool), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(code))
+    out = command([sys.executable, str(program), method]).out
+    assert out.startswith("fenshen.multiprocessing.queues [2, 1, 0, 1] ")
+    for pid in out.split()[5:]:
+        until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"))
 
 
 def test_under_install_they_are_the_standard_ones():

@@ -294,19 +294,21 @@ def test_blocks_of_a_manager(method):
     assert not any(map(exists, names))
 
 
+AGAIN = """
+import os, signal, time
+from multiprocessing import process
+pid, fd, _ = process.current_process()._config["fenshen-keeper"]
+os.kill(pid, signal.SIGKILL)
+while os.path.exists(f"/proc/{{pid}}/fd/{{fd}}"):
+    time.sleep(0.01)
+other = SharedMemory(create=True, size=10)
+print(other.name, flush=True)
+sys.stdin.read()
+"""
+
+
 def test_the_keeper_is_started_again():
-    code = MAKE + "\n".join(
-        [
-            "import os, signal",
-            "from multiprocessing import process",
-            "os.kill(process.current_process()._config['fenshen-keeper'][0], signal.SIGKILL)",
-            "import time; time.sleep(0.1)",
-            "other = SharedMemory(create=True, size=10)",
-            "print(other.name, flush=True)",
-            "sys.stdin.read()",
-        ]
-    ).replace("{", "{{").replace("}", "}}")
-    maker = Program(code.replace("sys.stdin.read()", "", 1), package=OURS)
+    maker = Program(MAKE.replace("sys.stdin.read()", "") + AGAIN, package=OURS)
     other = maker.process.stdout.readline().strip()
     assert exists(maker.said)
     assert exists(other)

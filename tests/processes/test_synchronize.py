@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -289,3 +290,28 @@ def test_what_was_shared_is_not_used_again_and_goes_in_the_end():
         # The child might have them still, for all that is known here.
         assert not handles & {lock.handle for lock in [ctx.Lock() for _ in range(500)]}
     assert _segments() <= before + 2
+
+
+@each_side
+def test_methods_of_with_are_methods(processes):
+    lock = processes.RLock()
+    before = sys.getrefcount(lock)
+    bound = [(lock.__enter__, lock.__exit__) for _ in range(5)]
+    assert all(enter() is True for enter, _ in bound)
+    assert lock._semlock._count() == 5
+    assert [leave(None, None, None) for _, leave in bound] == [None] * 5
+    assert bound[0][0].__self__ in (lock, lock._semlock)
+    del bound
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            assert stack.enter_context(lock) is True
+        assert lock._semlock._count() == 3
+    for _ in range(1000):
+        with lock:
+            pass
+    assert sys.getrefcount(lock) == before
+    with pytest.raises(TypeError):
+        lock.__enter__(1)
+    assert type(lock).__enter__(lock) is True
+    type(lock).__exit__(lock, None, None, None)
+    assert lock._semlock._count() == 0

@@ -149,14 +149,14 @@ impl<C: Cargo> Crew<C> {
         }
     }
 
-    /// Takes everything out that has not begun.
+    /// Takes everything out that has not begun, but for what each worker is to begin next. What is taken can still be cancelled, as if it were queued.
     pub(crate) fn clear(&mut self) -> Vec<Arc<Job<C>>> {
         let mut all: Vec<_> = self.queue.drain(..).filter(|job| job.is_pending()).collect();
         for hand in &mut self.hands {
-            let sent: Vec<u32> = hand.flying.iter().map(|f| f.seq).collect();
+            let sent: Vec<u32> = hand.flying.iter().skip(1).map(|f| f.seq).collect();
             all.extend(sent.into_iter().filter_map(|seq| hand.revoke(seq)));
         }
-        all.iter().for_each(|job| job.put(Place::Ended));
+        all.iter().for_each(|job| job.put(Place::Queued));
         all
     }
 }

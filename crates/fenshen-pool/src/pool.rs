@@ -56,6 +56,15 @@ pub struct Gone<C> {
     pub was_ready: bool,
 }
 
+/// A task whose result has come.
+struct Finished<C> {
+    /// None if it had ended before.
+    job: Option<Arc<Job<C>>>,
+    after: Aftermath<C>,
+    /// The worker was to have no more tasks, and has none now.
+    retiring: bool,
+}
+
 /// The pool's side of a worker that is listened to.
 struct Ear {
     id: u32,
@@ -366,7 +375,7 @@ impl<C: Cargo> Pool<C> {
         let (what, flavour) = kind::split(message.kind);
         match what {
             DONE => {
-                let (job, after, retiring) = self.finished(worker, message.tag)?;
+                let Finished { job, after, retiring } = self.finished(worker, message.tag)?;
                 if let Some(job) = job {
                     each(Event::Done(job, flavour, message));
                 }
@@ -398,11 +407,11 @@ impl<C: Cargo> Pool<C> {
         Ok(())
     }
 
-    fn finished(&self, worker: u32, tag: u64) -> io::Result<(Option<Arc<Job<C>>>, Aftermath<C>, bool)> {
+    fn finished(&self, worker: u32, tag: u64) -> io::Result<Finished<C>> {
         let mut after = Aftermath::default();
         let mut crew = lock(&self.crew);
         let Some(hand) = crew.hand(worker) else {
-            return Ok((None, after, false));
+            return Ok(Finished { job: None, after, retiring: false });
         };
         // Tasks end in the order in which they were sent.
         if hand.flying.front().is_none_or(|f| f.seq != tag as u32) {
@@ -415,7 +424,7 @@ impl<C: Cargo> Pool<C> {
             job.put(Place::Ended);
         }
         crew.feed(&mut after);
-        Ok((job, after, retiring))
+        Ok(Finished { job, after, retiring })
     }
 
     /// A worker has ended, and everything that it sent was taken.

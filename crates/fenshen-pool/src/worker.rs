@@ -65,7 +65,7 @@ impl Worker {
     ///
     /// # Errors
     /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
-    pub fn next(&mut self) -> io::Result<Order> {
+    pub fn order(&mut self) -> io::Result<Order> {
         loop {
             let Some(message) = self.receiver.receive()? else {
                 return Ok(Order::Nothing);

@@ -51,7 +51,7 @@ impl Cargo for Task {
 fn work(mut worker: Worker) -> io::Result<()> {
     worker.ready()?;
     loop {
-        match worker.next()? {
+        match worker.order()? {
             Order::Task(message) => {
                 // SAFETY: the message has not been passed.
                 let body = unsafe { message.body().as_ref() };

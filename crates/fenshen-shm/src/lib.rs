@@ -31,6 +31,6 @@ pub use line::{Incoming, Line, Outgoing, Side, Woken};
 pub use process::{Fate, Process};
 pub use segment::Segment;
 pub use semaphore::{Attempt, Full, Lost, Semaphore};
-pub use tickets::Tickets;
 pub use shared_queue::{Counted, Outbox, Refused, SharedQueue, Staged, Taken};
+pub use tickets::Tickets;
 pub use waiters::{Seat, Waiters};

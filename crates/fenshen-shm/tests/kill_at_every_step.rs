@@ -38,7 +38,7 @@ fn a_sender_that_is_killed_has_sent_whole_messages() {
             let mut sender = sides.sender();
             letters.iter().for_each(|letter| assert!(letter.send(&mut sender).expect("whole")));
         },
-        |_| {
+        |_, _| {
             if sides.bytes() != seen {
                 (seen, states) = (sides.bytes().to_vec(), states + 1);
                 let mut receiver = sides.copied().receiver();
@@ -76,7 +76,7 @@ fn a_receiver_that_is_killed_has_given_back_what_it_was_done_with() {
     let (mut seen, mut used) = (Vec::new(), 2);
     let stepped = stepping::run(
         || receive_all(&mut sides.receiver(), &letters),
-        |_| {
+        |_, _| {
             if sides.bytes() != seen {
                 seen = sides.bytes().to_vec();
                 let now = sender.arena().used();
@@ -96,7 +96,7 @@ fn a_sender_goes_on_after_its_receiver_was_killed() {
     for limit in (0..8).map(|n| 17 * 4_u64.pow(n) + u64::from(std::process::id() % 16)) {
         let sides = Sides::new();
         let mut sender = sent_to(&sides, &letters);
-        let stepped = stepping::run(|| receive_all(&mut sides.receiver(), &letters), |steps| steps < limit);
+        let stepped = stepping::run(|| receive_all(&mut sides.receiver(), &letters), |_, steps| steps < limit);
         note(stepped.as_ref());
         if stepped.is_none_or(|s| s.ended) {
             return;

@@ -106,7 +106,7 @@ fn many_put_and_many_get_each_message_once() {
 fn what_finds_no_room_waits_in_the_outbox() {
     let queue = Arc::new(queue(0));
     let outbox = Outbox::new(Arc::clone(&queue));
-    let lens = |i: u64| if i % 100 == 0 { 40_000 } else { 200 };
+    let lens = |i: u64| if i.is_multiple_of(100) { 40_000 } else { 200 };
     for i in 0..5000 {
         outbox.put(&message(i, lens(i)), true).expect("it is never full");
     }
@@ -230,7 +230,7 @@ proptest! {
     fn spoilt_memory_harms_nobody(spots in prop::collection::vec((0..SharedQueue::LEN / 8, any::<u64>()), 1..40)) {
         let queue = queue(0);
         for i in 0..20 {
-            queue.put(&message(i, if i % 5 == 0 { 20_000 } else { 50 })).expect("there is room");
+            queue.put(&message(i, if i.is_multiple_of(5) { 20_000 } else { 50 })).expect("there is room");
         }
         for (at, value) in spots {
             // Half of it goes where it hurts most.

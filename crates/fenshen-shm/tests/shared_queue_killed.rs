@@ -69,12 +69,12 @@ fn the_killed_harm_nobody() {
     let long = std::env::var_os("FENSHEN_SOAK").map_or(3, |_| 60);
     let mut children = Vec::new();
     let mut random = 12_345_u64;
-    let mut rounds = 0;
+    let mut rounds = 0_u32;
     while start.elapsed() < Duration::from_secs(long) {
         while children.len() < 4 {
             let queue = &queue;
             rounds += 1;
-            children.push(if rounds % 2 == 0 { fork(|| put(queue)) } else { fork(|| get(queue)) });
+            children.push(if rounds.is_multiple_of(2) { fork(|| put(queue)) } else { fork(|| get(queue)) });
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         std::thread::sleep(Duration::from_micros(random >> 51));

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 from multiprocessing import context
-from multiprocessing.connection import Connection
 
 from fenshen import _segments
+from fenshen.multiprocessing.connection import StandardConnection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class _End(Connection):
+class _End(StandardConnection):
     """One end of a queue, seen as a connection. What is closed, the queue knows: ends are equal, not the same."""
 
     def __init__(self, queue: Any):

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = [*_standard.__all__, "Connection"]
 
 
-class Connection(_processes.Connection, _standard.Connection):
+#: The standard library's, under whose name ours may stand.
+StandardConnection = _standard.Connection
+
+
+class Connection(_processes.Connection, StandardConnection):
     """A connection over a descriptor, which it closes; see `multiprocessing.connection.Connection`."""
 
     __slots__ = ()
@@ -52,7 +56,10 @@ def _rebuild(fd: Any, readable: bool, writable: bool, local: bool) -> Connection
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """Return two connected ends; both send and receive, or, without `duplex`, the first only receives."""
     if duplex:
-        one, other = (Connection(end.detach()) for end in socket.socketpair())
+        ends = socket.socketpair()
+        for end in ends:
+            end.setblocking(True)  # whatever socket.setdefaulttimeout() says
+        one, other = (Connection(end.detach()) for end in ends)
     else:
         reader, writer = os.pipe()
         one, other = Connection(reader, writable=False), Connection(writer, readable=False)

@@ -29,8 +29,6 @@ _KEEPS_APART = "_is_fork_ctx" in _standard.SemLock.__init__.__code__.co_names
 class SemLock(_processes.SemLock, _standard.SemLock):
     """What the locks and semaphores here have in common. It is its own `_semlock`."""
 
-    __slots__ = ("_is_fork_ctx",)
-
     def __init__(self, kind: int, value: int, maxvalue: int, *, ctx: BaseContext | None):
         if ctx is None:
             ctx = context._default_context.get_context()

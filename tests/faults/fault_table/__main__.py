@@ -12,7 +12,7 @@ from pathlib import Path
 from . import rows  # noqa: F401 - enters them
 from .peers import PEERS
 from .running import Cell, play
-from .table import ROWS
+from .table import ROWS, promised
 
 MACHINE = f"Python {platform.python_version()}, Linux {platform.release()}"
 USUAL = ("fenshen", "executor", "Pool", "loky", "pebble", "joblib")
@@ -33,7 +33,7 @@ def kept(cell: Cell) -> str:
     """The mark of our own cells: whether the promise was kept."""
     if not cell.peer.startswith("fenshen") or cell.skipped or cell.outcome.startswith("has not: "):
         return " "
-    return "=" if cell.outcome == ROWS[cell.row].promise else "!"
+    return "=" if cell.outcome == promised(cell.row, cell.peer) else "!"
 
 
 def markdown(cells: list[Cell], names: Sequence[str]) -> str:

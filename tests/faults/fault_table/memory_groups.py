@@ -10,6 +10,13 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 
 
+def forget(process: int) -> None:
+    """Remove the group of a process that was killed in it."""
+    for home in (ROOT / "memory", ROOT):
+        with contextlib.suppress(OSError):
+            (home / f"fenshen-faults-{process}").rmdir()
+
+
 class MemoryGroup:
     """A group that this process enters; above `limit` bytes for it and its children the kernel kills.
 

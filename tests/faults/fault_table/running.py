@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .marks import MARK, end, left_over, named
+from .memory_groups import forget
 from .peers import missing
 from .places import SHM, listed
 from .table import ROWS
@@ -73,6 +74,7 @@ def _run(arguments: list[str], mark: str, limit: float, printed: object) -> int 
         if process.poll() is None:
             end(mark)
             process.wait()
+        forget(process.pid)
 
 
 def _words(report: Path, status: int | None) -> tuple[str, bool]:

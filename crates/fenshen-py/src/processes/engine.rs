@@ -319,21 +319,28 @@ unsafe fn finished(e: *mut Engine, job: Arc<PyJob>, flavour: u32, message: Messa
     if flavour == RETURNED {
         return match loaded {
             Ok(value) => settle(&job.cargo.sink, Turn::Return(value)),
-            Err(Raised) => fail(&job.cargo.sink, &errors::take()),
+            Err(Raised) => not_loaded(e, &job, "the result"),
         };
     }
     // `(exception, text)`, or what went wrong when that was loaded.
-    let pair = match loaded {
-        Ok(pair) => pair,
-        Err(Raised) => {
-            let exc = errors::take();
-            return fail(&job.cargo.sink, &exc);
-        }
+    let Ok(pair) = loaded else {
+        return not_loaded(e, &job, "the exception that it raised");
     };
     if flavour == NOT_LOADED && try_by_value(e, &job)? {
         return Ok(());
     }
     let exc = call_method(&known().failed, &[owner(e)?.ptr(), pair.ptr()])?;
+    if flavour == NOT_LOADED {
+        let _ = errors::raise_object::<()>(&exc);
+        return not_loaded(e, &job, "the task");
+    }
+    fail(&job.cargo.sink, &exc)
+}
+
+/// Fails a task of which something could not be loaded; why is raised.
+unsafe fn not_loaded(e: *mut Engine, job: &PyJob, what: &str) -> Res<()> {
+    let why = errors::take();
+    let exc = call_method(&known().not_loaded, &[owner(e)?.ptr(), text(what)?.ptr(), why.ptr()])?;
     fail(&job.cargo.sink, &exc)
 }
 

@@ -5,7 +5,7 @@ use std::ptr;
 
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
-use super::synchronized::{check, set_value, value, with_lock};
+use super::synchronized::{check, number, with_lock};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, raise, status};
 use crate::object::{Obj, Res, attr, clear, done};
@@ -48,14 +48,12 @@ unsafe extern "C" fn get(this: *mut PyObject, owner: *mut PyObject, _: *mut PyOb
         if owner.is_null() || owner == ffi::Py_None() {
             return Ok(Obj::from(this));
         }
-        let owner = check(owner)?;
-        if (*this.cast::<Field>()).is_value
-            && let Some(value) = value(owner)?
-        {
-            return Ok(value);
-        }
-        let name = name_of(this)?;
-        with_lock(owner, |obj| attr(obj.ptr(), &name))
+        let (owner, name) = (check(owner)?, name_of(this)?);
+        let number = number(owner).filter(|_| (*this.cast::<Field>()).is_value);
+        with_lock(owner, |obj| match number {
+            Some(number) => number.get(),
+            None => attr(obj.ptr(), &name),
+        })
     })
 }
 
@@ -64,12 +62,12 @@ unsafe extern "C" fn set(this: *mut PyObject, owner: *mut PyObject, value: *mut 
         if value.is_null() {
             return raise(ffi::PyExc_AttributeError, "can't delete attribute");
         }
-        let owner = check(owner)?;
-        if (*this.cast::<Field>()).is_value && set_value(owner, value)? {
-            return Ok(());
-        }
-        let name = name_of(this)?;
-        with_lock(owner, |obj| done(ffi::PyObject_SetAttr(obj.ptr(), name.ptr(), value)))
+        let (owner, name) = (check(owner)?, name_of(this)?);
+        let number = number(owner).filter(|_| (*this.cast::<Field>()).is_value);
+        with_lock(owner, |obj| match number {
+            Some(number) if number.set(value)? => Ok(()),
+            _ => done(ffi::PyObject_SetAttr(obj.ptr(), name.ptr(), value)),
+        })
     })
 }
 

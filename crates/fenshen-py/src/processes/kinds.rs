@@ -24,6 +24,10 @@ kinds! {
     template, TEMPLATE;
     /// `SemLock`.
     semlock, SEMLOCK;
+    /// `WithMethod`.
+    with_method, WITH_METHOD;
+    /// `BoundMethod`.
+    bound, BOUND;
     /// `Block`.
     block, BLOCK;
     /// `Event`.
@@ -66,6 +70,8 @@ unsafe fn init_pool() -> Res<()> {
 
 /// Locks, semaphores, and what lies beside them.
 unsafe fn init_synchronize() -> Res<()> {
+    WITH_METHOD.store(super::with_method::build()?, Ordering::Relaxed);
+    BOUND.store(super::with_method::build_bound()?, Ordering::Relaxed);
     SEMLOCK.store(super::semlock::build()?, Ordering::Relaxed);
     BLOCK.store(super::block::build()?, Ordering::Relaxed);
     super::lock_names::init()?;

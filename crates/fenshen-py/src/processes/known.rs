@@ -26,6 +26,7 @@ interned! {
         retiring = c"retiring",
         timed_out = c"timed_out",
         not_pickled = c"not_pickled",
+        not_loaded = c"not_loaded",
         traceback_of = c"traceback_of",
     }
 }

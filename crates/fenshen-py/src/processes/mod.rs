@@ -44,6 +44,7 @@ mod synchronize;
 mod synchronized;
 mod template;
 mod waiting;
+mod with_method;
 mod worker;
 mod worker_type;
 

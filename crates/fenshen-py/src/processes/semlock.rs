@@ -18,6 +18,7 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use super::places::Place;
 use super::segment::os_error;
 use super::waiting::{Patience, Pause, Waiting};
+use super::with_method;
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::{entry, raise, raise_object, status};
 use crate::methods::{fast, getter, no_args};
@@ -232,6 +233,27 @@ fast!(py_acquire, |l: SemLock, args| {
     Ok(boolean(acquire(l, &patience)?))
 });
 no_args!(py_enter, |l: SemLock| Ok(boolean(acquire(l, &Patience::Endless)?)));
+unsafe extern "C" fn with_enter(
+    bound: *mut PyObject,
+    args: *const *mut PyObject,
+    n: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    entry(|| {
+        Args::new(args, n as ffi::Py_ssize_t, names).none("__enter__")?;
+        Ok(boolean(acquire(with_method::object(bound).cast(), &Patience::Endless)?))
+    })
+}
+
+unsafe extern "C" fn with_exit(
+    bound: *mut PyObject,
+    _: *const *mut PyObject,
+    _: usize,
+    _: *mut PyObject,
+) -> *mut PyObject {
+    entry(|| release(with_method::object(bound).cast()).map(|()| none()))
+}
+
 no_args!(py_release, |l: SemLock| release(l).map(|()| none()));
 fast!(py_exit, |l: SemLock, _args| release(l).map(|()| none()));
 no_args!(py_count, |l: SemLock| Obj::new(ffi::PyLong_FromLong(count(l)?.into())));
@@ -393,6 +415,10 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .member(c"_is_fork_ctx", ffi::Py_T_BOOL, std::mem::offset_of!(SemLock, for_fork), false)
         .member(c"maxvalue", int, std::mem::offset_of!(SemLock, most), true)
         .build(None)?;
+    if cfg!(not(Py_3_14)) {
+        with_method::replace(ty, c"__enter__", with_enter)?;
+        with_method::replace(ty, c"__exit__", with_exit)?;
+    }
     let most = Obj::new(ffi::PyLong_FromLong(c_long::from(Semaphore::MOST)))?;
     done(ffi::PyObject_SetAttrString(ty.cast(), c"SEM_VALUE_MAX".as_ptr(), most.ptr()))?;
     Ok(ty)

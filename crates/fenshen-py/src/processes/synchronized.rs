@@ -38,27 +38,14 @@ unsafe fn guarded(s: *mut Synchronized) -> Res<Obj> {
 }
 
 /// The number of type `code` that a block is.
-unsafe fn number(block: *mut PyObject, code: *mut PyObject) -> Res<Option<Number>> {
+unsafe fn number_in(block: *mut PyObject, code: *mut PyObject) -> Res<Option<Number>> {
     let (start, len) = super::block::memory(block)?;
     Ok(utf8(code)?.bytes().next().and_then(|code| Number::new(code, start, len)))
 }
 
-/// Its attribute `value`, if it is a number.
-#[inline]
-pub(super) unsafe fn value(s: *mut Synchronized) -> Res<Option<Obj>> {
-    match (*s).number {
-        Some(number) => (*s).lock.with(|| number.get()).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Sets its attribute `value`, if it is a number and that is simple; returns whether it was.
-#[inline]
-pub(super) unsafe fn set_value(s: *mut Synchronized, value: *mut PyObject) -> Res<bool> {
-    match (*s).number {
-        Some(number) => (*s).lock.with(|| number.set(value)),
-        None => Ok(false),
-    }
+/// What its attribute `value` is, if that is a number.
+pub(super) unsafe fn number(s: *mut Synchronized) -> Option<Number> {
+    (*s).number
 }
 
 /// Does something with what it guards while its lock is held.
@@ -72,7 +59,7 @@ unsafe extern "C" fn init(this: *mut PyObject, args: *mut PyObject, kwargs: *mut
     status(|| {
         let [obj, lock, block, code] = sort_call(&NEW, args, kwargs)?;
         let s: *mut Synchronized = this.cast();
-        let number = if block.is_null() || code.is_null() { None } else { number(block, code)? };
+        let number = if block.is_null() || code.is_null() { None } else { number_in(block, code)? };
         (*s).number = None;
         set(&mut (*s).block, Obj::from_opt(block));
         (*s).number = number;

@@ -62,7 +62,7 @@ pub(crate) unsafe fn serve(w: *mut PyWorker) -> Res<()> {
     checked(inner(w)?.worker.ready())?;
     loop {
         send_notes(w)?;
-        match checked(inner(w)?.worker.next())? {
+        match checked(inner(w)?.worker.order())? {
             Order::Task(message) => run(w, message)?,
             Order::Prelude(message) => learn(w, message)?,
             Order::Stop => return Ok(()),

@@ -11,11 +11,13 @@ pub(crate) struct Stepped {
 
 /// Runs `work` in a child, and asks after each of its instructions whether it may go on; if not, it is killed. `None` where
 /// processes must not be traced.
-pub(crate) fn run(work: impl FnOnce(), may_go_on: impl FnMut(u64) -> bool) -> Option<Stepped> {
+pub(crate) fn run(work: impl FnOnce(), may_go_on: impl FnMut(libc::pid_t, u64) -> bool) -> Option<Stepped> {
     // SAFETY: the child runs the work alone, and ends without running anything else of this process's.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
+        // A backtrace takes more instructions than anybody wants to step through.
+        std::panic::set_hook(Box::new(|what| eprintln!("in the child: {what}")));
         let traced = trace_me();
         let done = traced && std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_ok();
         // SAFETY: it is the child.
@@ -43,13 +45,13 @@ fn wait(child: libc::pid_t) -> i32 {
     status
 }
 
-fn follow(child: libc::pid_t, mut may_go_on: impl FnMut(u64) -> bool) -> Option<Stepped> {
+fn follow(child: libc::pid_t, mut may_go_on: impl FnMut(libc::pid_t, u64) -> bool) -> Option<Stepped> {
     let mut status = wait(child);
     if !libc::WIFSTOPPED(status) {
         return if libc::WEXITSTATUS(status) == 2 { None } else { Some(Stepped { steps: 0, ended: false }) };
     }
     let mut steps = 0;
-    while libc::WIFSTOPPED(status) && may_go_on(steps) {
+    while libc::WIFSTOPPED(status) && may_go_on(child, steps) {
         // SAFETY: the child has stopped, and is traced by this thread.
         let gone = unsafe {
             libc::ptrace(libc::PTRACE_SINGLESTEP, child, std::ptr::null_mut::<u8>(), std::ptr::null_mut::<u8>())

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from .. import tasks
+from ..peers import Pool
 from ..places import SHM, full
 from ..table import Peer, Skipped, row
 from ..telling import ALL_DONE, ALONE, all_done, among_others, began, of_pool, settled, submitted, verdict, wait_for
@@ -52,7 +53,7 @@ def _short_of_memory(more: int) -> contextlib.AbstractContextManager:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-@row("memory full where a task runs", ALONE.format("MemoryError"))
+@row("memory full where a task runs", ALONE.format("NotLoaded"))
 def memory_full_in_worker(peer: Peer) -> str:
     pool = began(peer(initializer=tasks.limit_memory, initargs=(100 * MB,)))
     return among_others(pool, tasks.length, bytes(400 * MB))
@@ -101,6 +102,11 @@ def _family(error: BaseException) -> str:
     return "OSError" if isinstance(error, OSError) else type(error).__name__
 
 
+def _busy(pool: Pool) -> str:
+    """More to do than one worker can: a pool may well start the second only then."""
+    return all_done(pool, [submitted(pool, tasks.pause, 0.05) for _ in range(4)])
+
+
 @row("no descriptor left while the pool runs, and a worker SIGKILLed", ALL_DONE)
 def descriptors_out_while_running(peer: Peer) -> str:
     pool = began(peer())
@@ -115,6 +121,8 @@ def descriptors_out_while_running(peer: Peer) -> str:
     if words != ALL_DONE:
         return words
     with contextlib.suppress(RuntimeError):
-        wait_for(lambda: all_done(pool, [pool.submit(tasks.pause, 0.01)]) and len(pool.pids()) == 2, 5)
+        wait_for(
+            lambda: all_done(pool, [pool.submit(tasks.pause, 0.05) for _ in range(4)]) and len(pool.pids()) == 2, 5
+        )
         return words
     return f"{words}, a worker fewer for ever"

@@ -12,7 +12,7 @@ def argument_unpicklable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.given, tasks.RefusesPickling())
 
 
-@row("an argument cannot be loaded", ALONE.format("ImportError"))
+@row("an argument cannot be loaded", ALONE.format("NotLoaded"))
 def argument_unloadable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.given, tasks.RefusesLoading())
 
@@ -22,7 +22,7 @@ def result_unpicklable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.returns, tasks.RefusesPickling)
 
 
-@row("a result cannot be loaded", ALONE.format("ImportError"))
+@row("a result cannot be loaded", ALONE.format("NotLoaded"))
 def result_unloadable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.returns, tasks.RefusesLoading)
 
@@ -32,6 +32,6 @@ def exception_unpicklable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.raises_unpicklable)
 
 
-@row("an exception cannot be loaded", ALONE.format("TypeError"))
+@row("an exception cannot be loaded", ALONE.format("NotLoaded"))
 def exception_unloadable(peer: Peer) -> str:
     return among_others(began(peer()), tasks.raises_needs_two)

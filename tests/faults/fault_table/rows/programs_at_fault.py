@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import uuid
 from pathlib import Path
 
-from ..marks import MARK, end, left_over
+from ..marks import INNER, end, left_over
 from ..places import SHM, listed
 from ..table import Peer, row
 
@@ -25,7 +26,7 @@ class Program:
         self.errors = open(f"errors-{self.mark}", "w+")  # noqa: SIM115 - read when the program has ended
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fault_table.programs", what, peer.__name__],
-            env={**os.environ, MARK: self.mark},
+            env={**os.environ, INNER: self.mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -53,7 +54,8 @@ def _parent_killed(peer: Peer, what: str) -> str:
     orphans, files = left_over(program.mark, 0), listed(SHM) - before
     end(program.mark)
     for each in files:
-        Path(SHM, each).unlink(missing_ok=True)
+        left = Path(SHM, each)
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     words = [f"{len(orphans)} orphans"] * bool(orphans) + [f"{len(files)} left in {SHM}"] * bool(files)
     return ", ".join(words) or CLEAN
 

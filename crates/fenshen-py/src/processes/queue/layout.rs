@@ -10,7 +10,8 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 use super::super::kinds;
 use super::super::segment::{PySegment, held, os_error};
 use crate::errors::{entry, raise, runtime_error, type_error};
-use crate::object::{Obj, Raised, Res, repr, set};
+use crate::object::{Obj, Raised, Res, call, repr, set, text};
+use crate::threads::head::Standard;
 use crate::types::free;
 
 /// The layout of `Queue`, `JoinableQueue` and `SimpleQueue`.
@@ -27,6 +28,8 @@ pub(crate) struct Queue {
     pub(super) get_closed: bool,
     /// Something was put through it.
     pub(super) used: bool,
+    /// The parent process when this one said that it puts nothing.
+    parent: libc::pid_t,
 }
 
 pub(super) const WEAKREFS: usize = mem::offset_of!(Queue, weakrefs);
@@ -101,7 +104,9 @@ unsafe fn segment_of<'a>(segment: *mut PyObject) -> Res<&'a Arc<fenshen_shm::Seg
 unsafe fn hold(q: *mut Queue, segment: *mut PyObject, made: std::io::Result<SharedQueue>) -> Res<()> {
     match made {
         Ok(shared) => {
-            (*q).shared = Some(Arc::new(shared));
+            let shared = Arc::new(shared);
+            (*q).outbox = Some(Outbox::new(Arc::clone(&shared)));
+            (*q).shared = Some(shared);
             set(&mut (*q).segment, Some(Obj::from(segment)));
             Ok(())
         }
@@ -135,6 +140,34 @@ pub(super) unsafe fn reset(q: *mut Queue) {
     (*q).put_closed = false;
     (*q).get_closed = false;
     (*q).used = false;
+}
+
+/// Nothing is put through this object any more.
+pub(super) unsafe fn close_put(q: *mut Queue) {
+    (*q).put_closed = true;
+    (*q).parent = libc::getppid();
+}
+
+/// Raises EOFError in a process that only takes, once its parent is gone: for a worker, nobody is left who puts. The
+/// standard library's queues see the end of a pipe then.
+pub(super) unsafe fn check_orphaned(q: *mut Queue) -> Res<()> {
+    if (*q).put_closed && ((*q).parent != libc::getppid() || !parent_lives()?) {
+        ffi::PyErr_SetNone(ffi::PyExc_EOFError);
+        return Err(Raised);
+    }
+    Ok(())
+}
+
+/// Whether the process that started this one lives, as far as `multiprocessing` knows: a forked child's siblings may keep
+/// it from that, and one that was spawned may have another parent before it comes to look.
+unsafe fn parent_lives() -> Res<bool> {
+    static PARENT: Standard = Standard::new(c"multiprocessing.process", c"parent_process");
+    let parent = call(PARENT.get()?, &[])?;
+    if parent.ptr() == ffi::Py_None() {
+        return Ok(true);
+    }
+    let alive = Obj::new(ffi::PyObject_CallMethodNoArgs(parent.ptr(), text("is_alive")?.ptr()))?;
+    Ok(alive.ptr() != ffi::Py_False())
 }
 
 /// Raises what a failure of the queue itself is in Python.

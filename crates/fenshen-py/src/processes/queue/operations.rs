@@ -3,7 +3,7 @@
 use fenshen_shm::{Refused, SharedQueue};
 use pyo3::ffi::{self, PyObject};
 
-use super::layout::{Queue, broken, outbox, shared};
+use super::layout::{Queue, broken, check_orphaned, outbox, shared};
 use super::pickling::{Buffer, Pickled, dumps, loads, words};
 use super::wait::{Wait, without_interpreter};
 use crate::errors::{is, take};
@@ -173,6 +173,7 @@ pub(super) unsafe fn recv_bytes(q: *mut Queue, patience: Patience) -> Res<Obj> {
             Err(Refused::Empty) if patience == Patience::None => return raise(&EMPTY),
             Err(Refused::Empty) => {
                 let wait = wait.get_or_insert_with(|| Wait::new(patience));
+                check_orphaned(q)?;
                 match wait.once(|until| queue.wait_for_item(until)) {
                     Ok(true) => {}
                     outcome => {

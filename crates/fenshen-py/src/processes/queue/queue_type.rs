@@ -130,7 +130,7 @@ no_args!(py_reset, |q: Queue| {
     Ok(none())
 });
 no_args!(py_close_put, |q: Queue| {
-    (*q).put_closed = true;
+    layout::close_put(q);
     Ok(none())
 });
 no_args!(py_close_get, |q: Queue| {
