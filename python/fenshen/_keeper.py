@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import time
+import warnings
 
 SHM = "/dev/shm/"
 # Far beyond every block's end, so that it meets no lock of the program's own.
@@ -79,13 +80,13 @@ class Keeper:
             return False
 
     def sweep(self):
-        """Remove what nobody uses."""
+        """Remove what nobody uses; the names."""
         self.forget_removed()
         if self.root_lives():
-            return
-        for name, inode in list(self.blocks.items()):
-            if remove(name, inode):
-                del self.blocks[name]
+            return set()
+        removed = {name for name, inode in self.blocks.items() if remove(name, inode)}
+        self.blocks = {name: inode for name, inode in self.blocks.items() if name not in removed}
+        return removed
 
 
 def remove(name, inode):
@@ -129,6 +130,18 @@ def start_of(pid):
         return None
 
 
+def tell(removed):
+    """Say what the program has left, as the standard library's resource tracker does."""
+    if not removed:
+        return
+    names = {"/" + name for name in removed} if sys.version_info >= (3, 13) else None
+    warnings.warn(
+        f"resource_tracker: There appear to be {len(removed)} leaked shared_memory objects to clean up at shutdown"
+        + (f": {names}" if names else ""),
+        stacklevel=2,
+    )
+
+
 def main(fd, answer, root):
     """Listen, then wait."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -140,10 +153,12 @@ def main(fd, answer, root):
     os.write(answer, b"%d" % os.getpid())
     os.close(answer)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
+    for standard in (0, 1):
         os.dup2(nowhere, standard)
     keeper = Keeper(start_of(root) if root else None)
     keeper.listen(fd)
+    tell(keeper.sweep())
+    os.dup2(nowhere, 2)  # whoever reads what the program printed is not kept waiting
     pause = 0.02
     while True:
         keeper.sweep()

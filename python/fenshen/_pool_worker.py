@@ -19,10 +19,7 @@ class _Helper(_worker._Helper):
 
     @staticmethod
     def by_value(value: object) -> bytes:
-        """A result that pickle has refused, by cloudpickle. Raises MaybeEncodingError: the task fails with it."""
-        pickled = _worker._Helper.by_value(value)
-        if pickled is not None:
-            return pickled
+        """A result that pickle has refused. Raises MaybeEncodingError: the task fails with it, as it always did."""
         try:
             return bytes(ForkingPickler.dumps(value))
         except Exception as exc:

@@ -59,6 +59,24 @@ def check(o: object) -> None:
         context.assert_spawning(o)
 
 
+def keep_apart(of_fork: bool) -> None:
+    """See that what a "fork" context made goes to no child that is spawned, where this Python's own may not.
+
+    Raises RuntimeError, in the standard library's words.
+    """
+    if of_fork and not is_carried() and _keeps_apart():
+        raise RuntimeError(
+            "A SemLock created in a fork context is being shared with a process in a spawn context. This is not "
+            "supported. Please use the same context to create multiprocessing objects and Process."
+        )
+
+
+def _keeps_apart() -> bool:
+    from multiprocessing import synchronize
+
+    return "_is_fork_ctx" in synchronize.SemLock.__init__.__code__.co_names
+
+
 def is_carried() -> bool:
     """Whether what is pickled in this thread goes through a channel of ours."""
     return _carrier.pins is not None

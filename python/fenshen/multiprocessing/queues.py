@@ -70,7 +70,7 @@ class Queue(_Shared, _processes.Queue, _standard.Queue):
     """
 
     # An instance without a dict has its methods found twice as fast.
-    __slots__ = ("_ignore_epipe", "_joincancelled", "_maxsize", "_opid")
+    __slots__ = ("_ignore_epipe", "_is_fork_ctx", "_joincancelled", "_maxsize", "_opid")
 
     def __init__(self, maxsize: int = 0, *, ctx: BaseContext):
         if maxsize <= 0:
@@ -78,15 +78,19 @@ class Queue(_Shared, _processes.Queue, _standard.Queue):
         self._maxsize = maxsize
         self._opid = os.getpid()
         self._ignore_epipe = False
+        self._is_fork_ctx = ctx.get_start_method() == "fork"
         self._make(maxsize)
         self._reset()
         util.register_after_fork(self, Queue._after_fork)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return (*self._share(), self._ignore_epipe, self._maxsize, self._opid)
+        place = self._share()
+        _segments.keep_apart(self._is_fork_ctx)
+        fork = self._is_fork_ctx and _segments.is_carried()
+        return (*place, self._ignore_epipe, self._maxsize, self._opid, fork)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        segment, sign, self._ignore_epipe, self._maxsize, self._opid = state
+        segment, sign, self._ignore_epipe, self._maxsize, self._opid, self._is_fork_ctx = state
         self._adopt(segment, sign)
         self._reset()
         util.register_after_fork(self, Queue._after_fork)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "Semaphore"]
 
-# What is made for forked children, the standard library does not let go to a child that is spawned: from 3.11 on.
-_KEEPS_APART = "_is_fork_ctx" in _standard.SemLock.__init__.__code__.co_names
-
 
 class SemLock(_processes.SemLock, _standard.SemLock):
     """What the locks and semaphores here have in common. It is its own `_semlock`."""
@@ -42,11 +39,7 @@ class SemLock(_processes.SemLock, _standard.SemLock):
 
     def __getstate__(self) -> tuple[Any, ...]:
         _segments.check(self)
-        if _KEEPS_APART and self._is_fork_ctx and not _segments.is_carried():
-            raise RuntimeError(
-                "A SemLock created in a fork context is being shared with a process in a spawn context. This is not "
-                "supported. Please use the same context to create multiprocessing objects and Process."
-            )
+        _segments.keep_apart(self._is_fork_ctx)
         return self._share(), self.kind, self.maxvalue, self.name, self._is_fork_ctx and _segments.is_carried()
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
