@@ -136,10 +136,19 @@ def _terminate(tasks: _Tasks, supervisor: Supervisor) -> None:
             break
 
 
-class Pool(_standard.Pool, metaclass=Kind):
+_standard_pool = _standard.Pool  # the name will be ours
+
+
+class Pool(_standard_pool, metaclass=Kind):
     """A pool of processes, as `multiprocessing.pool.Pool`, that outlives its workers."""
 
-    __standard__ = _standard.Pool
+    __standard__ = _standard_pool
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """A class that brings queues of its own stands on the standard one, whose workers read them."""
+        super().__init_subclass__(**keywords)
+        if "_setup_queues" in vars(cls):
+            cls.__bases__ = tuple(_standard_pool if base is Pool else base for base in cls.__bases__)
 
     def __init__(
         self,

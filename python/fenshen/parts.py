@@ -220,9 +220,11 @@ _add_synchronize()
 
 
 def _add_queues() -> None:
+    # Not the classes: others derive from the standard ones, and use what is inside.
     for name in ("Queue", "JoinableQueue", "SimpleQueue"):
-        home = "multiprocessing.queues"
-        add("processes", home, name, f"fenshen.{home}:{name}", shown=f"multiprocessing.{name}")
+        home, ours = "multiprocessing.context", "fenshen._process_factories"
+        add("processes", home, f"BaseContext.{name}", f"{ours}:{name}", wrap=True, shown=f"multiprocessing.{name}")
+        add("processes", "multiprocessing", name, f"{ours}:bound_{name}", wrap=True)
     home = "multiprocessing.connection"
     add("processes", home, "Connection", f"fenshen.{home}:Connection", shown=f"{home}.Connection")
     add("processes", home, "Pipe", f"fenshen.{home}:Pipe", shown="multiprocessing.Pipe")

@@ -43,8 +43,8 @@ def theirs(_=None):
     rows = [part for part in parts.all_parts() if part.group == "processes" and not part.wrap]
     for part in rows:
         importlib.import_module(part.module)
-    found = [part.owner() for part in rows]
-    return sum(vars(owner)[name] is not part.ours(None) for part, (owner, name) in zip(rows, found)), len(rows)
+    found = [(part, *place) for part in rows if (place := part.owner())]
+    return sum(vars(owner)[name] is not part.ours(None) for part, owner, name in found), len(found)
 
 
 def tell(send):

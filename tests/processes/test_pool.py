@@ -425,3 +425,16 @@ def test_a_program_ends_with_a_pool_at_work(method: str, end: str, tmp_path: Pat
     assert time.monotonic() - started < PATIENCE
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[0, 1, 4, 9]", "[0, 1, 4]"][: 2 if end else 1]
+
+
+class WithItsOwnQueues(Pool):
+    def _setup_queues(self) -> None:
+        super()._setup_queues()
+        self.made = type(self._inqueue)
+
+
+def test_a_pool_that_brings_queues_of_its_own_uses_them() -> None:
+    with WithItsOwnQueues(1, context=multiprocessing.get_context("fork")) as pool:
+        assert pool.map(abs, [-1, 2]) == [1, 2]
+        assert pool.made is type(pool._inqueue)
+    assert isinstance(pool, Pool)

@@ -38,10 +38,10 @@ if __name__ == "__main__":
     with Pool(2) as pool, ProcessPoolExecutor(2) as executor:
         print(np.array_equal(np.array(pool.map(row, [(r, b) for r in a])), a @ b))
         print(sum(s for s, _, _ in executor.map(total, np.array_split(big, 4))) == big.sum())
-        print([f for _, *f in executor.map(total, [a.T, a[:, ::2], a.astype(">i2"), np.zeros(0)])])
+        print([f for _, *f in executor.map(total, [a.T, a[:, ::2], a.astype("i2"), np.zeros(0)])])
         changed = executor.submit(change, a).result()
         changed += 1
-        print(a[0].tolist(), changed[0].tolist(), changed.flags.writeable, changed.base is None or changed.shape)
+        print(a[0].tolist(), changed[0].tolist(), changed.flags.writeable, changed.shape)
         print(sum(pool.map(part, [(i, i + 50_000) for i in range(0, 200_000, 50_000)])) == big.sum())
         structured = np.array([(1, "ab"), (2, "cd")], dtype=[("n", "i4"), ("s", "U2")])
         print(
