@@ -32,7 +32,7 @@ NAMES = {
         *("Lock", "RLock", "Semaphore", "BoundedSemaphore"),
         *("Condition", "Event", "Barrier"),
     ),
-    "multiprocessing.queues": ("Queue", "JoinableQueue", "SimpleQueue"),
+    "multiprocessing": ("Queue", "JoinableQueue", "SimpleQueue"),
     "multiprocessing.connection": ("Pipe",),
     "multiprocessing.sharedctypes": ("Value", "Array", "RawValue", "RawArray"),
     "multiprocessing.pool": ("Pool",),
