@@ -48,6 +48,7 @@ class Supervisor:
     ) -> None:
         """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks."""
         self.context = context
+        self._owner = os.getpid()
         self.workers = workers
         self.most = most
         self.engine = Engine(self, kill)
@@ -137,6 +138,8 @@ class Supervisor:
 
     def close(self) -> None:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
+        if self._owner != os.getpid():
+            return  # a copy, in a forked child
         with self._lock:
             self.closing = True
             self._freed.set()
@@ -161,7 +164,7 @@ class Supervisor:
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has ended, after `close()`."""
-        if self.thread is not None and self.thread is not threading.current_thread():
+        if self.thread is not None and self.thread is not threading.current_thread() and self._owner == os.getpid():
             self.thread.join(timeout)
 
     def _release(self) -> None:

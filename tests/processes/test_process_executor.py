@@ -418,3 +418,34 @@ def test_bad_arguments_are_refused() -> None:
     pool.shutdown()
     with pytest.raises(RuntimeError, match="after shutdown"):
         pool.submit(double, 1)
+
+
+def _use_a_copy(pool: futures.ProcessPoolExecutor, pending: standard.Future, results: list[object]) -> int:
+    """What a forked child may do with its parent's pool: nothing that the parent notices."""
+    try:
+        pool.submit(double, 1)
+    except RuntimeError as e:
+        assert "forked" in str(e)  # noqa: PT017
+    else:
+        return 1
+    assert pending.cancel()
+    results.clear()
+    pool.shutdown()
+    pool.kill_workers()
+    return 0
+
+
+def test_a_forked_child_leaves_its_parents_pool_alone(pool: futures.ProcessPoolExecutor) -> None:
+    large = [pool.submit(bytearray, 1_000_000).result(LIMIT) for _ in range(3)]
+    slow = pool.submit(time.sleep, 1)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            code = _use_a_copy(pool, slow, large)
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert slow.result(LIMIT) is None
+    assert [f.result(LIMIT) for f in [pool.submit(double, i) for i in range(20)]] == [2 * i for i in range(20)]
+    assert all(len(each) == 1_000_000 for each in large)

@@ -250,6 +250,8 @@ pub struct View {
 struct Release {
     releases: NonNull<Releases>,
     slab: Slab,
+    /// The process that reads it: what a fork copied is not given back.
+    owner: u32,
     _keep: Arc<dyn std::any::Any + Send + Sync>,
 }
 
@@ -260,6 +262,9 @@ unsafe impl Sync for Release {}
 
 impl Drop for Release {
     fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
         // SAFETY: mapped, as `Slabs::new` was promised.
         let words = unsafe { self.releases.as_ref() };
         words.0[self.slab.slot as usize].store(self.slab.generation, Ordering::Release);
@@ -293,7 +298,7 @@ impl Slabs {
         if end > size {
             return Err(Corrupt("a slab's place").into());
         }
-        Ok(Release { releases: self.releases, slab, _keep: self.keep.clone() })
+        Ok(Release { releases: self.releases, slab, owner: std::process::id(), _keep: self.keep.clone() })
     }
 
     /// Maps a slab, writable and private: a page is copied when it is written to.

@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) owner: Option<Obj>,
     /// Whether cancelling a task that runs ends it.
     pub(crate) kill: bool,
+    /// The process whose pool this is; in a forked child it must not touch what the workers share.
+    owner_id: u32,
     pub(crate) stopped: AtomicBool,
     pub(crate) paused: AtomicBool,
     dumpers: Dumpers,
@@ -49,6 +51,7 @@ impl Inner {
             pool: Arc::new(pool),
             owner: Some(owner),
             kill,
+            owner_id: std::process::id(),
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             dumpers: Dumpers::default(),
@@ -65,8 +68,22 @@ pub(crate) unsafe fn inner<'a>(e: *mut Engine) -> Res<&'a mut Inner> {
     }
 }
 
+/// Whether this is the process that made the pool.
+pub(crate) unsafe fn is_own(e: *mut Engine) -> Res<bool> {
+    Ok(inner(e)?.owner_id == std::process::id())
+}
+
+/// Raises RuntimeError in a process that a fork has given a copy of the pool.
+pub(crate) unsafe fn own<'a>(e: *mut Engine) -> Res<&'a mut Inner> {
+    if !is_own(e)? {
+        return errors::runtime_error("this pool belongs to the process that this one was forked from");
+    }
+    inner(e)
+}
+
 /// How a future finds its task.
 struct Kept {
+    owner_id: u32,
     pool: Arc<Pool<Call>>,
     job: Arc<PyJob>,
     kill: bool,
@@ -74,6 +91,9 @@ struct Kept {
 
 impl Keeper for Kept {
     unsafe fn cancel(&self) -> Stopped {
+        if self.owner_id != std::process::id() {
+            return Stopped::Yes; // a copy, whose task nobody here will ever tell of
+        }
         match self.pool.cancel(&self.job, self.kill) {
             (Cancelled::Yes | Cancelled::Killed, after) => {
                 self.pool.ring();
@@ -106,6 +126,7 @@ pub(crate) struct Asked {
 
 /// Makes a task of a call, and hands it to the pool. What cannot be pickled fails by itself.
 pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
+    own(e)?;
     let function = known_function(e, &asked.function)?;
     let shown = if function.is_some() { none() } else { asked.function.again() };
     let tuple = Obj::new(ffi::PyTuple_Pack(3, shown.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?;
@@ -148,7 +169,7 @@ unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
     let this = inner(e)?;
     let job = PyJob::new(call);
     if is_future(&job.cargo.sink) {
-        let keeper = Kept { pool: this.pool.clone(), job: job.clone(), kill: this.kill };
+        let keeper = Kept { owner_id: this.owner_id, pool: this.pool.clone(), job: job.clone(), kill: this.kill };
         future::keep(job.cargo.sink.ptr().cast(), Arc::new(keeper));
     }
     let after = this.pool.push(job);
@@ -232,7 +253,7 @@ pub(crate) unsafe fn fail(sink: &Obj, exc: &Obj) -> Res<()> {
 /// Takes what has come; returns whether this thread may.
 pub(crate) unsafe fn turn(e: *mut Engine) -> Res<bool> {
     let _alive = Obj::from(e.cast());
-    let pool = inner(e)?.pool.clone();
+    let pool = own(e)?.pool.clone();
     let took = pool.turn(&mut |event| {
         if handle(e, event).is_err() {
             ffi::PyErr_WriteUnraisable(e.cast());

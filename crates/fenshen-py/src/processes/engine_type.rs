@@ -102,7 +102,7 @@ fast!(py_submit, |e: Engine, args| {
 });
 
 no_args!(py_open, |e: Engine| {
-    let opening = match inner(e)?.pool.prepare() {
+    let opening = match engine::own(e)?.pool.prepare() {
         Ok(opening) => opening,
         Err(error) => return os_error(&error),
     };
@@ -126,7 +126,7 @@ fast!(py_add, |e: Engine, args| {
         return raise(ffi::PyExc_ValueError, "this worker was added already");
     };
     let most = most.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    match inner(e)?.pool.add(*opening, pidfd, most) {
+    match engine::own(e)?.pool.add(*opening, pidfd, most) {
         Ok((id, after)) => {
             engine::refuse(after)?;
             Obj::new(ffi::PyLong_FromLong(id.into()))
@@ -146,18 +146,22 @@ one_arg!(py_wait, |e: Engine, timeout| {
     engine::wait(e, seconds(timeout)?)?;
     Ok(none())
 });
-no_args!(py_listen, |e: Engine| Ok(boolean(inner(e)?.pool.listen())));
+no_args!(py_listen, |e: Engine| Ok(boolean(engine::own(e)?.pool.listen())));
 no_args!(py_ring, |e: Engine| {
-    inner(e)?.pool.ring();
+    engine::own(e)?.pool.ring();
     Ok(none())
 });
 no_args!(py_stop, |e: Engine| {
     inner(e)?.stopped.store(true, Ordering::Release);
-    inner(e)?.pool.ring();
+    if engine::is_own(e)? {
+        inner(e)?.pool.ring();
+    }
     Ok(none())
 });
 no_args!(py_close, |e: Engine| {
-    engine::refuse(inner(e)?.pool.close())?;
+    if engine::is_own(e)? {
+        engine::refuse(inner(e)?.pool.close())?;
+    }
     Ok(none())
 });
 no_args!(py_fileno, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.waiter().as_raw_fd().into())));
@@ -172,12 +176,14 @@ no_args!(py_counts, |e: Engine| {
     let [queued, sent, workers, idle] = [counts.queued, counts.sent, counts.workers, counts.idle];
     Obj::new(ffi::Py_BuildValue(c"(nnnn)".as_ptr(), queued, sent, workers, idle))
 });
-one_arg!(py_retire, |e: Engine, worker| Ok(boolean(inner(e)?.pool.retire(integer(worker)? as u32))));
+one_arg!(py_retire, |e: Engine, worker| Ok(boolean(engine::own(e)?.pool.retire(integer(worker)? as u32))));
 one_arg!(py_kill, |e: Engine, number| {
     let Some(number) = i32::try_from(integer(number)?).ok().filter(|n| (1..=64).contains(n)) else {
         return raise(ffi::PyExc_ValueError, "signal number out of range");
     };
-    inner(e)?.pool.kill(number);
+    if engine::is_own(e)? {
+        inner(e)?.pool.kill(number);
+    }
     Ok(none())
 });
 
@@ -189,7 +195,7 @@ unsafe fn sinks(jobs: Vec<std::sync::Arc<super::cargo::PyJob>>) -> Res<Obj> {
     Ok(list)
 }
 
-no_args!(py_clear, |e: Engine| sinks(inner(e)?.pool.clear()));
+no_args!(py_clear, |e: Engine| if engine::is_own(e)? { sinks(inner(e)?.pool.clear()) } else { sinks(Vec::new()) });
 one_arg!(py_tasks, |e: Engine, worker| sinks(inner(e)?.pool.tasks_of(integer(worker)? as u32)));
 getter!(get_bell, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.bell().as_raw_fd().into())));
 getter!(get_fds, |o: OpeningObject| {
