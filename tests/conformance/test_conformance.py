@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -9,7 +10,12 @@ import pytest
 
 from . import expected, runner, suites
 
-MODULES = suites.modules()
+MODULES = [
+    # An interpreter that lacks the suites of processes borrows them, but not here: they take minutes.
+    module
+    for module in suites.modules()
+    if module not in suites.PROCESSES or importlib.util.find_spec("test.test_concurrent_futures")
+]
 
 
 @pytest.fixture(scope="session")
