@@ -9,7 +9,6 @@ from .workloads import Workload
 
 HOMES = {
     "synchronize": ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier"),
-    "queues": ("Queue", "JoinableQueue", "SimpleQueue"),
     "connection": ("Pipe",),
     "sharedctypes": ("Value", "Array"),
     "managers": ("SyncManager",),
@@ -17,10 +16,16 @@ HOMES = {
 }
 
 
+QUEUES = ("Queue", "JoinableQueue", "SimpleQueue")
+
+
 def made_by(package: str) -> dict[str, object]:
     """What a package makes its locks, queues and so on of."""
     homes = {home: importlib.import_module(f"{package}.{home}") for home in HOMES}
-    return {f"{home}.{name}": getattr(homes[home], name) for home, names in HOMES.items() for name in names}
+    made = {f"{home}.{name}": getattr(homes[home], name) for home, names in HOMES.items() for name in names}
+    # The classes keep their names whoever serves, since others derive from them; what is made is ours or not.
+    whole = importlib.import_module(package)
+    return made | {name: type(getattr(whole, name)()) for name in QUEUES}
 
 
 def things(package: str, theirs: dict[str, object] | None = None) -> Things:
