@@ -375,7 +375,7 @@ def test_a_loop_that_only_waits_sleeps(run: Any) -> None:
             before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
             threading.Timer(0.5, b.send, [b"y"]).start()
             assert await receiving == b"y"
-            assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < 5
+            assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < 20
 
     run(main)
 

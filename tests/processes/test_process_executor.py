@@ -14,7 +14,7 @@ from concurrent import futures as standard
 
 import fenshen
 import pytest
-from fenshen import futures
+from fenshen import _to_process, futures
 
 LIMIT = 60
 METHODS = ("fork", "spawn", "forkserver")
@@ -385,7 +385,10 @@ def test_to_process() -> None:
         assert await fenshen.to_process(int, "12", base=3) == 5
         assert await fenshen.to_process(os.getpid) != os.getpid()
 
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    finally:
+        _to_process._pool.pop(os.getpid()).shutdown()
 
 
 def test_tasks_may_be_given_from_many_threads(pool: futures.ProcessPoolExecutor) -> None:
