@@ -93,8 +93,7 @@ class Supervisor:
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
-            for _ in range(workers):
-                self.add()
+            self.add(workers)
             if self.thread is None:
                 self.thread = threading.Thread(
                     target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
@@ -104,19 +103,20 @@ class Supervisor:
                     _running[self.thread] = weakref.ref(self)
                 self.thread.start()
 
-    def add(self) -> None:
-        """Start one more worker."""
-        opening = self.engine.open()
-        fds = (*opening.fds, self.engine.bell)
-        process = self._launcher.start(self._entry, self._arguments, fds, name=self._name)
-        self.processes[process.pid] = process
-        if self.on_start is not None:
-            self.on_start(process)
-        pidfd = os.pidfd_open(process.pid)
-        try:
-            self._by_number[self.engine.add(opening, pidfd, self.most)] = process
-        finally:
-            os.close(pidfd)
+    def add(self, workers: int = 1) -> None:
+        """Start more workers, all at once."""
+        openings = [self.engine.open() for _ in range(workers)]
+        fds = [(*opening.fds, self.engine.bell) for opening in openings]
+        started = self._launcher.start_many(workers, self._entry, self._arguments, fds, name=self._name)
+        for opening, process in zip(openings, started, strict=True):
+            self.processes[process.pid] = process
+            if self.on_start is not None:
+                self.on_start(process)
+            pidfd = os.pidfd_open(process.pid)
+            try:
+                self._by_number[self.engine.add(opening, pidfd, self.most)] = process
+            finally:
+                os.close(pidfd)
 
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
@@ -133,8 +133,8 @@ class Supervisor:
             numbers = list(self._by_number)
             for number in numbers[workers:]:
                 self.engine.retire(number)
-            for _ in range(workers - len(numbers)):
-                self.add()
+            if workers > len(numbers):
+                self.add(workers - len(numbers))
 
     def close(self) -> None:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
