@@ -20,13 +20,14 @@ from multiprocessing import process as _process
 from multiprocessing import reduction
 from multiprocessing import util as _util
 from multiprocessing.popen_fork import Popen as _Popen
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _processes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
+    from typing import Any
 
 __all__ = ["launcher"]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copyreg
 import sys
 from collections import ChainMap
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def make_pickler(pickler_class: Any, sink: Any, protocol: int, buffer: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from multiprocessing.pool import MaybeEncodingError
 from multiprocessing.reduction import ForkingPickler
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _worker
 from fenshen._processes import Worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 
 class _Helper(_worker._Helper):

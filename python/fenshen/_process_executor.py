@@ -9,15 +9,16 @@ import signal
 import threading
 import weakref
 from concurrent.futures import _base, process
-from typing import TYPE_CHECKING, Any
 
 from fenshen._kind import Kind
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
 from fenshen.worker_died import NotLoaded, WorkerDied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
 __all__ = ["ProcessPoolExecutor"]
 

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from multiprocessing import get_context, util
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _pool_worker
 from fenshen._kind import Kind
@@ -21,8 +20,10 @@ from fenshen._pool_tasks import Tasks, cancelled
 from fenshen._supervisor import Supervisor
 from fenshen.worker_died import WorkerDied
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 __all__ = ["Pool"]
 

@@ -9,14 +9,15 @@ import sys
 import threading
 import weakref
 from concurrent.futures import _base
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _pickling, _worker
 from fenshen._processes import Engine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
+    from typing import Any
 
 #: After so many workers in a row that died before they were ready, the pool gives up.
 _STILLBORN = 3

@@ -12,14 +12,15 @@ import types
 import weakref
 from collections import deque
 from concurrent.futures import _base, thread
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _threads
 from fenshen._kind import Kind
 from fenshen._threads import Future, PoolCore, WorkQueue
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
 __all__ = ["ThreadPoolExecutor"]
 

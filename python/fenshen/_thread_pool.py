@@ -11,14 +11,15 @@ import os
 import sys
 import weakref
 from multiprocessing import get_context, util
-from typing import TYPE_CHECKING, Any
 
 from fenshen._kind import Kind
 from fenshen._pool_tasks import Tasks, cancelled
 from fenshen._threads import PoolCore
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 __all__ = ["Pool", "ThreadPool"]
 

@@ -6,11 +6,11 @@ import asyncio
 import functools
 import os
 import threading
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import ParamSpec, TypeVar
+    from typing import Any, ParamSpec, TypeVar
 
     from fenshen.futures import ProcessPoolExecutor
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import _base
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED, DoneAndNotDoneFutures
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _threads
 from fenshen._threads import Future, FutureWatch
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
 __all__ = ["Future", "as_completed", "wait"]
 

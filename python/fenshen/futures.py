@@ -8,11 +8,13 @@ from __future__ import annotations
 import concurrent.futures as _standard
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, InvalidStateError, TimeoutError
 from concurrent.futures._base import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from typing import TYPE_CHECKING, Any
 
 from fenshen import _engine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from fenshen._process_executor import ProcessPoolExecutor
     from fenshen.worker_died import NotLoaded, WorkerDied
 
