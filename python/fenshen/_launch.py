@@ -172,7 +172,11 @@ class _Template:
                 sentinel = _processes.tie(end)
                 os.close(end)
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                code = self._live(*told, sentinel)
+                try:
+                    code = self._live(*told, sentinel)
+                finally:
+                    # As in the standard library, what went wrong after the target is not told of.
+                    os._exit(code)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:

@@ -25,7 +25,7 @@ def one_process(number):
     p.start()
     answer = answers.get(timeout=30)
     p.join()
-    return answer, p.is_alive()
+    return answer
 
 
 if __name__ == "__main__":
