@@ -113,7 +113,7 @@ class Supervisor:
             self.processes[process.pid] = process
             if self.on_start is not None:
                 self.on_start(process)
-            pidfd = os.pidfd_open(process.pid)
+            pidfd = _pidfd(process)
             try:
                 self._by_number[self.engine.add(opening, pidfd, self.most)] = process
             finally:
@@ -323,6 +323,14 @@ class Supervisor:
             _fail(sink, self._make_broken(self.broken or "the pool was closed"))
         with self._lock:
             self._release()
+
+
+def _pidfd(process: BaseProcess) -> int:
+    """A descriptor that is readable when a process has ended, even if it has ended and was waited for by now."""
+    try:
+        return os.pidfd_open(process.pid)  # type: ignore[arg-type]
+    except ProcessLookupError:
+        return os.eventfd(1)
 
 
 def _ending(exitcode: int | None) -> str:
