@@ -268,7 +268,7 @@ def use_everything(d, items, q, lock, event, value, namespace, condition, barrie
         with lock:
             value.value += 1
     d["child"] = os.getpid()
-    items.append(len(items))
+    items.append("one")
     namespace.seen = True
     q.put("from the child")
     barrier.wait(PATIENCE)
@@ -296,7 +296,7 @@ def test_in_children(method):
                 assert [child.exitcode for child in children] == [0, 0]
             d, items, q, _, _, value, namespace = parts
             assert value.value == 400
-            assert list(items) == [0, 1]
+            assert list(items) == ["one", "one"]
             assert namespace.seen
             assert [q.get(timeout=PATIENCE) for _ in range(2)] == ["from the child"] * 2
             assert d["child"] != os.getpid()
