@@ -250,10 +250,23 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._supervisor.join()
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
-        # After Ctrl-C nobody waits for what has not begun.
-        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        self.shutdown(wait=True, cancel_futures=interrupted)
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self._interrupt()
+            self.shutdown()
+        except KeyboardInterrupt:
+            # A worker's may have been the first to come here, and this is the program's own.
+            self._interrupt()
+            raise
         return None
+
+    def _interrupt(self) -> None:
+        """After Ctrl-C nobody waits for what has not begun, nor for what began when its worker had had the signal."""
+        with self._shutdown_lock:
+            self._shutdown_thread = True
+        for future in self._engine.interrupt():
+            future.cancel()
+        self._supervisor.close()
 
     def terminate_workers(self) -> None:
         """End every worker by SIGTERM, and with them what they run; take no more tasks."""

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from concurrent import futures as standard
+from pathlib import Path
 
 import fenshen
 import pytest
@@ -452,3 +453,51 @@ def test_a_forked_child_leaves_its_parents_pool_alone(pool: futures.ProcessPoolE
     assert slow.result(LIMIT) is None
     assert [f.result(LIMIT) for f in [pool.submit(double, i) for i in range(20)]] == [2 * i for i in range(20)]
     assert all(len(each) == 1_000_000 for each in large)
+
+
+def _interrupt_oneself(_: object) -> None:
+    """As the terminal does, which sends the signal to every process."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(LIMIT)
+
+
+def _begin(flag: str) -> None:
+    Path(flag).touch()
+    time.sleep(LIMIT)
+
+
+def test_a_task_that_begins_after_the_interrupt_is_interrupted_too(tmp_path: Path) -> None:
+    flag = tmp_path / "began"
+    began = time.monotonic()
+    pool = futures.ProcessPoolExecutor(1)
+    with pytest.raises(KeyboardInterrupt), pool:  # noqa: PT012
+        first = pool.submit(_interrupt_oneself, None)
+        second, third = (pool.submit(_begin, str(flag)) for _ in range(2))
+        with pytest.raises(KeyboardInterrupt):
+            first.result(LIMIT)
+        while not flag.exists():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+    assert isinstance(second.exception(0), KeyboardInterrupt)
+    assert third.cancelled()
+    assert time.monotonic() - began < LIMIT
+
+
+def test_a_task_that_the_interrupt_did_not_reach_is_waited_for() -> None:
+    with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
+        running = pool.submit(time.sleep, 0.5)
+        while not running.running():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+    assert running.result(0) is None
+
+
+def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun() -> None:
+    timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
+        running, *waiting = (pool.submit(time.sleep, 1) for _ in range(4))
+        while not running.running():
+            time.sleep(0.001)
+        timer.start()
+    assert all(future.cancelled() for future in waiting)
+    assert running.result(LIMIT) is None

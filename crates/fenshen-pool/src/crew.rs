@@ -149,6 +149,18 @@ impl<C: Cargo> Crew<C> {
         }
     }
 
+    /// Takes everything out that has not begun, and has the rest interrupted, unless it was already.
+    pub(crate) fn interrupt(&mut self) -> Vec<Arc<Job<C>>> {
+        let mut all = self.clear();
+        for hand in &mut self.hands {
+            let sent: Vec<u32> = hand.flying.iter().map(|f| f.seq).collect();
+            all.extend(sent.into_iter().filter_map(|seq| hand.revoke(seq)));
+            hand.interrupt();
+        }
+        all.iter().for_each(|job| job.put(Place::Queued));
+        all
+    }
+
     /// Takes everything out that has not begun, but for what each worker is to begin next. What is taken can still be cancelled, as if it were queued.
     pub(crate) fn clear(&mut self) -> Vec<Arc<Job<C>>> {
         let mut all: Vec<_> = self.queue.drain(..).filter(|job| job.is_pending()).collect();

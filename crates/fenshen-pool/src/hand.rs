@@ -4,15 +4,21 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fenshen_shm::{Segment, Sender};
 use rustix::process::Signal;
 
+use crate::clock::now;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{PRELUDE, STOP, TASK};
 use crate::lease::Leases;
 use crate::link::face;
+use crate::sync::Ordering;
+
+/// How long ago an interrupt may have come to be the one that the program goes by.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// A task that a worker was sent; without the job, it has ended already and the worker is being killed.
 pub(crate) struct Flying<C> {
@@ -149,6 +155,16 @@ impl<C: Cargo> Hand<C> {
         self.stage = Stage::Ending;
         face(&self.shared).wake_worker();
         Ok(true)
+    }
+
+    /// Passes an interrupt on to a task that began after it came, when the worker had none to run or another.
+    pub(crate) fn interrupt(&self) {
+        let interrupted = face(&self.shared).interrupted.load(Ordering::Acquire);
+        let is_fresh = now().saturating_sub(interrupted) < FRESH.as_nanos() as u64;
+        let began = self.flying.front().and_then(|f| self.leases().claimed(f.seq));
+        if interrupted > 0 && is_fresh && began.is_some_and(|began| began >= interrupted) {
+            rustix::process::pidfd_send_signal(&self.pidfd, Signal::INT).ok();
+        }
     }
 
     /// Kills it.

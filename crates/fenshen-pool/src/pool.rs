@@ -232,6 +232,12 @@ impl<C: Cargo> Pool<C> {
         lock(&self.crew).clear()
     }
 
+    /// The program was interrupted: takes out every task that has not begun, and interrupts those that began after the
+    /// interrupt had reached their worker.
+    pub fn interrupt(&self) -> Vec<Arc<Job<C>>> {
+        lock(&self.crew).interrupt()
+    }
+
     /// No more tasks will come: every worker ends when there is nothing left to do.
     pub fn close(&self) -> Aftermath<C> {
         let mut after = Aftermath::default();

@@ -10,6 +10,7 @@ use fenshen_sync::Slept;
 use crate::clock::now;
 use crate::kind::{self, DONE, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
+use crate::sync::Ordering;
 
 /// A worker's end of the link to its pool.
 ///
@@ -109,6 +110,11 @@ impl Worker {
     /// Has the worker's sleep end, from any thread of its process.
     pub fn rouse(&self) {
         face(&self.shared).wake_worker();
+    }
+
+    /// An interrupt of the keyboard has come, and ended the task that ran if one did: what begins after it has not had it.
+    pub fn interrupted(&self) {
+        face(&self.shared).interrupted.store(now(), Ordering::Release);
     }
 
     /// Whether the pool has taken everything that was sent.

@@ -196,6 +196,11 @@ unsafe fn sinks(jobs: Vec<std::sync::Arc<super::cargo::PyJob>>) -> Res<Obj> {
 }
 
 no_args!(py_clear, |e: Engine| if engine::is_own(e)? { sinks(inner(e)?.pool.clear()) } else { sinks(Vec::new()) });
+no_args!(py_interrupt, |e: Engine| if engine::is_own(e)? {
+    sinks(inner(e)?.pool.interrupt())
+} else {
+    sinks(Vec::new())
+});
 one_arg!(py_tasks, |e: Engine, worker| sinks(inner(e)?.pool.tasks_of(integer(worker)? as u32)));
 getter!(get_bell, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.bell().as_raw_fd().into())));
 getter!(get_fds, |o: OpeningObject| {
@@ -248,6 +253,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it was sent; whether there is such a one.")
         .one_arg(c"kill", py_kill, c"kill($self, signal, /)\n--\n\nSend every worker a signal that ends it.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nTake out every task that has not begun; their sinks.")
+        .no_args(c"interrupt", py_interrupt, c"interrupt($self, /)\n--\n\nTake out every task that has not begun, and interrupt those that began after the interrupt of the keyboard had reached\ntheir worker; the sinks of the former.")
         .one_arg(c"tasks", py_tasks, c"tasks($self, worker, /)\n--\n\nThe sinks of the tasks that a worker was sent, oldest first.")
         .build(None)
 }

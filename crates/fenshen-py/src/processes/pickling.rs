@@ -232,7 +232,7 @@ impl Dumpers {
 }
 
 /// What a pickle, and the parts beside it, stand for.
-unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
+pub(crate) unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
     let view =
         Obj::new(ffi::PyMemoryView_FromMemory(body.as_ptr().cast_mut().cast(), body.len() as isize, ffi::PyBUF_READ))?;
     let loaded = if parts.is_empty() {

@@ -10,7 +10,7 @@ use pyo3::ffi::{self, PyObject};
 
 use super::cargo::{NOT_LOADED, RAISED, RETURNED};
 use super::known::known;
-use super::pickling::{Dumpers, Pickle, body, unpack};
+use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
@@ -86,7 +86,7 @@ unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker) -> Slept) -> Res<()> {
     let slept = how(&mut *worker);
     ffi::PyEval_RestoreThread(state);
     if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 {
-        if ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) == 0 {
+        if !was_interrupted(w)? {
             return Err(Raised);
         }
         ffi::PyErr_Clear();
@@ -94,9 +94,31 @@ unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker) -> Slept) -> Res<()> {
     Ok(())
 }
 
+/// Whether what was raised is the interrupt of the keyboard, which the pool then knows to have come.
+unsafe fn was_interrupted(w: *mut PyWorker) -> Res<bool> {
+    let it_is = ffi::PyErr_ExceptionMatches(ffi::PyExc_KeyboardInterrupt) != 0;
+    if it_is {
+        inner(w)?.worker.interrupted();
+    }
+    Ok(it_is)
+}
+
+/// Does it again if it was interrupted, as what it does is no task's.
+unsafe fn insist<T>(w: *mut PyWorker, mut what: impl FnMut() -> Res<T>) -> Res<T> {
+    loop {
+        let outcome = what();
+        if outcome.is_err() && was_interrupted(w)? {
+            ffi::PyErr_Clear();
+            continue;
+        }
+        return outcome;
+    }
+}
+
 unsafe fn learn(w: *mut PyWorker, message: Message) -> Res<()> {
     let name = message.tag;
-    let loaded = unpack(message, 0).map_err(|Raised| errors::take());
+    let loaded = insist(w, || pickling::load(body(&message, 0), &[])).map_err(|Raised| errors::take());
+    drop(message);
     inner(w)?.worker.pass();
     let old = inner(w)?.functions.insert(name, loaded);
     drop(old);
@@ -128,18 +150,22 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let loaded = load(w, message);
     inner(w)?.worker.pass();
     let outcome = match loaded {
+        Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
             match returned {
                 Ok(value) => pickled(w, &value).map(|pickle| (RETURNED, pickle)),
-                Err(Raised) => Err((RAISED, errors::take())),
+                Err(Raised) => {
+                    was_interrupted(w)?;
+                    Err((RAISED, errors::take()))
+                }
             }
         }
         Err(Raised) => Err((NOT_LOADED, errors::take())),
     };
     let (flavour, pickle) = match outcome {
         Ok(sent) => sent,
-        Err((flavour, exc)) => (flavour, shown(w, &exc)?),
+        Err((flavour, exc)) => (flavour, insist(w, || shown(w, &exc))?),
     };
     send_notes(w)?;
     finish(w, flavour, pickle)
@@ -151,6 +177,7 @@ unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let dumpers = &raw mut inner(w).map_err(raised)?.dumpers;
     let exc = match Dumpers::dump(dumpers, value.ptr()) {
         Ok(pickle) => return Ok(pickle),
+        Err(Raised) if was_interrupted(w).map_err(raised)? => return Err((RAISED, errors::take())),
         Err(Raised) => errors::take(),
     };
     let helper = inner(w).map_err(raised)?.helper.again();
