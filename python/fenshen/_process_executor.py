@@ -176,9 +176,11 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     def _submit(
         self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int
     ) -> Future[Any]:
-        if self._room is not None:
-            self._room.acquire()
         future: Future[Any] = Future()
+        room = self._room
+        if room is not None:
+            room.acquire()
+            future.add_done_callback(lambda _: room.release())
         try:
             with self._shutdown_lock:
                 self._check()
@@ -190,12 +192,9 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                     supervisor.adjust()
                 self._engine.submit(future, fn, args, kwargs, timeout, retries)
         except BaseException:
-            if self._room is not None:
-                self._room.release()
+            if room is not None:
+                future.cancel()
             raise
-        if self._room is not None:
-            room = self._room
-            future.add_done_callback(lambda _: room.release())
         return future
 
     def _check(self) -> None:

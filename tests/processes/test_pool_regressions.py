@@ -213,6 +213,7 @@ def test_what_goes_wrong_at_a_workers_end_is_told_to_who_waits() -> None:
         assert pool.submit(int, "3").result(LIMIT) == 3
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_what_was_received_stays_as_it_is_in_a_forked_child() -> None:
     # The child had the slab's own pages, which its parent gave back.
     with futures.ProcessPoolExecutor(1) as pool:
@@ -230,7 +231,7 @@ def test_arguments_stay_as_they_are_in_a_child_that_a_task_forks() -> None:
         assert pool.submit(kept_by_child, make_buffer(2)).result(LIMIT) == [1]
 
 
-@pytest.mark.parametrize("is_used", (False, True))
+@pytest.mark.parametrize("is_used", [False, True])
 def test_a_pool_that_a_fork_copied_is_the_childs_own_if_nobody_used_it(is_used: bool) -> None:
     printed = run(
         f"""
@@ -265,13 +266,16 @@ def test_shared_memory_of_a_workers_last_task_arrives() -> None:
         assert value.value == 7
 
 
+def close_over(pool: futures.ProcessPoolExecutor) -> weakref.ref[Any]:
+    kept = collections.deque([3])
+    assert pool.submit(lambda: len(kept)).result(LIMIT) == 1
+    assert list(pool.submit(kept.copy).result(LIMIT)) == [3]
+    return weakref.ref(kept)
+
+
 def test_a_closure_goes_with_its_task() -> None:
     with futures.ProcessPoolExecutor(1) as pool:
-        kept = collections.deque([3])
-        gone = weakref.ref(kept)
-        pool.submit(lambda: len(kept)).result(LIMIT)
-        assert list(pool.submit(kept.copy).result(LIMIT)) == [3]
-        del kept
+        gone = close_over(pool)
         until(lambda: gc.collect() >= 0 and gone() is None)
 
 
@@ -349,3 +353,57 @@ def test_a_pool_that_breaks_calls_back_with_nothing_locked() -> None:
             pool._supervisor._lock.release()
         assert isinstance(running.exception(LIMIT), futures.WorkerDied)
         until(lambda: errors)
+
+
+def fork_and_return() -> int:
+    """What no task should do: return in the child as well."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+    return os.getpid()
+
+
+def test_a_child_that_comes_back_from_its_task_ends() -> None:
+    # It wrote into the rings as if it were the worker.
+    with futures.ProcessPoolExecutor(1) as pool:
+        pid = pool.submit(os.getpid).result(LIMIT)
+        for _ in range(3):
+            assert pool.submit(fork_and_return).result(LIMIT) == pid
+        assert pool.submit(os.getpid).result(LIMIT) == pid
+
+
+def test_places_are_given_back_when_submit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with futures.ProcessPoolExecutor(1, max_pending=1) as pool:
+        pool.submit(int).result(LIMIT)
+        engine = pool._engine
+        for _ in range(2):
+            pool._engine = type("Refusing", (), {"submit": refuse, "counts": engine.counts})()  # type: ignore[assignment]
+            with pytest.raises(KeyboardInterrupt):
+                pool.submit(int)
+            pool._engine = engine
+        assert pool.submit(int, "4").result(LIMIT) == 4
+
+
+class Exits:
+    """What ends the thread that pickles it."""
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def test_what_ends_the_thread_that_pickles_it_is_its_tasks_error() -> None:
+    # The pool's helper ended, and with it the pool did not.
+    pool = shared.Pool(1)
+    results = pool.imap(type, [1, Exits(), 3])
+    assert results.next(LIMIT) is int
+    with pytest.raises(SystemExit):
+        results.next(LIMIT)
+    assert results.next(LIMIT) is int
+    with pytest.raises(SystemExit):
+        pool.apply_async(type, (Exits(),), callback=print).get(LIMIT)
+    assert not pool._cache  # type: ignore[attr-defined]
+    pool.close()
+    pool.join()

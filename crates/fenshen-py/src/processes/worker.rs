@@ -1,6 +1,7 @@
 //! What `Worker` does: runs the calls that its pool sends, and sends back what they return or raise.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use fenshen_pool::{Order, Worker};
@@ -14,6 +15,14 @@ use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
+
+/// How often this process has been the child of a fork.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// In a forked child: what its parent served is not its own.
+pub(crate) fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
 
 /// Pickles.
 type Notes = Mutex<Vec<Vec<u8>>>;
@@ -37,6 +46,7 @@ pub(crate) struct Inner {
     notes: Notes,
     /// Segments that were sent, until the pool has them.
     pins: Vec<Pickle>,
+    forks: u32,
 }
 
 impl Inner {
@@ -48,6 +58,7 @@ impl Inner {
             functions: HashMap::new(),
             notes: Mutex::default(),
             pins: Vec::new(),
+            forks: FORKS.load(Ordering::Relaxed),
         }
     }
 }
@@ -57,6 +68,15 @@ pub(crate) unsafe fn inner<'a>(w: *mut PyWorker) -> Res<&'a mut Inner> {
         Some(inner) => Ok(inner),
         None => errors::runtime_error("the worker was not set up"),
     }
+}
+
+/// Raises SystemExit in a child that a task has forked and that came back from it: it is no worker.
+unsafe fn check_own(w: *mut PyWorker) -> Res<()> {
+    if inner(w)?.forks == FORKS.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    ffi::PyErr_SetNone(ffi::PyExc_SystemExit);
+    Err(Raised)
 }
 
 /// Runs what comes until the pool says that it is enough.
@@ -183,6 +203,7 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
+            check_own(w)?;
             match returned {
                 Ok(value) => pickled(w, &value).map(|pickle| (RETURNED, pickle)),
                 Err(Raised) => {
@@ -271,6 +292,7 @@ pub(crate) unsafe fn note(w: *mut PyWorker, bytes: &[u8]) -> Res<()> {
 
 /// A part of the running task's result.
 pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) -> Res<()> {
+    check_own(w)?;
     let pickle = Dumpers::dump(&raw mut inner(w)?.dumpers, value)?;
     loop {
         let worker = &raw mut inner(w)?.worker;
