@@ -198,7 +198,6 @@ unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
 unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let loaded = load(w, message);
     inner(w)?.worker.pass();
-    let_go(w)?;
     let outcome = match loaded {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
         Ok([function, args, kwargs]) => {
@@ -218,6 +217,7 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
         Ok(sent) => sent,
         Err((flavour, exc)) => (flavour, insist(w, || shown(w, &exc))?),
     };
+    let_go(w)?;
     send_notes(w)?;
     finish(w, flavour, pickle)
 }
