@@ -128,7 +128,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._retries = retries
         self._room = None if max_pending is None else threading.Semaphore(max_pending)
         self._shutdown_thread = False
-        self._shutdown_lock = threading.Lock()
+        # Pickling, which it is held for, runs the user's code.
+        self._shutdown_lock = threading.RLock()
         self._supervisor = Supervisor(
             mp_context,
             self._max_workers,
@@ -184,6 +185,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 supervisor = self._supervisor
                 if supervisor.thread is None:
                     supervisor.start(self._max_workers if self._forks else 1)
+                    self._engine = supervisor.engine
                 elif not self._forks or supervisor.short:
                     supervisor.adjust()
                 self._engine.submit(future, fn, args, kwargs, timeout, retries)

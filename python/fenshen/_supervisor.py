@@ -52,6 +52,7 @@ class Supervisor:
         self._owner = os.getpid()
         self.workers = workers
         self.most = most
+        self._kill = kill
         self.engine = Engine(self, kill)
         #: Every worker's process by its pid, as pools of the standard library have them.
         self.processes: dict[int, BaseProcess] = {}
@@ -91,41 +92,75 @@ class Supervisor:
         """
         from fenshen import _launch
 
+        if self._owner != os.getpid():
+            self._begin_anew()
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
-            self.add(workers)
+            self.add(max(0, workers - len(self._by_number)))
             if self.thread is None:
-                self.thread = threading.Thread(
-                    target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
-                )
-                self.thread.daemon = True
-                if self._finishes:
-                    _running[self.thread] = weakref.ref(self)
-                self.thread.start()
+                self._start_thread()
+
+    def _begin_anew(self) -> None:
+        """In a forked child: what its parent never used is the child's own."""
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._launcher = None
+        self.engine = Engine(self, self._kill)
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool")
+        thread.daemon = True
+        self.thread = thread
+        if self._finishes:
+            _running[thread] = weakref.ref(self)
+        try:
+            thread.start()
+        except RuntimeError:  # there can be no more threads now
+            _running.pop(thread, None)
+            self.thread = None
+            raise
 
     def add(self, workers: int = 1) -> None:
-        """Start more workers, all at once."""
+        """Start more workers, all at once: all of them, or none."""
         openings = [self.engine.open() for _ in range(workers)]
         fds = [(*opening.fds, self.engine.bell) for opening in openings]
         started = self._launcher.start_many(workers, self._entry, self._arguments, fds, name=self._name)
-        for opening, process in zip(openings, started, strict=True):
-            self.processes[process.pid] = process
-            if self.on_start is not None:
-                self.on_start(process)
-            pidfd = _pidfd(process)
-            try:
-                self._by_number[self.engine.add(opening, pidfd, self.most)] = process
-            finally:
-                os.close(pidfd)
+        taken = 0
+        try:
+            for opening, process in zip(openings, started, strict=True):
+                self._take_in(opening, process)
+                taken += 1
+        except BaseException:
+            for process in started[taken:]:
+                self._end_untaken(process)
+            raise
+
+    def _take_in(self, opening: Any, process: BaseProcess) -> None:
+        self.processes[process.pid] = process  # type: ignore[index]
+        if self.on_start is not None:
+            self.on_start(process)
+        pidfd = _pidfd(process)
+        try:
+            self._by_number[self.engine.add(opening, pidfd, self.most)] = process
+        finally:
+            os.close(pidfd)
+
+    def _end_untaken(self, process: BaseProcess) -> None:
+        """End a worker that nobody would ever tell to end."""
+        process.kill()
+        process.join()
+        if self.processes.pop(process.pid, None) is not None and self.on_end is not None:  # type: ignore[arg-type]
+            self.on_end(process)
 
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
         _, _, workers, idle = self.engine.counts()
-        if workers < self.workers and not idle:
+        if workers < self.workers and not idle and self._owner == os.getpid():
             with self._lock:
-                if not self.closing:
-                    self._start_again()
+                why = None if self.closing else self._start_again()
+            if why is not None:
+                self.fail(why)
 
     def resize(self, workers: int) -> None:
         """Have another number of workers: more at once, fewer as they finish what they do."""
@@ -193,16 +228,16 @@ class Supervisor:
         """The thread's part while a loop drives: a look now and then, in case the loop is held up or has stopped."""
         loop = self._loop
         while loop.is_running() and not self.closing:
-            _, sent, _, _ = self.engine.counts()
-            self._freed.wait(0.05 if sent else 1.0)
-            self.engine.turn()
             # Whoever takes what has come must say that the next one is to be told of.
             while not self.engine.listen():
                 self.engine.turn()
-        self._loop = None
-        # One that is closed has no readers any more.
+            _, sent, _, _ = self.engine.counts()
+            self._freed.wait(0.05 if sent else 1.0)
+            self.engine.turn()
+        # One that is closed has no readers any more. Only then can the loop adopt the engine anew.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.remove_reader, self.engine.fileno())
+        self._loop = None
 
     # -- What the engine asks and tells -------------------------------------------------------------------------------
 
@@ -226,7 +261,8 @@ class Supervisor:
         """The exception that a task raised, with the traceback that it had in the worker."""
         exc, text = pair
         if self._make_remote is not None:
-            exc.__cause__ = self._make_remote(f'\n"""\n{text}"""')
+            # Past what the class may do about its attributes.
+            BaseException.__setattr__(exc, "__cause__", self._make_remote(f'\n"""\n{text}"""'))
         return exc
 
     def not_loaded(self, what: str, exc: BaseException) -> BaseException:
@@ -243,10 +279,13 @@ class Supervisor:
 
     def retiring(self, number: int) -> None:
         """A worker has had as many tasks as it may: another takes its place."""
+        why = None
         with self._lock:
             if len(self._by_number) - self._retired <= self.workers and self._needed():
                 self._retired += 1
-                self._start_again()
+                why = self._start_again()
+        if why is not None:
+            self.fail(why)
 
     def corrupt(self, number: int, why: str) -> None:
         """A worker wrote nonsense into shared memory; it is being killed."""
@@ -270,8 +309,11 @@ class Supervisor:
 
     def gone(self, number: int, expected: bool, was_ready: bool, has_lost: bool) -> BaseException | None:
         """A worker has ended; the error of the task that went with it, if one did."""
+        why = None
         with self._lock:
-            process = self._by_number.pop(number)
+            process = self._by_number.pop(number, None)
+            if process is None:  # whoever started it was interrupted, and ended it
+                return self._make_died("the worker process was ended", None) if has_lost else None
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
@@ -283,14 +325,16 @@ class Supervisor:
             if not was_ready and not expected:
                 self._stillborn += 1
                 if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
-                    self.fail(f"a worker process ended before it was ready ({_ending(process.exitcode)})")
+                    why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
             if self._retired and expected:
                 self._retired -= 1
             elif len(self._by_number) < self.workers and self._needed():
-                self._start_again()
+                why = self._start_again()
             if self.closing and not self._by_number:
                 self.engine.stop()
-            return died
+        if why is not None:  # with nothing locked: futures call back
+            self.fail(why)
+        return died
 
     def _needed(self) -> bool:
         if self.broken is not None or self._killed:
@@ -298,14 +342,17 @@ class Supervisor:
         queued, sent, _, _ = self.engine.counts()
         return not self.closing or queued + sent > 0
 
-    def _start_again(self) -> None:
+    def _start_again(self) -> str | None:
+        """Start another worker; why the pool is broken, if it is now."""
         try:
             self.add()
             self.short = False
-        except OSError as e:
+        except Exception as e:
             self.short = True
             if not self._by_number:
-                self.fail(f"no worker process can be started: {e}")
+                self.broken = f"no worker process can be started: {e}"
+                return self.broken
+        return None
 
     def _describe(self, process: BaseProcess) -> str:
         return f"the worker process {process.pid} ended while it ran this task: {_ending(process.exitcode)}"

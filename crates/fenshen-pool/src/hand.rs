@@ -12,13 +12,16 @@ use rustix::process::Signal;
 use crate::clock::now;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
-use crate::kind::{PRELUDE, STOP, TASK};
+use crate::kind::{FORGET, PRELUDE, STOP, TASK};
 use crate::lease::Leases;
 use crate::link::face;
 use crate::sync::Ordering;
 
 /// How long ago an interrupt may have come to be the one that the program goes by.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// How many preludes a worker keeps.
+const KNOWN: usize = 1024;
 
 /// A task that a worker was sent; without the job, it has ended already and the worker is being killed.
 pub(crate) struct Flying<C> {
@@ -96,6 +99,12 @@ impl<C: Cargo> Hand<C> {
         if let Some(prelude) = job.cargo.prelude()
             && !self.known.contains(&prelude.name)
         {
+            if self.known.len() >= KNOWN {
+                if !self.sender.send(FORGET, 0, &[], &[])? {
+                    return Ok(false);
+                }
+                self.known.clear();
+            }
             if !self.sender.send(PRELUDE, prelude.name, &[&prelude.body], &[])? {
                 return Ok(false);
             }
@@ -137,13 +146,27 @@ impl<C: Cargo> Hand<C> {
         self.flying.remove(at).and_then(|f| f.job)
     }
 
+    /// Takes back, newest first, what lies behind a task that has begun, so that it can be killed for that one alone.
+    /// False if one of them has begun too: then the task has ended, and its result is on its way.
+    pub(crate) fn isolate(&mut self, seq: u32) -> (Vec<Arc<Job<C>>>, bool) {
+        let mut back = Vec::new();
+        while let Some(last) = self.flying.back().filter(|f| f.seq != seq) {
+            if !self.leases().revoke(last.seq) {
+                return (back, false);
+            }
+            self.give_back();
+            back.extend(self.flying.pop_back().and_then(|f| f.job));
+        }
+        (back, true)
+    }
+
     /// A task that it was sent does not count.
     fn give_back(&mut self) {
         if let Some(left) = &mut self.left {
-            *left += 1;
-            if self.stage == Stage::Retiring {
+            if *left == 0 && self.stage == Stage::Retiring {
                 self.stage = Stage::Working;
             }
+            *left += 1;
         }
     }
 

@@ -45,6 +45,7 @@ impl Shared {
     /// Has the next result ring the bell.
     pub(crate) fn listen(&self) {
         self.listening.0.swap(1, Ordering::SeqCst);
+        crate::sync::fence();
     }
 
     /// Results ring no bell: the pool is awake.
@@ -88,6 +89,7 @@ fn wake(word: &Word) {
 
 fn sleep(word: &Word, unless: impl FnOnce() -> bool) -> fenshen_sync::Slept {
     word.swap(1, Ordering::SeqCst);
+    crate::sync::fence();
     if unless() {
         word.store(0, Ordering::Relaxed);
         return fenshen_sync::Slept::Woken;

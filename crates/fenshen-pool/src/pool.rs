@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use fenshen_shm::{Message, Receiver, Segment};
@@ -229,13 +229,19 @@ impl<C: Cargo> Pool<C> {
 
     /// Takes out every task that has not begun.
     pub fn clear(&self) -> Vec<Arc<Job<C>>> {
-        lock(&self.crew).clear()
+        let mut after = Aftermath::default();
+        let all = lock(&self.crew).clear(&mut after);
+        drop(after);
+        all
     }
 
     /// The program was interrupted: takes out every task that has not begun, and interrupts those that began after the
     /// interrupt had reached their worker.
     pub fn interrupt(&self) -> Vec<Arc<Job<C>>> {
-        lock(&self.crew).interrupt()
+        let mut after = Aftermath::default();
+        let all = lock(&self.crew).interrupt(&mut after);
+        drop(after);
+        all
     }
 
     /// No more tasks will come: every worker ends when there is nothing left to do.
@@ -275,10 +281,22 @@ impl<C: Cargo> Pool<C> {
         }
     }
 
-    /// Has the next result ring the bell; false if there is something to take a turn for already.
+    /// Has the next result ring the bell; false if there is something to take a turn for already. While another thread
+    /// takes a turn, which may run the user's code, nobody waits for that: it is that thread's to listen when it is done.
     pub fn listen(&self) -> bool {
-        let mut ears = lock(&self.ears);
-        self.welcome(&mut ears);
+        self.try_ears().is_none_or(|mut ears| self.listen_with(&mut ears))
+    }
+
+    fn try_ears(&self) -> Option<MutexGuard<'_, Vec<Ear>>> {
+        match self.ears.try_lock() {
+            Ok(ears) => Some(ears),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn listen_with(&self, ears: &mut Vec<Ear>) -> bool {
+        self.welcome(ears);
         ears.iter_mut().all(|ear| {
             face(&ear.shared).listen();
             ear.deaf || matches!(ear.receiver.is_empty(), Ok(true))
@@ -308,7 +326,7 @@ impl<C: Cargo> Pool<C> {
     /// # Errors
     /// What the kernel says; an interrupted sleep is none.
     pub fn wait(&self, most: Option<Duration>) -> io::Result<()> {
-        if !self.listen() {
+        if !self.listen_with(&mut lock(&self.ears)) {
             return Ok(());
         }
         let until = match (self.due(), most) {
@@ -325,7 +343,7 @@ impl<C: Cargo> Pool<C> {
 
     /// Takes what has come, and tells `each` of it. Only the driver calls it; another who does gets `false` at once.
     pub fn turn(&self, each: &mut dyn FnMut(Event<C>)) -> bool {
-        let Ok(mut ears) = self.ears.try_lock() else {
+        let Some(mut ears) = self.try_ears() else {
             return false;
         };
         let mut buffer = [0; 8];
@@ -468,7 +486,7 @@ impl<C: Cargo> Pool<C> {
 
     /// Ends what runs too long.
     fn look_at_clock(&self, each: &mut dyn FnMut(Event<C>)) {
-        let mut late = Vec::new();
+        let (mut late, mut returned) = (Vec::new(), Vec::new());
         let mut crew = lock(&self.crew);
         let now = now();
         for hand in &mut crew.hands {
@@ -478,12 +496,18 @@ impl<C: Cargo> Pool<C> {
             if began.is_none_or(|began| now.saturating_sub(began) < limit.as_nanos() as u64) {
                 continue;
             }
+            let (back, alone) = hand.isolate(first.seq);
+            returned.push(back);
+            if !alone {
+                continue; // it has ended just now
+            }
             if let Some(job) = hand.flying.front_mut().and_then(|f| f.job.take()) {
                 job.put(Place::Ended);
                 late.push(job);
             }
             hand.kill();
         }
+        returned.into_iter().for_each(|back| crew.take_back(back));
         drop(crew);
         late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }

@@ -8,7 +8,7 @@ use fenshen_shm::{Message, Part, Receiver, Segment, Sender};
 use fenshen_sync::Slept;
 
 use crate::clock::now;
-use crate::kind::{self, DONE, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
+use crate::kind::{self, DONE, FORGET, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
 use crate::sync::Ordering;
 
@@ -34,6 +34,8 @@ pub enum Order {
     Task(Message),
     /// What later tasks refer to, by the message's tag.
     Prelude(Message),
+    /// No later task refers to any prelude that came before this.
+    Forget,
     /// No more tasks.
     Stop,
     /// Nothing yet.
@@ -83,6 +85,7 @@ impl Worker {
                     self.receiver.pass();
                 }
                 PRELUDE => return Ok(Order::Prelude(message)),
+                FORGET => return Ok(Order::Forget),
                 STOP => return Ok(Order::Stop),
                 _ => return Err(fenshen_shm::Corrupt("a message's kind").into()),
             }
@@ -96,8 +99,13 @@ impl Worker {
 
     /// Sleeps until there is something to do, a signal comes, or for no reason.
     pub fn sleep(&mut self) -> Slept {
+        self.sleep_unless(|| false)
+    }
+
+    /// The same, unless something is true that other threads make true before they [rouse](Worker::rouse) this one.
+    pub fn sleep_unless(&mut self, roused: impl FnOnce() -> bool) -> Slept {
         let receiver = &mut self.receiver;
-        face(&self.shared).sleep_unless(|| !matches!(receiver.is_empty(), Ok(true)))
+        face(&self.shared).sleep_unless(|| roused() || !matches!(receiver.is_empty(), Ok(true)))
     }
 
     /// Sleeps until there is room for a result, a signal comes, or for no reason.

@@ -42,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) stopped: AtomicBool,
     pub(crate) paused: AtomicBool,
     dumpers: Dumpers,
-    functions: HashMap<usize, (Obj, Option<Arc<Prelude>>)>,
+    functions: HashMap<usize, (Obj, Arc<Prelude>)>,
 }
 
 impl Inner {
@@ -105,7 +105,8 @@ impl Keeper for Kept {
     }
 
     fn is_running(&self) -> bool {
-        self.pool.is_running(&self.job)
+        // What another thread of that process did with the pool is half done for ever in a copy.
+        self.owner_id == std::process::id() && self.pool.is_running(&self.job)
     }
 }
 
@@ -178,10 +179,14 @@ unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
 
 /// Fails what could not be sent.
 pub(crate) unsafe fn refuse(after: Aftermath<Call>) -> Res<()> {
+    let mut outcome = Ok(());
     for (job, error) in &after.refused {
-        refuse_one(job, error)?;
+        if refuse_one(job, error).is_err() {
+            let earlier = std::mem::replace(&mut outcome, Err(errors::take()));
+            drop(earlier);
+        }
     }
-    Ok(())
+    outcome.or_else(|exc| errors::raise_object(&exc))
 }
 
 unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
@@ -196,28 +201,35 @@ unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
 /// The prelude of a function that is pickled by its name, so that it is pickled once; `None` for any other callable.
 unsafe fn known_function(e: *mut Engine, function: &Obj) -> Res<Option<Arc<Prelude>>> {
     let kind = ffi::Py_TYPE(function.ptr());
-    if kind != &raw mut ffi::PyFunction_Type && kind != &raw mut ffi::PyCFunction_Type {
+    if kind != &raw mut ffi::PyFunction_Type && !(kind == &raw mut ffi::PyCFunction_Type && is_plain(function)) {
         return Ok(None);
     }
     let key = function.ptr() as usize;
     if let Some((_, prelude)) = inner(e)?.functions.get(&key) {
-        return Ok(prelude.clone());
+        return Ok(Some(prelude.clone()));
     }
     let prelude = match Dumpers::dump(&raw mut inner(e)?.dumpers, function.ptr()) {
-        Ok(pickle) if pickle.buffers.is_empty() => Some(Arc::new(Prelude::new(pickle.into_bytes()))),
-        Ok(_) => None,
+        Ok(pickle) if pickle.buffers.is_empty() => Arc::new(Prelude::new(pickle.into_bytes())),
+        Ok(_) => return Ok(None),
         Err(Raised) if ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0 => return Err(Raised),
         Err(Raised) => {
+            // It is not kept either, with all that a closure holds.
             ffi::PyErr_Clear();
-            None
+            return Ok(None);
         }
     };
     let this = inner(e)?;
     let old = if this.functions.len() >= FUNCTIONS { std::mem::take(&mut this.functions) } else { HashMap::new() };
-    // A bound method of a builtin is made anew at every look: its address may be another's tomorrow, so it is kept.
+    // Its address may be another's tomorrow, so it is kept.
     let again = this.functions.insert(key, (function.again(), prelude.clone()));
     drop((old, again));
-    Ok(prelude)
+    Ok(Some(prelude))
+}
+
+/// Whether a builtin function is a module's: a method that is bound to an object is made anew at every look.
+unsafe fn is_plain(function: &Obj) -> bool {
+    let of = ffi::PyCFunction_GetSelf(function.ptr());
+    of.is_null() || ffi::PyModule_Check(of) != 0
 }
 
 unsafe fn owner(e: *mut Engine) -> Res<Obj> {
@@ -286,7 +298,7 @@ pub(crate) unsafe fn drive(e: *mut Engine) -> Res<bool> {
 
 unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
     match event {
-        Event::Done(job, flavour, message) => finished(e, job, flavour, message),
+        Event::Done(job, flavour, message) => or_fail(&job, finished(e, &job, flavour, message)),
         Event::Item(job, flavour, message) => {
             let value = unpack(message, 0)?;
             let flavour = Obj::new(ffi::PyLong_FromLong(flavour.into()))?;
@@ -299,8 +311,8 @@ unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
         Event::TimedOut(job) => {
             let seconds = job.cargo.timeout.unwrap_or_default().as_secs_f64();
             let seconds = Obj::new(ffi::PyFloat_FromDouble(seconds))?;
-            let exc = call_method(&known().timed_out, &[owner(e)?.ptr(), seconds.ptr()])?;
-            fail(&job.cargo.sink, &exc)
+            let exc = call_method(&known().timed_out, &[owner(e)?.ptr(), seconds.ptr()]);
+            or_fail(&job, exc.and_then(|exc| fail(&job.cargo.sink, &exc)))
         }
         Event::Ready(worker) => tell(e, &known().ready, &[number(worker)?.ptr()]),
         Event::Retiring(worker) => tell(e, &known().retiring, &[number(worker)?.ptr()]),
@@ -328,32 +340,47 @@ unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
     let [worker, expected, was_ready, has_lost] = &args;
     let owner = owner(e)?;
     let all = [owner.ptr(), worker.ptr(), expected.ptr(), was_ready.ptr(), has_lost.ptr()];
-    let exc = call_method(&known().gone, &all)?;
-    gone.lost.iter().try_for_each(|job| fail(&job.cargo.sink, &exc))
+    let outcome = call_method(&known().gone, &all);
+    let exc = match &outcome {
+        Ok(exc) => exc.again(),
+        Err(Raised) => errors::take(),
+    };
+    for job in &gone.lost {
+        or_fail(job, fail(&job.cargo.sink, &exc)).unwrap_or_else(|Raised| ffi::PyErr_WriteUnraisable(e.cast()));
+    }
+    if outcome.is_err() { errors::raise_object(&exc) } else { Ok(()) }
 }
 
-unsafe fn finished(e: *mut Engine, job: Arc<PyJob>, flavour: u32, message: Message) -> Res<()> {
+/// Fails a task with what is raised instead of its outcome: nobody is to wait for it for ever.
+unsafe fn or_fail(job: &PyJob, outcome: Res<()>) -> Res<()> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Raised) => fail(&job.cargo.sink, &errors::take()),
+    }
+}
+
+unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) -> Res<()> {
     if let Some(error) = message.missing() {
-        return refuse_one(&job, error);
+        return refuse_one(job, error);
     }
     let loaded = unpack(message, 0);
     if flavour == RETURNED {
         return match loaded {
             Ok(value) => settle(&job.cargo.sink, Turn::Return(value)),
-            Err(Raised) => not_loaded(e, &job, "the result"),
+            Err(Raised) => not_loaded(e, job, "the result"),
         };
     }
     // `(exception, text)`, or what went wrong when that was loaded.
     let Ok(pair) = loaded else {
-        return not_loaded(e, &job, "the exception that it raised");
+        return not_loaded(e, job, "the exception that it raised");
     };
-    if flavour == NOT_LOADED && try_by_value(e, &job)? {
+    if flavour == NOT_LOADED && try_by_value(e, job)? {
         return Ok(());
     }
     let exc = call_method(&known().failed, &[owner(e)?.ptr(), pair.ptr()])?;
     if flavour == NOT_LOADED {
         let _ = errors::raise_object::<()>(&exc);
-        return not_loaded(e, &job, "the task");
+        return not_loaded(e, job, "the task");
     }
     fail(&job.cargo.sink, &exc)
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fenshen_pool::Pool;
+use fenshen_pool::{Counts, Pool};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::engine::{self, Asked, Engine, Inner, OpeningObject, inner};
@@ -166,13 +166,13 @@ no_args!(py_close, |e: Engine| {
 });
 no_args!(py_fileno, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.waiter().as_raw_fd().into())));
 no_args!(py_due, |e: Engine| {
-    match inner(e)?.pool.due() {
+    match engine::own(e)?.pool.due() {
         Some(due) => Obj::new(ffi::PyFloat_FromDouble(due.as_secs_f64())),
         None => Ok(none()),
     }
 });
 no_args!(py_counts, |e: Engine| {
-    let counts = inner(e)?.pool.counts();
+    let counts = if engine::is_own(e)? { inner(e)?.pool.counts() } else { Counts::default() };
     let [queued, sent, workers, idle] = [counts.queued, counts.sent, counts.workers, counts.idle];
     Obj::new(ffi::Py_BuildValue(c"(nnnn)".as_ptr(), queued, sent, workers, idle))
 });
@@ -201,7 +201,7 @@ no_args!(py_interrupt, |e: Engine| if engine::is_own(e)? {
 } else {
     sinks(Vec::new())
 });
-one_arg!(py_tasks, |e: Engine, worker| sinks(inner(e)?.pool.tasks_of(integer(worker)? as u32)));
+one_arg!(py_tasks, |e: Engine, worker| sinks(engine::own(e)?.pool.tasks_of(integer(worker)? as u32)));
 getter!(get_bell, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.bell().as_raw_fd().into())));
 getter!(get_fds, |o: OpeningObject| {
     let Some(opening) = &(*o).opening else {

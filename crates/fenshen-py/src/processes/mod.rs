@@ -62,6 +62,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("Template", kinds::template())])?;
     m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     carry::add_to(m)?;
+    pickling::add_to(m)?;
     lifeline::add_to(m)?;
     synchronize::add_to(m)?;
     managers::add_to(m)?;

@@ -15,6 +15,9 @@ use super::segment::os_error;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
+/// Pickles.
+type Notes = Mutex<Vec<Vec<u8>>>;
+
 /// The layout of `Worker`.
 #[repr(C)]
 pub(crate) struct PyWorker {
@@ -31,7 +34,7 @@ pub(crate) struct Inner {
     /// The functions that tasks refer to, or why they could not be loaded.
     functions: HashMap<u64, Result<Obj, Obj>>,
     /// What other threads have to say, until this one sends it.
-    notes: Mutex<Vec<Vec<u8>>>,
+    notes: Notes,
     /// Segments that were sent, until the pool has them.
     pins: Vec<Pickle>,
 }
@@ -65,8 +68,9 @@ pub(crate) unsafe fn serve(w: *mut PyWorker) -> Res<()> {
         match checked(inner(w)?.worker.order())? {
             Order::Task(message) => run(w, message)?,
             Order::Prelude(message) => learn(w, message)?,
-            Order::Stop => return Ok(()),
-            Order::Nothing => sleep(w, Worker::sleep)?,
+            Order::Forget => forget(w)?,
+            Order::Stop => return see_off(w),
+            Order::Nothing => sleep(w, idle)?,
         }
     }
 }
@@ -79,11 +83,36 @@ unsafe fn checked<T>(outcome: std::io::Result<T>) -> Res<T> {
     }
 }
 
+/// Until there is something to do, or to say.
+fn idle(worker: &mut Worker, notes: &Notes) -> Slept {
+    worker.sleep_unless(|| !notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+}
+
+/// Until there is room for a result.
+fn crowded(worker: &mut Worker, _: &Notes) -> Slept {
+    worker.sleep_crowded()
+}
+
+/// Stays until the pool has what lies here.
+unsafe fn see_off(w: *mut PyWorker) -> Res<()> {
+    while !inner(w)?.pins.is_empty() && !inner(w)?.worker.is_drained() {
+        sleep(w, crowded)?;
+    }
+    Ok(())
+}
+
+unsafe fn forget(w: *mut PyWorker) -> Res<()> {
+    inner(w)?.worker.pass();
+    let old = std::mem::take(&mut inner(w)?.functions);
+    drop(old);
+    Ok(())
+}
+
 /// Sleeps without the interpreter. The interrupt of the keyboard is the program's to deal with, not an idle worker's.
-unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker) -> Slept) -> Res<()> {
-    let worker = &raw mut inner(w)?.worker;
+unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker, &Notes) -> Slept) -> Res<()> {
+    let Inner { worker, notes, .. } = inner(w)?;
     let state = ffi::PyEval_SaveThread();
-    let slept = how(&mut *worker);
+    let slept = how(worker, notes);
     ffi::PyEval_RestoreThread(state);
     if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 {
         if !was_interrupted(w)? {
@@ -149,6 +178,7 @@ unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
 unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let loaded = load(w, message);
     inner(w)?.worker.pass();
+    let_go(w)?;
     let outcome = match loaded {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
         Ok([function, args, kwargs]) => {
@@ -209,12 +239,24 @@ unsafe fn finish(w: *mut PyWorker, flavour: u32, pickle: Pickle) -> Res<()> {
         if checked(sent)? {
             break;
         }
-        sleep(w, Worker::sleep_crowded)?;
+        sleep(w, crowded)?;
     }
+    keep(w, pickle)
+}
+
+/// Keeps what the pool opens from here until it has it.
+unsafe fn keep(w: *mut PyWorker, pickle: Pickle) -> Res<()> {
     if pickle.has_pins() {
         inner(w)?.pins.push(pickle);
-    } else if !inner(w)?.pins.is_empty() && inner(w)?.worker.is_drained() {
-        inner(w)?.pins.clear();
+    }
+    Ok(())
+}
+
+/// Lets go of what the pool has.
+unsafe fn let_go(w: *mut PyWorker) -> Res<()> {
+    if !inner(w)?.pins.is_empty() && inner(w)?.worker.is_drained() {
+        let pins = std::mem::take(&mut inner(w)?.pins);
+        drop(pins);
     }
     Ok(())
 }
@@ -234,17 +276,18 @@ pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) 
         let worker = &raw mut inner(w)?.worker;
         let sent = pickle.with(&[], |body, parts| (*worker).item(flavour, body, parts));
         if checked(sent)? {
-            return Ok(());
+            break;
         }
-        sleep(w, Worker::sleep_crowded)?;
+        sleep(w, crowded)?;
     }
+    keep(w, pickle)
 }
 
 unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
     let notes = std::mem::take(&mut *inner(w)?.notes.lock().unwrap_or_else(PoisonError::into_inner));
     for note in notes {
         while !checked(inner(w)?.worker.note(0, &[&note]))? {
-            sleep(w, Worker::sleep_crowded)?;
+            sleep(w, crowded)?;
         }
     }
     Ok(())
