@@ -12,6 +12,7 @@ use super::cargo::{NOT_LOADED, RAISED, RETURNED};
 use super::known::known;
 use super::pickling::{Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
+use super::stream::send_all;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
@@ -24,7 +25,7 @@ pub(crate) struct PyWorker {
 
 /// What a worker holds.
 pub(crate) struct Inner {
-    worker: Worker,
+    pub(crate) worker: Worker,
     /// Who knows more of Python.
     helper: Obj,
     dumpers: Dumpers,
@@ -80,7 +81,7 @@ unsafe fn checked<T>(outcome: std::io::Result<T>) -> Res<T> {
 }
 
 /// Sleeps without the interpreter. The interrupt of the keyboard is the program's to deal with, not an idle worker's.
-unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker) -> Slept) -> Res<()> {
+pub(crate) unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker) -> Slept) -> Res<()> {
     let worker = &raw mut inner(w)?.worker;
     let state = ffi::PyEval_SaveThread();
     let slept = how(&mut *worker);
@@ -128,6 +129,7 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let loaded = load(w, message);
     inner(w)?.worker.pass();
     let outcome = match loaded {
+        Ok([function, args, kwargs]) if inner(w)?.worker.is_stream() => send_all(w, &function, &args, &kwargs),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
             match returned {
@@ -146,7 +148,7 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
 }
 
 /// The pickle of a result, or why there is none.
-unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
+pub(crate) unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let raised = |Raised| (RAISED, errors::take());
     let dumpers = &raw mut inner(w).map_err(raised)?.dumpers;
     let exc = match Dumpers::dump(dumpers, value.ptr()) {
@@ -158,6 +160,7 @@ unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let (mut start, mut len) = (std::ptr::null_mut(), 0);
     if found.ptr() == ffi::Py_None() || ffi::PyBytes_AsStringAndSize(found.ptr(), &mut start, &mut len) < 0 {
         ffi::PyErr_Clear();
+        call_method(&known().refused, &[helper.ptr(), exc.ptr(), value.ptr()]).map_err(raised)?;
         return Err((RAISED, exc));
     }
     Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
@@ -184,10 +187,20 @@ unsafe fn finish(w: *mut PyWorker, flavour: u32, pickle: Pickle) -> Res<()> {
         }
         sleep(w, Worker::sleep_crowded)?;
     }
-    if pickle.has_pins() {
-        inner(w)?.pins.push(pickle);
-    } else if !inner(w)?.pins.is_empty() && inner(w)?.worker.is_drained() {
-        inner(w)?.pins.clear();
+    keep_pins(w, pickle)
+}
+
+/// Keeps what the pool must open before it may go.
+unsafe fn keep_pins(w: *mut PyWorker, pickle: Pickle) -> Res<()> {
+    let this = inner(w)?;
+    if this.pins.is_empty() && !pickle.has_pins() {
+        return Ok(());
+    }
+    if this.worker.is_drained() {
+        let open = std::mem::take(&mut this.pins);
+        drop(open);
+    } else if pickle.has_pins() {
+        this.pins.push(pickle);
     }
     Ok(())
 }
@@ -201,19 +214,18 @@ pub(crate) unsafe fn note(w: *mut PyWorker, bytes: &[u8]) -> Res<()> {
 }
 
 /// A part of the running task's result.
-pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) -> Res<()> {
-    let pickle = Dumpers::dump(&raw mut inner(w)?.dumpers, value)?;
+pub(crate) unsafe fn send_item(w: *mut PyWorker, pickle: Pickle) -> Res<()> {
     loop {
         let worker = &raw mut inner(w)?.worker;
-        let sent = pickle.with(&[], |body, parts| (*worker).item(flavour, body, parts));
+        let sent = pickle.with(&[], |body, parts| (*worker).item(0, body, parts));
         if checked(sent)? {
-            return Ok(());
+            return keep_pins(w, pickle);
         }
         sleep(w, Worker::sleep_crowded)?;
     }
 }
 
-unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
+pub(crate) unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
     let notes = std::mem::take(&mut *inner(w)?.notes.lock().unwrap_or_else(PoisonError::into_inner));
     for note in notes {
         while !checked(inner(w)?.worker.note(0, &[&note]))? {
