@@ -415,7 +415,8 @@ impl<C: Cargo> Pool<C> {
             return Ok(Finished { job: None, after, retiring: false });
         };
         // Tasks end in the order in which they were sent.
-        let Some(Flying { job, window, .. }) = hand.flying.pop_front_if(|f| f.seq == tag as u32) else {
+        let is_first = hand.flying.front().is_some_and(|f| f.seq == tag as u32);
+        let Some(Flying { job, window, .. }) = is_first.then(|| hand.flying.pop_front()).flatten() else {
             return Err(fenshen_shm::Corrupt("a result's task").into());
         };
         if window.is_none() {

@@ -25,7 +25,8 @@ pub struct Worker {
     /// The number of the task that runs.
     running: u32,
     began: u64,
-    /// How many items it has sent.
+    /// Whether it sends items, and how many it has sent.
+    streams: bool,
     sent: u32,
 }
 
@@ -53,7 +54,7 @@ impl Worker {
     pub unsafe fn new(ends: Ends, bell: OwnedFd) -> io::Result<Worker> {
         // SAFETY: the caller's promise.
         let (shared, receiver, sender) = unsafe { ends.open() }?;
-        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, sent: 0 })
+        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0 })
     }
 
     /// Tells the pool that tasks can come.
@@ -79,6 +80,7 @@ impl Worker {
                     let time = now();
                     if face(&self.shared).leases.claim(seq, time) {
                         (self.running, self.began, self.sent) = (seq, time, 0);
+                        self.streams = window::is_open(self.window());
                         return Ok(Order::Task(message));
                     }
                     drop(message);
@@ -131,7 +133,7 @@ impl Worker {
 
     /// Whether the running task is one that sends items.
     pub fn is_stream(&self) -> bool {
-        window::is_open(self.window())
+        self.streams
     }
 
     /// Whether the running task may send an item now.

@@ -175,7 +175,7 @@ unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
         let keeper = Kept { owner_id: this.owner_id, pool: this.pool.clone(), job: job.clone(), kill: this.kill };
         future::keep(job.cargo.sink.ptr().cast(), Arc::new(keeper));
     } else if let Some(flow) = flow_of(&job.cargo.sink) {
-        flow.attach(&job);
+        flow.attach(&job)?;
     }
     let after = this.pool.push(job);
     refuse(after)

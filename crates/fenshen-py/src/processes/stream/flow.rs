@@ -70,6 +70,9 @@ struct Inner {
     ended: bool,
 }
 
+// SAFETY: what is Python's in it is only touched by threads that are attached, by the crate's contract.
+unsafe impl Send for Inner {}
+
 impl Inner {
     /// Whether there is something that whoever waits wants to know.
     fn has_news(&self) -> bool {
@@ -92,17 +95,14 @@ impl Flow {
         drop(old);
     }
 
-    /// Its task is about to be handed to the pool.
-    pub(crate) fn attach(&self, job: &Arc<PyJob>) {
+    /// Its task is about to be handed to the pool, perhaps in another form than before.
+    pub(crate) unsafe fn attach(&self, job: &Arc<PyJob>) -> Res<()> {
         let mut inside = self.inner.enter();
         let wanted = !inside.closing && !inside.ended;
         let old = if wanted { inside.job.replace(job.clone()) } else { None };
         drop(inside);
         drop(old);
-        if !wanted {
-            let (_, after) = self.pool.stop(job);
-            drop(after); // it is nowhere yet
-        }
+        if wanted { Ok(()) } else { self.stop(job) }
     }
 
     /// An item has come.
