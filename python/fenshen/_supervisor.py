@@ -179,6 +179,7 @@ class Supervisor:
         with self._lock:
             self.closing = True
             self._freed.set()
+            self.engine.stop_streams()
             self.engine.close()
             if self.thread is None or not self._by_number:
                 self.engine.stop()
@@ -302,10 +303,6 @@ class Supervisor:
 
             record = logging.makeLogRecord(what)
             logging.getLogger(record.name).handle(record)
-
-    def item(self, sink: Any, flavour: int, value: object) -> None:
-        """A part of a task's result."""
-        sink.item(flavour, value)
 
     def gone(self, number: int, expected: bool, was_ready: bool, has_lost: bool) -> BaseException | None:
         """A worker has ended; the error of the task that went with it, if one did."""

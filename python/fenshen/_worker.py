@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import GeneratorType
 
 from fenshen import _pickling
 from fenshen._processes import Worker
@@ -17,6 +19,12 @@ class _Helper:
     """What the native worker asks of Python."""
 
     by_value = staticmethod(_pickling.by_value_or_none)
+
+    @staticmethod
+    def refused(exc: BaseException, value: object) -> None:
+        """Say what can be done about a result that cannot be pickled."""
+        if isinstance(value, GeneratorType) and sys.version_info >= (3, 11):
+            exc.add_note("fenshen: stream() of the pool sends what a generator yields")
 
     @staticmethod
     def traceback_of(exc: BaseException) -> tuple[BaseException, str]:

@@ -15,7 +15,9 @@ pub(crate) struct Call {
     pub(crate) function: Option<Arc<Prelude>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: u32,
-    /// The future, or what is called with whether it went well, and the outcome.
+    /// How many items it may send ahead; 0 for a call that returns one result.
+    pub(crate) window: u32,
+    /// The future, the sink of a stream, or what is called with whether it went well, and the outcome.
     pub(crate) sink: Obj,
     /// `(function, args, kwargs)`, in case it has to be pickled in another way.
     pub(crate) what: Obj,
@@ -49,6 +51,10 @@ impl Cargo for Call {
     fn retries(&self) -> u32 {
         self.retries
     }
+
+    fn window(&self) -> u32 {
+        self.window
+    }
 }
 
 /// What a result is.
@@ -57,3 +63,7 @@ pub(crate) const RETURNED: u32 = 0;
 pub(crate) const RAISED: u32 = 1;
 /// The same, of a task that could not be loaded, and so did not run.
 pub(crate) const NOT_LOADED: u32 = 2;
+/// Nothing: a stream that was closed, as the pool had told it to.
+pub(crate) const CLOSED: u32 = 3;
+/// `(exception, text of its traceback)`, of a stream that raised when it was closed.
+pub(crate) const RAISED_AT_CLOSE: u32 = 4;

@@ -12,6 +12,7 @@ use super::cargo::{NOT_LOADED, RAISED, RETURNED};
 use super::known::known;
 use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
+use super::stream::send_all;
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
@@ -27,7 +28,7 @@ pub(crate) struct PyWorker {
 
 /// What a worker holds.
 pub(crate) struct Inner {
-    worker: Worker,
+    pub(crate) worker: Worker,
     /// Who knows more of Python.
     helper: Obj,
     dumpers: Dumpers,
@@ -110,17 +111,22 @@ unsafe fn forget(w: *mut PyWorker) -> Res<()> {
 
 /// Sleeps without the interpreter. The interrupt of the keyboard is the program's to deal with, not an idle worker's.
 unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker, &Notes) -> Slept) -> Res<()> {
+    match sleep_in_task(w, how) {
+        Err(Raised) if was_interrupted(w)? => {
+            ffi::PyErr_Clear();
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// The same for a task that runs, which every signal is for.
+pub(crate) unsafe fn sleep_in_task(w: *mut PyWorker, how: fn(&mut Worker, &Notes) -> Slept) -> Res<()> {
     let Inner { worker, notes, .. } = inner(w)?;
     let state = ffi::PyEval_SaveThread();
     let slept = how(worker, notes);
     ffi::PyEval_RestoreThread(state);
-    if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 {
-        if !was_interrupted(w)? {
-            return Err(Raised);
-        }
-        ffi::PyErr_Clear();
-    }
-    Ok(())
+    if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 { Err(Raised) } else { Ok(()) }
 }
 
 /// Whether what was raised is the interrupt of the keyboard, which the pool then knows to have come.
@@ -181,28 +187,31 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let_go(w)?;
     let outcome = match loaded {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
+        Ok([function, args, kwargs]) if inner(w)?.worker.is_stream() => send_all(w, &function, &args, &kwargs),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
             match returned {
                 Ok(value) => pickled(w, &value).map(|pickle| (RETURNED, pickle)),
-                Err(Raised) => {
-                    was_interrupted(w)?;
-                    Err((RAISED, errors::take()))
-                }
+                Err(Raised) => Err((RAISED, errors::take())),
             }
         }
         Err(Raised) => Err((NOT_LOADED, errors::take())),
     };
     let (flavour, pickle) = match outcome {
         Ok(sent) => sent,
-        Err((flavour, exc)) => (flavour, insist(w, || shown(w, &exc))?),
+        Err((flavour, exc)) => {
+            if ffi::PyErr_GivenExceptionMatches(exc.ptr(), ffi::PyExc_KeyboardInterrupt) != 0 {
+                inner(w)?.worker.interrupted();
+            }
+            (flavour, insist(w, || shown(w, &exc))?)
+        }
     };
     send_notes(w)?;
     finish(w, flavour, pickle)
 }
 
 /// The pickle of a result, or why there is none.
-unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
+pub(crate) unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let raised = |Raised| (RAISED, errors::take());
     let dumpers = &raw mut inner(w).map_err(raised)?.dumpers;
     let exc = match Dumpers::dump(dumpers, value.ptr()) {
@@ -215,6 +224,7 @@ unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let (mut start, mut len) = (std::ptr::null_mut(), 0);
     if found.ptr() == ffi::Py_None() || ffi::PyBytes_AsStringAndSize(found.ptr(), &mut start, &mut len) < 0 {
         ffi::PyErr_Clear();
+        call_method(&known().refused, &[helper.ptr(), exc.ptr(), value.ptr()]).map_err(raised)?;
         return Err((RAISED, exc));
     }
     Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
@@ -270,11 +280,10 @@ pub(crate) unsafe fn note(w: *mut PyWorker, bytes: &[u8]) -> Res<()> {
 }
 
 /// A part of the running task's result.
-pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) -> Res<()> {
-    let pickle = Dumpers::dump(&raw mut inner(w)?.dumpers, value)?;
+pub(crate) unsafe fn send_item(w: *mut PyWorker, pickle: Pickle) -> Res<()> {
     loop {
         let worker = &raw mut inner(w)?.worker;
-        let sent = pickle.with(&[], |body, parts| (*worker).item(flavour, body, parts));
+        let sent = pickle.with(&[], |body, parts| (*worker).item(0, body, parts));
         if checked(sent)? {
             break;
         }
@@ -283,7 +292,7 @@ pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) 
     keep(w, pickle)
 }
 
-unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
+pub(crate) unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
     let notes = std::mem::take(&mut *inner(w)?.notes.lock().unwrap_or_else(PoisonError::into_inner));
     for note in notes {
         while !checked(inner(w)?.worker.note(0, &[&note]))? {
