@@ -54,6 +54,18 @@ def current() -> Worker | None:
     return _local.get("worker")
 
 
+def enter(fds: Sequence[int], helper: Any) -> Worker:
+    """Have this process be a worker, over the descriptors of the link to its pool."""
+    worker = Worker(*fds, helper)
+    for fd in fds:
+        os.close(fd)
+    _local["worker"] = worker
+    advise = sys.modules.get("fenshen.advise")
+    if advise is not None:
+        advise.leave()
+    return worker
+
+
 def main(
     initializer: Callable[..., object] | None,
     initargs: Sequence[object],
@@ -61,10 +73,7 @@ def main(
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
-    worker = Worker(*fds, _Helper)
-    for fd in fds:
-        os.close(fd)
-    _local["worker"] = worker
+    worker = enter(fds, _Helper)
     if logs:
         _relay(worker)
     if initializer is not None:

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fenshen_pool::{Cargo, Job, Prelude, Write};
 
 use super::pickling::Pickle;
+use crate::advise::remote::Ticket;
 use crate::object::Obj;
 
 /// A call.
@@ -23,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) what: Obj,
     /// It was pickled by value already.
     pub(crate) by_value: bool,
+    /// It is measured.
+    pub(crate) ticket: Option<Box<Ticket>>,
 }
 
 // SAFETY: what is Python's in it is only touched by threads that are attached; packing reads buffers that are held, and
@@ -37,7 +40,10 @@ pub(crate) type PyJob = Job<Call>;
 impl Cargo for Call {
     fn pack(&self, write: &mut Write<'_>) -> io::Result<bool> {
         let name = self.function.as_ref().map_or(0, |f| f.name);
-        self.pickle.with(&name.to_ne_bytes(), |body, parts| write(body, parts))
+        match &self.ticket {
+            None => self.pickle.with(&name.to_ne_bytes(), |body, parts| write(body, parts)),
+            Some(ticket) => ticket.copying(|| self.pickle.with(&ticket.head(name), |body, parts| write(body, parts))),
+        }
     }
 
     fn prelude(&self) -> Option<&Arc<Prelude>> {

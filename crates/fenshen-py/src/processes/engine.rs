@@ -13,9 +13,11 @@ use pyo3::ffi::{self, PyObject};
 
 use super::cargo::{CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED};
 use super::known::known;
-use super::pickling::{Dumpers, Pickle, unpack};
+use super::pickling::{Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
 use super::stream::{End, flow_of};
+use crate::advise;
+use crate::advise::remote::{self, Measures};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, boolean, call, call_method, done, none, text};
 use crate::threads::future::{self, Keeper, Stopped, Turn};
@@ -131,6 +133,7 @@ pub(crate) struct Asked {
 /// Makes a task of a call, and hands it to the pool. What cannot be pickled fails by itself.
 pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
     own(e)?;
+    let ticket = if advise::on() { advise::ticket(&owner(e)?, &asked.function, &asked.args) } else { None };
     let function = known_function(e, &asked.function)?;
     let shown = if function.is_some() { none() } else { asked.function.again() };
     let tuple = Obj::new(ffi::PyTuple_Pack(3, shown.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?;
@@ -147,8 +150,11 @@ pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
             Err(exc) => return fail(&asked.sink, &exc),
         },
     };
+    if let Some(ticket) = &ticket {
+        ticket.pickled(pickle.bytes());
+    }
     let Asked { sink, timeout, retries, window, .. } = asked;
-    push(e, Call { pickle, function, timeout, retries, window, sink, what, by_value })
+    push(e, Call { pickle, function, timeout, retries, window, sink, what, by_value, ticket })
 }
 
 /// What is raised is the pickler's; the other pickle, or the exception to fail with.
@@ -312,6 +318,12 @@ unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
     match event {
         Event::Done(job, flavour, message) => or_fail(&job, finished(e, &job, flavour, message)),
         Event::Item(job, _, message) => arrived(e, &job, message),
+        Event::Note(_, flavour, message) if remote::split(flavour).1 => {
+            if let Some(late) = remote::Late::read(body(&message, 0)) {
+                late.count();
+            }
+            Ok(())
+        }
         Event::Note(worker, _, message) => {
             let note = unpack(message, 0)?;
             tell(e, &known().note, &[number(worker)?.ptr(), note.ptr()])
@@ -399,7 +411,7 @@ unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) 
     if let Some(error) = message.missing() {
         return refuse_one(job, error);
     }
-    let loaded = unpack(message, 0);
+    let (flavour, loaded) = loaded(job, flavour, message);
     if flavour == RETURNED {
         return match loaded {
             Ok(value) => settle(&job.cargo.sink, Turn::Return(value)),
@@ -427,6 +439,22 @@ unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) 
     }
 }
 
+/// A result's own flavour, and what it stands for; what was measured is counted.
+unsafe fn loaded(job: &PyJob, flavour: u32, message: Message) -> (u32, Res<Obj>) {
+    let (flavour, is_measured) = remote::split(flavour);
+    if !is_measured {
+        return (flavour, unpack(message, 0));
+    }
+    let measures = Measures::read(body(&message, 0));
+    let load = |message| unpack(message, Measures::LEN);
+    let (Some(ticket), Some(measures), true) = (&job.cargo.ticket, measures, flavour != NOT_LOADED) else {
+        return (flavour, load(message));
+    };
+    let beside: usize = message.parts().map(|(part, _)| part.len()).sum();
+    let bytes = (body(&message, Measures::LEN).len() + beside) as u64;
+    (flavour, ticket.loading(&measures, bytes, flavour != RETURNED, || load(message)))
+}
+
 /// Fails a task of which something could not be loaded; why is raised.
 unsafe fn not_loaded(e: *mut Engine, job: &PyJob, what: &str) -> Res<()> {
     let why = errors::take();
@@ -446,7 +474,11 @@ unsafe fn try_by_value(e: *mut Engine, job: &PyJob) -> Res<bool> {
         return Ok(false);
     }
     let (pickle, sink) = (pickle_of(&found)?, job.cargo.sink.again());
-    push(e, Call { pickle, function: None, timeout, retries, window, sink, what, by_value: true })?;
+    let ticket = job.cargo.ticket.as_ref().and_then(|ticket| ticket.again());
+    if let Some(ticket) = &ticket {
+        ticket.pickled(pickle.bytes());
+    }
+    push(e, Call { pickle, function: None, timeout, retries, window, sink, what, by_value: true, ticket })?;
     Ok(true)
 }
 

@@ -13,6 +13,7 @@ use super::known::known;
 use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
 use super::stream::send_all;
+use crate::advise::remote::{self, Gauge};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
@@ -160,14 +161,13 @@ unsafe fn learn(w: *mut PyWorker, message: Message) -> Res<()> {
     Ok(())
 }
 
-/// What a task is to call.
-unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
+/// What a task is to call: by the name of its function, and what is behind the head of its message.
+unsafe fn load(w: *mut PyWorker, message: Message, name: u64, head: usize) -> Res<[Obj; 3]> {
     if message.missing().is_some() {
         ffi::PyErr_NoMemory();
         return Err(Raised);
     }
-    let name = body(&message, 0).first_chunk::<8>().map_or(0, |name| u64::from_ne_bytes(*name));
-    let call = unpack(message, 8)?;
+    let call = unpack(message, head)?;
     if ffi::PyTuple_Check(call.ptr()) == 0 || ffi::PyTuple_GET_SIZE(call.ptr()) != 3 {
         return errors::type_error("a task is a function, its arguments and its keyword arguments");
     }
@@ -182,14 +182,21 @@ unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
 }
 
 unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
-    let loaded = load(w, message);
+    let (name, head, mut gauge) = Gauge::read(body(&message, 0));
+    let loaded = load(w, message, name, head);
     inner(w)?.worker.pass();
     let_go(w)?;
+    if let Some(gauge) = &mut gauge {
+        gauge.loaded();
+    }
     let outcome = match loaded {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
         Ok([function, args, kwargs]) if inner(w)?.worker.is_stream() => send_all(w, &function, &args, &kwargs),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
+            if let Some(gauge) = &mut gauge {
+                gauge.called();
+            }
             match returned {
                 Ok(value) => pickled(w, &value).map(|pickle| (RETURNED, pickle)),
                 Err(Raised) => Err((RAISED, errors::take())),
@@ -207,7 +214,22 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
         }
     };
     send_notes(w)?;
-    finish(w, flavour, pickle)
+    match gauge {
+        None => finish(w, flavour, &[], pickle),
+        Some(gauge) => finish_measured(w, flavour, pickle, gauge),
+    }
+}
+
+unsafe fn finish_measured(w: *mut PyWorker, flavour: u32, pickle: Pickle, mut gauge: Gauge) -> Res<()> {
+    let bytes = pickle.bytes();
+    let measures = gauge.pickled().to_bytes();
+    finish(w, remote::measured(flavour), &measures, pickle)?;
+    if let Some(late) = gauge.sent(bytes) {
+        while !checked(inner(w)?.worker.note(remote::measured(0), &[&late.to_bytes()]))? {
+            sleep(w, crowded)?;
+        }
+    }
+    Ok(())
 }
 
 /// The pickle of a result, or why there is none.
@@ -242,10 +264,10 @@ unsafe fn shown(w: *mut PyWorker, exc: &Obj) -> Res<Pickle> {
     Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr())
 }
 
-unsafe fn finish(w: *mut PyWorker, flavour: u32, pickle: Pickle) -> Res<()> {
+unsafe fn finish(w: *mut PyWorker, flavour: u32, head: &[u8], pickle: Pickle) -> Res<()> {
     loop {
         let worker = &raw mut inner(w)?.worker;
-        let sent = pickle.with(&[], |body, parts| (*worker).finish(flavour, body, parts));
+        let sent = pickle.with(head, |body, parts| (*worker).finish(flavour, body, parts));
         if checked(sent)? {
             break;
         }
