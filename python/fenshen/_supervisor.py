@@ -92,8 +92,7 @@ class Supervisor:
         """
         from fenshen import _launch
 
-        if self._owner != os.getpid():
-            self._begin_anew()
+        self.own_engine()
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
@@ -101,12 +100,14 @@ class Supervisor:
             if self.thread is None:
                 self._start_thread()
 
-    def _begin_anew(self) -> None:
-        """In a forked child: what its parent never used is the child's own."""
-        self._owner = os.getpid()
-        self._lock = threading.RLock()
-        self._launcher = None
-        self.engine = Engine(self, self._kill)
+    def own_engine(self) -> Engine:
+        """The engine, before its first use; in a forked child a new one, as what its parent never used is its own."""
+        if self._owner != os.getpid():
+            self._owner = os.getpid()
+            self._lock = threading.RLock()
+            self._launcher = None
+            self.engine = Engine(self, self._kill)
+        return self.engine
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool")
@@ -179,6 +180,7 @@ class Supervisor:
         with self._lock:
             self.closing = True
             self._freed.set()
+            self.engine.stop_streams()
             self.engine.close()
             if self.thread is None or not self._by_number:
                 self.engine.stop()
@@ -302,10 +304,6 @@ class Supervisor:
 
             record = logging.makeLogRecord(what)
             logging.getLogger(record.name).handle(record)
-
-    def item(self, sink: Any, flavour: int, value: object) -> None:
-        """A part of a task's result."""
-        sink.item(flavour, value)
 
     def gone(self, number: int, expected: bool, was_ready: bool, has_lost: bool) -> BaseException | None:
         """A worker has ended; the error of the task that went with it, if one did."""

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fenshen_shm::{Segment, Sender};
+use fenshen_shm::{Corrupt, Segment, Sender};
 use rustix::process::Signal;
 
 use crate::clock::now;
@@ -16,6 +16,7 @@ use crate::kind::{FORGET, PRELUDE, STOP, TASK};
 use crate::lease::Leases;
 use crate::link::face;
 use crate::sync::Ordering;
+use crate::window::Window;
 
 /// How long ago an interrupt may have come to be the one that the program goes by.
 const FRESH: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ const KNOWN: usize = 1024;
 pub(crate) struct Flying<C> {
     pub(crate) seq: u32,
     pub(crate) job: Option<Arc<Job<C>>>,
+    /// For one that sends items.
+    pub(crate) window: Option<Window>,
 }
 
 /// How far a worker has come.
@@ -84,9 +87,14 @@ impl<C: Cargo> Hand<C> {
     pub(crate) fn has_credit(&self) -> bool {
         match self.stage {
             Stage::Starting => self.flying.is_empty(),
-            Stage::Working => self.flying.len() < self.credit.tasks(),
+            // Whoever takes items may take all the time in the world: nothing is sent behind a task that sends them.
+            Stage::Working => self.flying.len() < self.credit.tasks() && !self.ends_in_stream(),
             Stage::Retiring | Stage::Ending => false,
         }
+    }
+
+    fn ends_in_stream(&self) -> bool {
+        self.flying.back().is_some_and(|f| f.window.is_some())
     }
 
     /// Whether it has nothing to do, and could.
@@ -111,14 +119,17 @@ impl<C: Cargo> Hand<C> {
             self.known.insert(prelude.name);
         }
         let seq = self.seq.wrapping_add(1) & (u32::MAX >> 2);
-        face(&self.shared).leases.offer(seq);
+        let items = job.cargo.window();
+        let window = (items > 0).then(|| Window::new(items));
+        self.leases().set_window(seq, window.map_or(0, Window::word));
+        self.leases().offer(seq);
         let sender = &mut self.sender;
         if !job.cargo.pack(&mut |body, parts| sender.send(TASK, seq.into(), body, parts))? {
             return Ok(false);
         }
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
-        self.flying.push_back(Flying { seq, job: Some(job.clone()) });
+        self.flying.push_back(Flying { seq, job: Some(job.clone()), window });
         face(&self.shared).wake_worker();
         if let Some(left) = &mut self.left {
             *left -= 1;
@@ -127,6 +138,45 @@ impl<C: Cargo> Hand<C> {
             }
         }
         Ok(true)
+    }
+
+    /// A task's item has come; `None` if the task is given up.
+    pub(crate) fn item(&mut self, seq: u32) -> Result<Option<Arc<Job<C>>>, Corrupt> {
+        let first = self.flying.front_mut().filter(|f| f.seq == seq).ok_or(Corrupt("an item's task"))?;
+        if !first.window.as_mut().is_some_and(Window::take) {
+            return Err(Corrupt("more items than were asked for"));
+        }
+        Ok(first.job.clone())
+    }
+
+    /// Changes a task's window, and tells the worker.
+    fn change(&mut self, seq: u32, how: impl FnOnce(&mut Window)) {
+        let found = self.flying.iter_mut().find(|f| f.seq == seq).and_then(|f| f.window.as_mut());
+        let Some(window) = found else { return };
+        how(window);
+        let word = window.word();
+        self.leases().set_window(seq, word);
+        face(&self.shared).wake_worker();
+    }
+
+    /// A task may send so many items more.
+    pub(crate) fn grant(&mut self, seq: u32, items: u32) {
+        self.change(seq, |window| window.grant(items));
+    }
+
+    /// A task is to send no more items, and to end.
+    pub(crate) fn stop(&mut self, seq: u32) {
+        self.change(seq, Window::close);
+    }
+
+    /// The same for the one that sends items, if it has one; that is returned if it had not begun.
+    pub(crate) fn stop_stream(&mut self) -> Option<Arc<Job<C>>> {
+        let seq = self.flying.back().filter(|f| f.window.is_some())?.seq;
+        let revoked = self.revoke(seq);
+        if revoked.is_none() {
+            self.stop(seq);
+        }
+        revoked
     }
 
     /// It says that it is ready.

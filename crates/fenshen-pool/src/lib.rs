@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the pool: tasks to workers, results from them, and deaths | `pool.rs`, over `crew.rs`, `hand.rs`, `job.rs` |
 //! | how far ahead a worker is fed | `credit.rs` |
+//! | tasks that send items, and how far ahead these may be | `streams.rs`, `window.rs` |
 //! | which task a worker runs, for whoever finds it dead | `lease.rs` |
 //! | the worker's side | `worker.rs` |
 //! | the memory between the two | `link.rs` |
@@ -26,8 +27,10 @@ mod link;
 mod oom;
 mod pidfd;
 mod pool;
+mod streams;
 mod sync;
 pub mod template;
+mod window;
 mod wire;
 mod worker;
 
@@ -39,4 +42,5 @@ pub use link::Ends;
 pub use oom::OomCounter;
 pub use pidfd::{Exit, Pidfd};
 pub use pool::{Counts, Event, Gone, Opening, Pool};
+pub use window::Permit;
 pub use worker::{Order, Worker};

@@ -14,6 +14,7 @@ use crate::hand::{Flying, Hand, Stage};
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{self, DONE, ITEM, NOTE, READY};
 use crate::link::{Ends, Link, face};
+use crate::window::Window;
 
 /// How many results of one worker are taken before the next one's turn.
 const TURN: usize = 256;
@@ -80,7 +81,7 @@ struct Ear {
 /// Any thread may push and cancel. One at a time drives the pool: it [waits](Pool::wait) until something has happened, and
 /// takes a [turn](Pool::turn) then. No call-back is made with the pool's lock held.
 pub struct Pool<C> {
-    crew: Mutex<Crew<C>>,
+    pub(crate) crew: Mutex<Crew<C>>,
     /// Those whom the driver listens to.
     ears: Mutex<Vec<Ear>>,
     newcomers: Mutex<Vec<Ear>>,
@@ -111,7 +112,7 @@ impl std::fmt::Debug for LinkBox {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No call-back is made under a lock, so nobody panics there with something half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -409,8 +410,8 @@ impl<C: Cargo> Pool<C> {
                 tell(after, each);
             }
             ITEM => {
-                let first = lock(&self.crew).hand(worker).and_then(|h| first(h, message.tag as u32));
-                if let Some(job) = first {
+                let job = lock(&self.crew).hand(worker).map_or(Ok(None), |hand| hand.item(message.tag as u32))?;
+                if let Some(job) = job {
                     each(Event::Item(job, flavour, message));
                 }
             }
@@ -438,11 +439,13 @@ impl<C: Cargo> Pool<C> {
             return Ok(Finished { job: None, after, retiring: false });
         };
         // Tasks end in the order in which they were sent.
-        if hand.flying.front().is_none_or(|f| f.seq != tag as u32) {
+        let is_first = hand.flying.front().is_some_and(|f| f.seq == tag as u32);
+        let Some(Flying { job, window, .. }) = is_first.then(|| hand.flying.pop_front()).flatten() else {
             return Err(fenshen_shm::Corrupt("a result's task").into());
+        };
+        if window.is_none() {
+            hand.credit.ran((tag >> 32) as u32);
         }
-        let job = hand.flying.pop_front().and_then(|f| f.job);
-        hand.credit.ran((tag >> 32) as u32);
         let retiring = hand.stage == Stage::Retiring && hand.flying.is_empty();
         if let Some(job) = &job {
             job.put(Place::Ended);
@@ -460,13 +463,16 @@ impl<C: Cargo> Pool<C> {
         };
         let mut hand = crew.hands.remove(at);
         let mut lost = Vec::new();
-        while let Some(Flying { seq, job, .. }) = hand.flying.pop_back() {
+        while let Some(Flying { seq, job, window }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
             // What was not begun is lost with nobody, unless it is what workers die of before they begin it; what was
             // begun is, unless it may be tried again.
             let begun = !hand.leases().is_offered(seq);
             let next = hand.flying.is_empty() && hand.stage != Stage::Starting;
-            let again = if begun { job.may_retry() } else { !next || job.may_be_offered() };
+            let again = match begun {
+                true => window.is_none_or(Window::is_untouched) && job.may_retry(),
+                false => !next || job.may_be_offered(),
+            };
             if again {
                 job.put(Place::Queued);
                 crew.queue.push_front(job);
@@ -537,10 +543,6 @@ pub struct Counts {
     pub workers: usize,
     /// Workers without a task.
     pub idle: usize,
-}
-
-fn first<C>(hand: &Hand<C>, seq: u32) -> Option<Arc<Job<C>>> {
-    hand.flying.front().filter(|f| f.seq == seq).and_then(|f| f.job.clone())
 }
 
 fn tell<C: Cargo>(after: Aftermath<C>, each: &mut dyn FnMut(Event<C>)) {

@@ -11,6 +11,7 @@ use crate::clock::now;
 use crate::kind::{self, DONE, FORGET, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
 use crate::sync::Ordering;
+use crate::window::{self, Permit};
 
 /// A worker's end of the link to its pool.
 ///
@@ -25,6 +26,9 @@ pub struct Worker {
     /// The number of the task that runs.
     running: u32,
     began: u64,
+    /// Whether it sends items, and how many it has sent.
+    streams: bool,
+    sent: u32,
 }
 
 /// What the pool wants.
@@ -53,7 +57,7 @@ impl Worker {
     pub unsafe fn new(ends: Ends, bell: OwnedFd) -> io::Result<Worker> {
         // SAFETY: the caller's promise.
         let (shared, receiver, sender) = unsafe { ends.open() }?;
-        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0 })
+        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0 })
     }
 
     /// Tells the pool that tasks can come.
@@ -78,7 +82,8 @@ impl Worker {
                     let seq = message.tag as u32;
                     let time = now();
                     if face(&self.shared).leases.claim(seq, time) {
-                        (self.running, self.began) = (seq, time);
+                        (self.running, self.began, self.sent) = (seq, time, 0);
+                        self.streams = window::is_open(self.window());
                         return Ok(Order::Task(message));
                     }
                     drop(message);
@@ -140,12 +145,36 @@ impl Worker {
         self.send(kind::with(DONE, flavour), tag, body, parts)
     }
 
-    /// A part of the running task's result; false if there is no room for it now.
+    /// Whether the running task is one that sends items.
+    pub fn is_stream(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether the running task may send an item now.
+    pub fn permit(&self) -> Permit {
+        window::permit(self.window(), self.sent)
+    }
+
+    fn window(&self) -> u32 {
+        face(&self.shared).leases.window(self.running)
+    }
+
+    /// Sleeps until the running task may send an item or is to end, a signal comes, or for no reason.
+    pub fn sleep_without_permit(&self) -> Slept {
+        face(&self.shared).sleep_unless(|| {
+            crate::sync::fence();
+            self.permit() != Permit::Wait
+        })
+    }
+
+    /// A part of the running task's result, which must have a [permit](Worker::permit); false if there is no room for it now.
     ///
     /// # Errors
     /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
     pub fn item(&mut self, flavour: u32, body: &[&[u8]], parts: &[Part<'_>]) -> io::Result<bool> {
-        self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)
+        let sent = self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)?;
+        self.sent = self.sent.wrapping_add(sent.into());
+        Ok(sent)
     }
 
     /// Anything else; false if there is no room for it now.

@@ -17,10 +17,10 @@ use crate::object::{Obj, Raised, Res, boolean, done, none, set};
 use crate::types::{TypeBuilder, free};
 
 const NEW: Signature<2> = Signature { func: "Engine", names: [c"owner", c"kill"], positional: 2, required: 1 };
-const SUBMIT: Signature<6> = Signature {
+const SUBMIT: Signature<7> = Signature {
     func: "submit",
-    names: [c"sink", c"function", c"args", c"kwargs", c"timeout", c"retries"],
-    positional: 6,
+    names: [c"sink", c"function", c"args", c"kwargs", c"timeout", c"retries", c"window"],
+    positional: 7,
     required: 4,
 };
 const ADD: Signature<3> = Signature { func: "add", names: [c"opening", c"pidfd", c"most"], positional: 3, required: 2 };
@@ -87,7 +87,8 @@ unsafe fn integer(o: *mut PyObject) -> Res<i64> {
 }
 
 fast!(py_submit, |e: Engine, args| {
-    let [sink, function, arguments, kwargs, timeout, retries] = args.sort(&SUBMIT)?;
+    let [sink, function, arguments, kwargs, timeout, retries, window] = args.sort(&SUBMIT)?;
+    let window = if window.is_null() { 0 } else { integer(window)? };
     let retries = if retries.is_null() { 0 } else { integer(retries)? };
     let asked = Asked {
         sink: Obj::from(sink),
@@ -96,6 +97,7 @@ fast!(py_submit, |e: Engine, args| {
         kwargs: Obj::from(kwargs),
         timeout: seconds(timeout)?,
         retries: u32::try_from(retries).unwrap_or(0),
+        window: u32::try_from(window).unwrap_or(0),
     };
     engine::submit(e, asked)?;
     Ok(none())
@@ -155,6 +157,12 @@ no_args!(py_stop, |e: Engine| {
     inner(e)?.stopped.store(true, Ordering::Release);
     if engine::is_own(e)? {
         inner(e)?.pool.ring();
+    }
+    Ok(none())
+});
+no_args!(py_stop_streams, |e: Engine| {
+    if engine::is_own(e)? {
+        engine::stop_streams(e)?;
     }
     Ok(none())
 });
@@ -236,7 +244,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .weakrefs(std::mem::offset_of!(Engine, weakrefs))
         .property(c"bell", get_bell, None)
-        .fast(c"submit", py_submit, c"submit($self, sink, function, args, kwargs, timeout=None, retries=0)\n--\n\nHave a worker call `function(*args, **kwargs)`. `sink` is a Future, or is called with whether it went well and the\nresult or exception. What cannot be pickled fails the task, not this call.")
+        .fast(c"submit", py_submit, c"submit($self, sink, function, args, kwargs, timeout=None, retries=0, window=0)\n--\n\nHave a worker call `function(*args, **kwargs)`. `sink` is a Future, or is called with whether it went well and the\nresult or exception; or that of a stream, with as many items in its `window`. What cannot be pickled fails the task, not this call.")
         .no_args(c"open", py_open, c"open($self, /)\n--\n\nPrepare a worker: what its process needs.\n\nRaises OSError.")
         .fast(c"add", py_add, c"add($self, opening, pidfd, most=None)\n--\n\nTake in a worker whose process was started, for at most so many tasks; its number.\n\nRaises OSError.")
         .no_args(c"drive", py_drive, c"drive($self, /)\n--\n\nTake what comes, until stop() or pause() is called; whether it was stop().")
@@ -246,6 +254,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"listen", py_listen, c"listen($self, /)\n--\n\nHave fileno() become readable by the next result; False if there is one already.")
         .no_args(c"ring", py_ring, c"ring($self, /)\n--\n\nWake whoever drives.")
         .no_args(c"stop", py_stop, c"stop($self, /)\n--\n\nHave drive() return.")
+        .no_args(c"stop_streams", py_stop_streams, c"stop_streams($self, /)\n--\n\nHave every stream end.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nSay that no more tasks come: workers end when nothing is left to do.")
         .no_args(c"fileno", py_fileno, c"fileno($self, /)\n--\n\nWhat is readable when there may be something to take.")
         .no_args(c"due", py_due, c"due($self, /)\n--\n\nAfter how many seconds the clock makes a turn necessary, or None.")

@@ -17,16 +17,17 @@ interned! {
         exit = c"__exit__",
         release = c"release",
         by_value = c"by_value",
+        close = c"close",
         corrupt = c"corrupt",
         failed = c"failed",
         gone = c"gone",
-        item = c"item",
         note = c"note",
         ready = c"ready",
         retiring = c"retiring",
         timed_out = c"timed_out",
         not_pickled = c"not_pickled",
         not_loaded = c"not_loaded",
+        refused = c"refused",
         traceback_of = c"traceback_of",
     }
 }

@@ -122,6 +122,14 @@ impl Pickle {
         use_them(&body, &parts)
     }
 
+    /// How many bytes it has, with what travels beside it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.with(&[], |body, parts| {
+            let beside = parts.iter().map(|part| part.bytes.len());
+            body.iter().map(|piece| piece.len()).chain(beside).sum::<usize>() as u64
+        })
+    }
+
     /// All of it in one, where nothing travels beside.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         if let [Piece::Short(..)] = self.pieces.as_slice() {

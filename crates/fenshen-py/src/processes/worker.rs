@@ -13,6 +13,8 @@ use super::cargo::{NOT_LOADED, RAISED, RETURNED};
 use super::known::known;
 use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
+use super::stream::send_all;
+use crate::advise::remote::{self, Gauge};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
 
@@ -36,7 +38,7 @@ pub(crate) struct PyWorker {
 
 /// What a worker holds.
 pub(crate) struct Inner {
-    worker: Worker,
+    pub(crate) worker: Worker,
     /// Who knows more of Python.
     helper: Obj,
     dumpers: Dumpers,
@@ -130,17 +132,22 @@ unsafe fn forget(w: *mut PyWorker) -> Res<()> {
 
 /// Sleeps without the interpreter. The interrupt of the keyboard is the program's to deal with, not an idle worker's.
 unsafe fn sleep(w: *mut PyWorker, how: fn(&mut Worker, &Notes) -> Slept) -> Res<()> {
+    match sleep_in_task(w, how) {
+        Err(Raised) if was_interrupted(w)? => {
+            ffi::PyErr_Clear();
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// The same for a task that runs, which every signal is for.
+pub(crate) unsafe fn sleep_in_task(w: *mut PyWorker, how: fn(&mut Worker, &Notes) -> Slept) -> Res<()> {
     let Inner { worker, notes, .. } = inner(w)?;
     let state = ffi::PyEval_SaveThread();
     let slept = how(worker, notes);
     ffi::PyEval_RestoreThread(state);
-    if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 {
-        if !was_interrupted(w)? {
-            return Err(Raised);
-        }
-        ffi::PyErr_Clear();
-    }
-    Ok(())
+    if slept == Slept::Interrupted && ffi::PyErr_CheckSignals() < 0 { Err(Raised) } else { Ok(()) }
 }
 
 /// Whether what was raised is the interrupt of the keyboard, which the pool then knows to have come.
@@ -174,14 +181,13 @@ unsafe fn learn(w: *mut PyWorker, message: Message) -> Res<()> {
     Ok(())
 }
 
-/// What a task is to call.
-unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
+/// What a task is to call: by the name of its function, and what is behind the head of its message.
+unsafe fn load(w: *mut PyWorker, message: Message, name: u64, head: usize) -> Res<[Obj; 3]> {
     if message.missing().is_some() {
         ffi::PyErr_NoMemory();
         return Err(Raised);
     }
-    let name = body(&message, 0).first_chunk::<8>().map_or(0, |name| u64::from_ne_bytes(*name));
-    let call = unpack(message, 8)?;
+    let call = unpack(message, head)?;
     if ffi::PyTuple_Check(call.ptr()) == 0 || ffi::PyTuple_GET_SIZE(call.ptr()) != 3 {
         return errors::type_error("a task is a function, its arguments and its keyword arguments");
     }
@@ -196,34 +202,58 @@ unsafe fn load(w: *mut PyWorker, message: Message) -> Res<[Obj; 3]> {
 }
 
 unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
-    let loaded = load(w, message);
+    let (name, head, mut gauge) = Gauge::read(body(&message, 0));
+    let loaded = load(w, message, name, head);
     inner(w)?.worker.pass();
+    if let Some(gauge) = &mut gauge {
+        gauge.loaded();
+    }
     let outcome = match loaded {
         Err(Raised) if was_interrupted(w)? => Err((RAISED, errors::take())),
+        Ok([function, args, kwargs]) if inner(w)?.worker.is_stream() => send_all(w, &function, &args, &kwargs),
         Ok([function, args, kwargs]) => {
             let returned = Obj::new(ffi::PyObject_Call(function.ptr(), args.ptr(), kwargs.ptr()));
-            check_own(w)?;
+            if let Some(gauge) = &mut gauge {
+                gauge.called();
+            }
             match returned {
                 Ok(value) => pickled(w, &value).map(|pickle| (RETURNED, pickle)),
-                Err(Raised) => {
-                    was_interrupted(w)?;
-                    Err((RAISED, errors::take()))
-                }
+                Err(Raised) => Err((RAISED, errors::take())),
             }
         }
         Err(Raised) => Err((NOT_LOADED, errors::take())),
     };
     let (flavour, pickle) = match outcome {
         Ok(sent) => sent,
-        Err((flavour, exc)) => (flavour, insist(w, || shown(w, &exc))?),
+        Err((flavour, exc)) => {
+            if ffi::PyErr_GivenExceptionMatches(exc.ptr(), ffi::PyExc_KeyboardInterrupt) != 0 {
+                inner(w)?.worker.interrupted();
+            }
+            (flavour, insist(w, || shown(w, &exc))?)
+        }
     };
     let_go(w)?;
     send_notes(w)?;
-    finish(w, flavour, pickle)
+    match gauge {
+        None => finish(w, flavour, &[], pickle),
+        Some(gauge) => finish_measured(w, flavour, pickle, gauge),
+    }
+}
+
+unsafe fn finish_measured(w: *mut PyWorker, flavour: u32, pickle: Pickle, mut gauge: Gauge) -> Res<()> {
+    let bytes = pickle.bytes();
+    let measures = gauge.pickled().to_bytes();
+    finish(w, remote::measured(flavour), &measures, pickle)?;
+    if let Some(late) = gauge.sent(bytes) {
+        while !checked(inner(w)?.worker.note(remote::measured(0), &[&late.to_bytes()]))? {
+            sleep(w, crowded)?;
+        }
+    }
+    Ok(())
 }
 
 /// The pickle of a result, or why there is none.
-unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
+pub(crate) unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let raised = |Raised| (RAISED, errors::take());
     let dumpers = &raw mut inner(w).map_err(raised)?.dumpers;
     let exc = match Dumpers::dump(dumpers, value.ptr()) {
@@ -236,6 +266,7 @@ unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let (mut start, mut len) = (std::ptr::null_mut(), 0);
     if found.ptr() == ffi::Py_None() || ffi::PyBytes_AsStringAndSize(found.ptr(), &mut start, &mut len) < 0 {
         ffi::PyErr_Clear();
+        call_method(&known().refused, &[helper.ptr(), exc.ptr(), value.ptr()]).map_err(raised)?;
         return Err((RAISED, exc));
     }
     Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
@@ -253,10 +284,11 @@ unsafe fn shown(w: *mut PyWorker, exc: &Obj) -> Res<Pickle> {
     Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr())
 }
 
-unsafe fn finish(w: *mut PyWorker, flavour: u32, pickle: Pickle) -> Res<()> {
+unsafe fn finish(w: *mut PyWorker, flavour: u32, head: &[u8], pickle: Pickle) -> Res<()> {
+    check_own(w)?;
     loop {
         let worker = &raw mut inner(w)?.worker;
-        let sent = pickle.with(&[], |body, parts| (*worker).finish(flavour, body, parts));
+        let sent = pickle.with(head, |body, parts| (*worker).finish(flavour, body, parts));
         if checked(sent)? {
             break;
         }
@@ -291,12 +323,11 @@ pub(crate) unsafe fn note(w: *mut PyWorker, bytes: &[u8]) -> Res<()> {
 }
 
 /// A part of the running task's result.
-pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) -> Res<()> {
+pub(crate) unsafe fn send_item(w: *mut PyWorker, pickle: Pickle) -> Res<()> {
     check_own(w)?;
-    let pickle = Dumpers::dump(&raw mut inner(w)?.dumpers, value)?;
     loop {
         let worker = &raw mut inner(w)?.worker;
-        let sent = pickle.with(&[], |body, parts| (*worker).item(flavour, body, parts));
+        let sent = pickle.with(&[], |body, parts| (*worker).item(0, body, parts));
         if checked(sent)? {
             break;
         }
@@ -305,7 +336,7 @@ pub(crate) unsafe fn item(w: *mut PyWorker, flavour: u32, value: *mut PyObject) 
     keep(w, pickle)
 }
 
-unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
+pub(crate) unsafe fn send_notes(w: *mut PyWorker) -> Res<()> {
     let notes = std::mem::take(&mut *inner(w)?.notes.lock().unwrap_or_else(PoisonError::into_inner));
     for note in notes {
         while !checked(inner(w)?.worker.note(0, &[&note]))? {
