@@ -78,7 +78,7 @@ class Supervisor:
         #: The loop that drives the engine instead of the thread while it runs.
         self._loop: Any = None
         self._freed = threading.Event()
-        #: Called with a process that was started, and with one that has ended.
+        #: Called with a process that was started, and with one whose place another takes.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
         self._counted = {"done": 0, "died": 0, "timed out": 0}
@@ -315,7 +315,8 @@ class Supervisor:
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
-            if self.on_end is not None:
+            replaced = expected and self._retired
+            if self.on_end is not None and (replaced or self._needed()):
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1
@@ -324,7 +325,7 @@ class Supervisor:
                 self._stillborn += 1
                 if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
                     why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
-            if self._retired and expected:
+            if replaced:
                 self._retired -= 1
             elif len(self._by_number) < self.workers and self._needed():
                 why = self._start_again()
