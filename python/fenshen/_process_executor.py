@@ -187,6 +187,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 elif not self._forks or supervisor.short:
                     supervisor.adjust()
                 self._engine.submit(future, fn, args, kwargs, timeout, retries)
+                if supervisor.over:
+                    supervisor.sweep()
         except BaseException:
             if self._room is not None:
                 self._room.release()

@@ -11,8 +11,11 @@ use rustix::process::Signal;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{PRELUDE, STOP, TASK};
-use crate::lease::Leases;
+use crate::lease::{LEASES, Leases};
 use crate::link::face;
+
+/// What a task's number has room for in its lease.
+const NUMBERS: u32 = u32::MAX >> 2;
 
 /// A task that a worker was sent; without the job, it has ended already and the worker is being killed.
 pub(crate) struct Flying<C> {
@@ -41,6 +44,8 @@ pub(crate) struct Hand<C> {
     /// How many tasks it may still be sent, where that is limited.
     left: Option<u32>,
     sender: Sender,
+    /// Whether it was told to end.
+    told: bool,
     seq: u32,
     known: HashSet<u64>,
 }
@@ -62,6 +67,7 @@ impl<C: Cargo> Hand<C> {
             shared,
             left: most,
             sender,
+            told: false,
             seq: 0,
             known: HashSet::new(),
         }
@@ -75,9 +81,18 @@ impl<C: Cargo> Hand<C> {
     pub(crate) fn has_credit(&self) -> bool {
         match self.stage {
             Stage::Starting => self.flying.is_empty(),
-            Stage::Working => self.flying.len() < self.credit.tasks(),
+            Stage::Working => self.flying.len() < self.credit.tasks() && self.has_lease(),
             Stage::Retiring | Stage::Ending => false,
         }
+    }
+
+    /// Whether the lease of the next task is nobody's: tasks that were taken back leave gaps, so a few may span the table.
+    fn has_lease(&self) -> bool {
+        self.flying.front().is_none_or(|first| (self.next().wrapping_sub(first.seq) & NUMBERS) < LEASES as u32)
+    }
+
+    fn next(&self) -> u32 {
+        self.seq.wrapping_add(1) & NUMBERS
     }
 
     /// Whether it has nothing to do, and could.
@@ -95,7 +110,7 @@ impl<C: Cargo> Hand<C> {
             }
             self.known.insert(prelude.name);
         }
-        let seq = self.seq.wrapping_add(1) & (u32::MAX >> 2);
+        let seq = self.next();
         face(&self.shared).leases.offer(seq);
         let sender = &mut self.sender;
         if !job.cargo.pack(&mut |body, parts| sender.send(TASK, seq.into(), body, parts))? {
@@ -143,9 +158,10 @@ impl<C: Cargo> Hand<C> {
 
     /// Tells it to end once it has nothing to do; whether it was told now.
     pub(crate) fn dismiss(&mut self) -> io::Result<bool> {
-        if self.stage == Stage::Ending || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
+        if self.told || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
             return Ok(false);
         }
+        self.told = true;
         self.stage = Stage::Ending;
         face(&self.shared).wake_worker();
         Ok(true)
