@@ -415,6 +415,7 @@ def test_a_fork_server_that_was_killed_is_replaced() -> None:
     launch.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_whoever_asks_at_the_same_time_is_told_the_same(start: Any) -> None:
     over = threading.Event()
 
