@@ -215,6 +215,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
+            if supervisor.over:
+                supervisor.sweep()
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs

@@ -41,6 +41,7 @@ class Supervisor:
         most: int | None = None,
         name: str | None = None,
         broken: Callable[[str], BaseException] = RuntimeError,
+        closed: Callable[[], BaseException] | None = None,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
         unloaded: Callable[[str], BaseException] | None = None,
@@ -67,7 +68,10 @@ class Supervisor:
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
+        #: The thread has ended: nobody will do what is submitted from now on.
+        self.over = False
         self._make_broken = broken
+        self._make_closed = closed or (lambda: broken("the pool was closed"))
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
         self._make_unloaded = unloaded
@@ -346,7 +350,7 @@ class Supervisor:
         try:
             self.add()
             self.short = False
-        except Exception as e:
+        except Exception as e:  # OSError, and what comes of pickling for a process that is spawned
             self.short = True
             if not self._by_number:
                 self.broken = f"no worker process can be started: {e}"
@@ -363,10 +367,17 @@ class Supervisor:
             _fail(sink, self._make_broken(why))
         self.close()
 
+    def sweep(self) -> None:
+        """Fail what nobody will do: for the thread at its end, and for whoever submits something and finds it `over`
+        then. One of the two sees each task.
+        """
+        for sink in self.engine.clear():
+            _fail(sink, self._make_closed() if self.broken is None else self._make_broken(self.broken))
+
     def finish(self) -> None:
         """Called by the thread when nothing is left."""
-        for sink in self.engine.clear():
-            _fail(sink, self._make_broken(self.broken or "the pool was closed"))
+        self.over = True
+        self.sweep()
         with self._lock:
             self._release()
 

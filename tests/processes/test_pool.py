@@ -447,3 +447,24 @@ def test_a_pool_that_brings_queues_of_its_own_uses_them() -> None:
         assert pool.map(abs, [-1, 2]) == [1, 2]
         assert pool.made is type(pool._inqueue)
     assert isinstance(pool, Pool)
+
+
+def test_terminate_drops_what_a_worker_that_has_not_started_was_given() -> None:
+    pool = forks(1, pooling.sleep, (600,))
+    result = pool.apply_async(pooling.square, (3,))
+    pool.terminate()
+    pool.join()
+    with pytest.raises(CancelledError):
+        result.get(PATIENCE)
+
+
+def test_a_task_that_comes_as_the_pool_gives_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = forks(1, pooling.bad_initializer)
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        pool.apply_async(pooling.square, (3,)).get(PATIENCE)
+    pool._supervisor.join(PATIENCE)
+    monkeypatch.setattr(type(pool._taskqueue), "broken", None)  # as it was when whoever submits looked
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        pool.apply_async(pooling.square, (3,)).get(PATIENCE)
+    pool.terminate()
+    pool.join()

@@ -82,11 +82,17 @@ impl<C: Cargo> Crew<C> {
     }
 
     /// Tells those to end that are to.
-    fn dismiss(&mut self) {
+    pub(crate) fn dismiss(&mut self) {
         let closing = self.closing && self.queue.is_empty();
         for hand in &mut self.hands {
+            let ends = match hand.stage {
+                Stage::Starting => false,
+                Stage::Working => closing,
+                // A signal that was to end it may be one that it lives with.
+                Stage::Retiring | Stage::Ending => true,
+            };
             // An error is the ring's: it is found again when the worker is listened to.
-            if closing && hand.stage != Stage::Starting || hand.stage == Stage::Retiring {
+            if ends {
                 hand.dismiss().ok();
             }
         }

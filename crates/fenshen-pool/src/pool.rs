@@ -518,12 +518,14 @@ impl<C: Cargo> Pool<C> {
         late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }
 
-    /// Sends every worker a signal, by its number, that ends it.
+    /// Sends every worker a signal, by its number, that ends it. One that lives on ends when it has run what it has.
     pub fn kill(&self, signal: i32) {
-        for hand in &mut lock(&self.crew).hands {
+        let mut crew = lock(&self.crew);
+        for hand in &mut crew.hands {
             hand.stage = Stage::Ending;
             send(&hand.pidfd, signal);
         }
+        crew.dismiss();
     }
 
     /// What the running tasks of a worker are, oldest first.
