@@ -296,10 +296,10 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         Raises ValueError if `chunksize` or `buffersize` is below 1; the iterator raises what a call raises, and
         TimeoutError.
         """
-        return _mapped(self, self._submit_plain, fn, iterables, timeout, chunksize, buffersize)
-
-    def _submit_plain(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._submit(fn, args, {}, self._timeout, self._retries)
+        submit = self.submit
+        if chunksize is None and getattr(submit, "__func__", None) is not ProcessPoolExecutor.submit:
+            chunksize = 1  # who put another `submit` there counts calls by it, as the standard library's `map()` has it
+        return _mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
 
     # -- The end ------------------------------------------------------------------------------------------------------
 

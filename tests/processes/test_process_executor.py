@@ -292,6 +292,35 @@ def test_submit_waits_while_too_much_is_pending() -> None:
         assert [f.result(LIMIT) for f in all_of_them] == [None] * 10
 
 
+class Counting(futures.ProcessPoolExecutor):
+    """As programs derive from a pool to show how far it is."""
+
+    done = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(self.count)
+        return future
+
+    def count(self, _):
+        self.done += 1
+
+
+def test_a_map_goes_by_the_submit_that_a_class_brings() -> None:
+    with Counting(1) as pool:
+        assert list(pool.map(double, range(100))) == [2 * i for i in range(100)]
+    assert pool.done == 100
+
+
+def test_a_map_goes_by_the_submit_that_was_put_into_a_pool() -> None:
+    submitted = []
+    with futures.ProcessPoolExecutor(1) as pool:
+        submit = pool.submit
+        pool.submit = lambda *call: submitted.append(call) or submit(*call)  # type: ignore[method-assign]
+        assert list(pool.map(double, iter(range(9)))) == [2 * i for i in range(9)]
+    assert submitted == [(double, i) for i in range(9)]
+
+
 def test_a_map_with_a_buffer_takes_no_more_than_it_needs() -> None:
     taken = []
 
