@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from fenshen import _pickling
@@ -17,6 +18,7 @@ class _Helper:
     """What the native worker asks of Python."""
 
     by_value = staticmethod(_pickling.by_value_or_none)
+    collect = staticmethod(gc.collect)
 
     @staticmethod
     def traceback_of(exc: BaseException) -> tuple[BaseException, str]:
@@ -50,10 +52,11 @@ def main(
     initializer: Callable[..., object] | None,
     initargs: Sequence[object],
     logs: bool,
+    growth: int | None,
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
-    worker = Worker(*fds, _Helper)
+    worker = Worker(*fds, _Helper, growth)
     for fd in fds:
         os.close(fd)
     _local["worker"] = worker

@@ -149,6 +149,20 @@ impl<C: Cargo> Crew<C> {
         }
     }
 
+    /// A worker is to end: others get what it has not begun. Whether it has begun nothing, if there is such a worker.
+    pub(crate) fn retire(&mut self, worker: u32, after: &mut Aftermath<C>) -> Option<bool> {
+        let hand = self.hand(worker)?;
+        hand.retire();
+        let jobs = hand.revoke_all();
+        let is_free = hand.flying.is_empty();
+        for job in jobs {
+            job.put(Place::Queued);
+            self.queue.push_front(job);
+        }
+        self.feed(after);
+        Some(is_free)
+    }
+
     /// Takes everything out that has not begun, but for what each worker is to begin next. What is taken can still be cancelled, as if it were queued.
     pub(crate) fn clear(&mut self) -> Vec<Arc<Job<C>>> {
         let mut all: Vec<_> = self.queue.drain(..).filter(|job| job.is_pending()).collect();

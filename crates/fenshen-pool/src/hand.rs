@@ -104,7 +104,7 @@ impl<C: Cargo> Hand<C> {
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
         self.flying.push_back(Flying { seq, job: Some(job.clone()) });
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 && self.stage == Stage::Working {
@@ -141,13 +141,30 @@ impl<C: Cargo> Hand<C> {
         }
     }
 
+    /// It gets no more tasks, whatever becomes of those that it has.
+    pub(crate) fn retire(&mut self) {
+        if self.stage != Stage::Ending {
+            self.stage = Stage::Retiring;
+            self.left = None; // a task that is given back does not change that
+        }
+    }
+
+    /// Takes back what it has not begun, the last one first.
+    pub(crate) fn revoke_all(&mut self) -> Vec<Arc<Job<C>>> {
+        let mut jobs = Vec::new();
+        while let Some(job) = self.flying.back().map(|f| f.seq).and_then(|seq| self.revoke(seq)) {
+            jobs.push(job);
+        }
+        jobs
+    }
+
     /// Tells it to end once it has nothing to do; whether it was told now.
     pub(crate) fn dismiss(&mut self) -> io::Result<bool> {
         if self.stage == Stage::Ending || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
             return Ok(false);
         }
         self.stage = Stage::Ending;
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         Ok(true)
     }
 

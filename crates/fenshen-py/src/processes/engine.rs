@@ -262,6 +262,19 @@ pub(crate) unsafe fn turn(e: *mut Engine) -> Res<bool> {
     Ok(took)
 }
 
+/// Has the next result ring the bell; false if there is one already.
+pub(crate) unsafe fn listen(e: *mut Engine) -> Res<bool> {
+    let pool = own(e)?.pool.clone();
+    if let Some(is_quiet) = pool.try_listen() {
+        return Ok(is_quiet);
+    }
+    // Another thread has its turn, and may wait for the interpreter in it.
+    let state = ffi::PyEval_SaveThread();
+    let is_quiet = pool.listen();
+    crate::exit::restore_thread(state);
+    Ok(is_quiet)
+}
+
 /// Waits until something has happened, without the interpreter.
 pub(crate) unsafe fn wait(e: *mut Engine, most: Option<Duration>) -> Res<()> {
     let pool = inner(e)?.pool.clone();

@@ -17,6 +17,7 @@ interned! {
         exit = c"__exit__",
         release = c"release",
         by_value = c"by_value",
+        collect = c"collect",
         corrupt = c"corrupt",
         failed = c"failed",
         gone = c"gone",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use fenshen_pool::{Order, Worker};
+use fenshen_pool::{Growth, Order, Worker};
 use fenshen_shm::Message;
 use fenshen_sync::Slept;
 use pyo3::ffi::{self, PyObject};
@@ -34,10 +34,12 @@ pub(crate) struct Inner {
     notes: Mutex<Vec<Vec<u8>>>,
     /// Segments that were sent, until the pool has them.
     pins: Vec<Pickle>,
+    /// Where a worker that has gathered too much memory is to be replaced.
+    growth: Option<Growth>,
 }
 
 impl Inner {
-    pub(crate) fn new(worker: Worker, helper: Obj) -> Inner {
+    pub(crate) fn new(worker: Worker, helper: Obj, growth: Option<Growth>) -> Inner {
         Inner {
             worker,
             helper,
@@ -45,6 +47,7 @@ impl Inner {
             functions: HashMap::new(),
             notes: Mutex::default(),
             pins: Vec::new(),
+            growth,
         }
     }
 }
@@ -63,7 +66,10 @@ pub(crate) unsafe fn serve(w: *mut PyWorker) -> Res<()> {
     loop {
         send_notes(w)?;
         match checked(inner(w)?.worker.order())? {
-            Order::Task(message) => run(w, message)?,
+            Order::Task(message) => {
+                run(w, message)?;
+                look_at_memory(w)?;
+            }
             Order::Prelude(message) => learn(w, message)?,
             Order::Stop => return Ok(()),
             Order::Nothing => sleep(w, Worker::sleep)?,
@@ -188,6 +194,22 @@ unsafe fn finish(w: *mut PyWorker, flavour: u32, pickle: Pickle) -> Res<()> {
         inner(w)?.pins.push(pickle);
     } else if !inner(w)?.pins.is_empty() && inner(w)?.worker.is_drained() {
         inner(w)?.pins.clear();
+    }
+    Ok(())
+}
+
+/// Has the pool replace this worker if its tasks have left too much behind that is not mere garbage.
+unsafe fn look_at_memory(w: *mut PyWorker) -> Res<()> {
+    if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over) {
+        return Ok(());
+    }
+    let helper = inner(w)?.helper.again();
+    drop(call_method(&known().collect, &[helper.ptr()])?);
+    if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over_now) {
+        return Ok(());
+    }
+    while !checked(inner(w)?.worker.leave())? {
+        sleep(w, Worker::sleep_crowded)?;
     }
     Ok(())
 }
