@@ -130,8 +130,8 @@ class Supervisor:
                     self._start_again()
 
     def resize(self, workers: int, at_once: bool = True) -> None:
-        """Have another number of workers: more `at_once`, or as many as there are tasks for by now; fewer as they end what
-        they do, those first that have least to do.
+        """Have another number of workers: more `at_once`, or as many as there are tasks for by now; fewer as they end
+        what they do, those first that have least to do.
 
         Raises what starting a process raises; `adjust()` tries again.
         """

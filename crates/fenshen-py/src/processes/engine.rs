@@ -269,6 +269,7 @@ pub(crate) unsafe fn listen(e: *mut Engine) -> Res<bool> {
         return Ok(is_quiet);
     }
     // Another thread has its turn, and may wait for the interpreter in it.
+    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let is_quiet = pool.listen();
     crate::exit::restore_thread(state);
