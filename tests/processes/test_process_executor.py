@@ -7,6 +7,8 @@ import logging
 import multiprocessing as mp
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -570,3 +572,30 @@ def test_a_worker_that_cannot_be_started_again_holds_up_nobody(monkeypatch: pyte
             first.result(60)
         with pytest.raises(futures.BrokenExecutor, match="the fork server has gone"):
             second.result(60)
+
+
+_TWO_DRIVERS = """
+import threading, time
+from fenshen import futures
+
+pool = futures.ProcessPoolExecutor(1)
+taken = threading.Event()
+
+def ready(_):
+    taken.set()
+    time.sleep(0.2)  # without the interpreter, which the other must not keep meanwhile
+
+pool._supervisor.ready = ready
+future = pool.submit(abs, -2)
+assert taken.wait(60)
+pool._engine.listen()
+print(future.result(60))
+pool.shutdown()
+"""
+
+
+def test_a_loop_may_ask_for_results_while_a_thread_takes_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_DRIVERS], stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True
+    )
+    assert done.stdout == "2\n"

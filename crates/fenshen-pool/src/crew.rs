@@ -175,6 +175,17 @@ impl<C: Cargo> Crew<C> {
         all
     }
 
+    /// A worker is to end: others get what it has not begun. Whether it has begun nothing, if there is such a worker.
+    pub(crate) fn retire(&mut self, worker: u32, after: &mut Aftermath<C>) -> Option<bool> {
+        let hand = self.hand(worker)?;
+        hand.retire();
+        let jobs = hand.revoke_all();
+        let is_free = hand.flying.is_empty();
+        self.take_back(jobs);
+        self.feed(after);
+        Some(is_free)
+    }
+
     /// Puts tasks that a worker had, newest first, before all others.
     pub(crate) fn take_back(&mut self, jobs: Vec<Arc<Job<C>>>) {
         for job in jobs {

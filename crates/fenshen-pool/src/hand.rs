@@ -145,7 +145,7 @@ impl<C: Cargo> Hand<C> {
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
         self.flying.push_back(Flying { seq, job: Some(job.clone()), window });
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 && self.stage == Stage::Working {
@@ -171,7 +171,7 @@ impl<C: Cargo> Hand<C> {
         how(window);
         let word = window.word();
         self.leases().set_window(seq, word);
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
     }
 
     /// A task may send so many items more.
@@ -235,6 +235,23 @@ impl<C: Cargo> Hand<C> {
         }
     }
 
+    /// It gets no more tasks, whatever becomes of those that it has.
+    pub(crate) fn retire(&mut self) {
+        if self.stage != Stage::Ending {
+            self.stage = Stage::Retiring;
+            self.left = None; // a task that is given back does not change that
+        }
+    }
+
+    /// Takes back what it has not begun, the last one first.
+    pub(crate) fn revoke_all(&mut self) -> Vec<Arc<Job<C>>> {
+        let mut jobs = Vec::new();
+        while let Some(job) = self.flying.back().map(|f| f.seq).and_then(|seq| self.revoke(seq)) {
+            jobs.push(job);
+        }
+        jobs
+    }
+
     /// Tells it to end once it has nothing to do; whether it was told now.
     pub(crate) fn dismiss(&mut self) -> io::Result<bool> {
         if self.told || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
@@ -242,7 +259,7 @@ impl<C: Cargo> Hand<C> {
         }
         self.told = true;
         self.stage = Stage::Ending;
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         Ok(true)
     }
 
