@@ -33,6 +33,7 @@ mod lifeline;
 mod lock_names;
 mod managers;
 mod number;
+mod own_methods;
 mod pickling;
 mod places;
 mod queue;
@@ -60,9 +61,9 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
     add(m, &[("Template", kinds::template())])?;
-    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     carry::add_to(m)?;
     lifeline::add_to(m)?;
+    own_methods::add_to(m)?;
     synchronize::add_to(m)?;
     managers::add_to(m)?;
     let channels = [

@@ -216,7 +216,14 @@ impl Dumper {
 #[derive(Default)]
 pub(crate) struct Dumpers(Option<Dumper>);
 
+// SAFETY: what it holds is only used by attached threads.
+unsafe impl Send for Dumpers {}
+
 impl Dumpers {
+    pub(crate) const fn new() -> Dumpers {
+        Dumpers(None)
+    }
+
     pub(crate) unsafe fn dump(this: *mut Dumpers, o: *mut PyObject) -> Res<Pickle> {
         let dumper = match (*this).0.take() {
             Some(dumper) => dumper,
@@ -232,7 +239,7 @@ impl Dumpers {
 }
 
 /// What a pickle, and the parts beside it, stand for.
-unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
+pub(crate) unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
     let view =
         Obj::new(ffi::PyMemoryView_FromMemory(body.as_ptr().cast_mut().cast(), body.len() as isize, ffi::PyBUF_READ))?;
     let loaded = if parts.is_empty() {
