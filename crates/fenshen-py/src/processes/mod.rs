@@ -34,6 +34,7 @@ mod lifeline;
 mod lock_names;
 mod managers;
 mod number;
+mod own_methods;
 mod pickling;
 mod places;
 mod queue;
@@ -63,10 +64,10 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
-    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     carry::add_to(m)?;
     pickling::add_to(m)?;
     lifeline::add_to(m)?;
+    own_methods::add_to(m)?;
     synchronize::add_to(m)?;
     managers::add_to(m)?;
     let channels = [

@@ -226,7 +226,14 @@ impl Dumper {
 #[derive(Default)]
 pub(crate) struct Dumpers(Option<Dumper>);
 
+// SAFETY: what it holds is only used by attached threads.
+unsafe impl Send for Dumpers {}
+
 impl Dumpers {
+    pub(crate) const fn new() -> Dumpers {
+        Dumpers(None)
+    }
+
     pub(crate) unsafe fn dump(this: *mut Dumpers, o: *mut PyObject) -> Res<Pickle> {
         let dumper = match (*this).0.take() {
             Some(dumper) => dumper,
