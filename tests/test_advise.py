@@ -379,7 +379,10 @@ def test_bytes(tmp_path: Path) -> None:
             [pool.submit(work, bytes(10_000), factor=20) for _ in range(8)]
         """,
     )["work"]
-    assert told.more == ["pickled for each call: 10.1 kB to send, 200 kB to return (seen in 5 calls)"]
+    # How many of the calls count as computing depends on how much of the machine they are given.
+    seen = r"pickled for each call: 10\.1 kB to send, 200 kB to return \(seen in [1-5] calls?\)"
+    assert len(told.more) == 1
+    assert re.fullmatch(seen, told.more[0]), told
 
 
 @pytest.mark.skipif("usable() < 2")

@@ -334,6 +334,33 @@ def test_results_are_the_same(tmp_path: Path) -> None:
     assert set(split(measured.err)) == {"double", "fails", "<lambda>"}
 
 
+def test_streams_are_left_alone(tmp_path: Path) -> None:
+    ended = outcome(
+        tmp_path,
+        program(
+            """
+            from fenshen.futures import ProcessPoolExecutor
+            def count(n):
+                for i in range(n):
+                    yield bytes(20_000), i
+            def work():
+                time.sleep(0.1)
+            ---
+            with ProcessPoolExecutor(1) as pool:
+                pool.submit(work).result()
+                print(sum(i for _, i in pool.stream(count, 100)))
+                pool.submit(work).result()
+            """
+        ),
+        "--advise",
+        PYTHONWARNINGS="ignore",
+    )
+    assert (ended.status, ended.out) == (0, "4950\n"), ended
+    found = split(ended.err)
+    assert set(found) == {"work"}
+    assert found["work"].calls == 2
+
+
 def test_a_worker_that_dies(tmp_path: Path) -> None:
     told = advised(
         tmp_path,

@@ -133,7 +133,9 @@ pub(crate) struct Asked {
 /// Makes a task of a call, and hands it to the pool. What cannot be pickled fails by itself.
 pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
     own(e)?;
-    let ticket = if advise::on() { advise::ticket(&owner(e)?, &asked.function, &asked.args) } else { None };
+    // What a stream waits for is whoever takes its items, which would tell nothing of the function.
+    let measured = advise::on() && asked.window == 0;
+    let ticket = if measured { advise::ticket(&owner(e)?, &asked.function, &asked.args) } else { None };
     let function = known_function(e, &asked.function)?;
     let shown = if function.is_some() { none() } else { asked.function.again() };
     let tuple = Obj::new(ffi::PyTuple_Pack(3, shown.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?;
