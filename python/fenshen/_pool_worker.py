@@ -31,9 +31,15 @@ class _Helper(_worker._Helper):
         return MaybeEncodingError(refused, exc), text
 
 
-def main(initializer: Callable[..., object] | None, initargs: Sequence[Any], logs: bool, fds: Sequence[int]) -> None:
+def main(
+    initializer: Callable[..., object] | None,
+    initargs: Sequence[Any],
+    logs: bool,
+    growth: int | None,
+    fds: Sequence[int],
+) -> None:
     """Serve a pool over the descriptors of the link to it. What the initializer raises ends the process."""
-    worker = _worker.enter(fds, _Helper)
+    worker = _worker.enter(fds, _Helper, growth)
     if initializer is not None:
         initializer(*initargs)
     worker.serve()

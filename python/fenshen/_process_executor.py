@@ -72,6 +72,11 @@ def _chunk(function: Callable[..., Any], *columns: Sequence[Any]) -> tuple[list[
     return results, None
 
 
+def _check_workers(max_workers: int) -> None:
+    if max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+
+
 class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     """A pool of processes, as `concurrent.futures.ProcessPoolExecutor`, that outlives its workers.
 
@@ -90,6 +95,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         initargs: tuple[Any, ...] = (),
         *,
         max_tasks_per_child: int | None = None,
+        max_memory_growth: int | None = None,
         timeout: float | None = None,
         retries: int = 0,
         cancel_running: bool | None = None,
@@ -98,17 +104,19 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     ) -> None:
         """A pool of up to `max_workers` processes, by default one for each CPU that this process may use.
 
-        Each worker calls `initializer(*initargs)` first, and is replaced after `max_tasks_per_child` tasks. `timeout`
-        is in seconds for each task, from the moment when it begins: one that runs longer fails with TimeoutError, and
-        its worker is replaced. A task whose worker dies is run again up to `retries` times. With `cancel_running`,
-        `Future.cancel()` ends a task that runs. With `max_pending`, `submit()` waits while that many tasks are not
-        done. With `logging`, the workers' log records reach this process's handlers.
+        Each worker calls `initializer(*initargs)` first, and is replaced after `max_tasks_per_child` tasks, or between
+        two tasks when its process holds over `max_memory_growth` bytes more than at the end of its first one (resident
+        memory of its own, after a collection of garbage). `timeout` is in seconds for each task, from the moment when
+        it begins: one that runs longer fails with TimeoutError, and its worker is replaced. A task whose worker dies
+        is run again up to `retries` times. With `cancel_running`, `Future.cancel()` ends a task that runs. With
+        `max_pending`, `submit()` waits while that many tasks are not done. With `logging`, the workers' log records
+        reach this process's handlers.
 
         Raises ValueError if a number is not positive or if `max_tasks_per_child` is given with the start method
-        "fork", TypeError if `initializer` can't be called.
+        "fork", TypeError if `initializer` can't be called or a limit is no integer.
         """
-        if max_workers is not None and max_workers <= 0:
-            raise ValueError("max_workers must be greater than 0")
+        if max_workers is not None:
+            _check_workers(max_workers)
         if mp_context is None:
             mp_context = mp.get_context() if max_tasks_per_child is None else mp.get_context("spawn")
         if initializer is not None and not callable(initializer):
@@ -124,6 +132,11 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
                     " supply a different mp_context."
                 )
+        if max_memory_growth is not None:
+            if not isinstance(max_memory_growth, int):
+                raise TypeError("max_memory_growth must be an integer")
+            if max_memory_growth <= 0:
+                raise ValueError("max_memory_growth must be >= 1")
         if max_pending is not None and max_pending <= 0:
             raise ValueError("max_pending must be greater than 0")
         self._max_workers = max_workers or usable_cpus()
@@ -145,6 +158,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             kill=self._cancel_running if cancel_running is None else cancel_running,
             logs=logging,
             most=max_tasks_per_child,
+            growth=max_memory_growth,
             broken=process.BrokenProcessPool,
             died=WorkerDied,
             remote=process._RemoteTraceback,  # type: ignore[attr-defined]
@@ -215,6 +229,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
+            if supervisor.over:
+                supervisor.sweep()
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -248,13 +264,13 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             raise
         return stream
 
-    def _check(self) -> None:
+    def _check(self, what: str = "cannot schedule new futures") -> None:
         if self._supervisor.broken is not None:
             raise process.BrokenProcessPool(_ENDED)
         if self._shutdown_thread:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError(f"{what} after shutdown")
         if process._global_shutdown:  # type: ignore[attr-defined]
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            raise RuntimeError(f"{what} after interpreter shutdown")
 
     def with_options(
         self, *, timeout: float | None = None, retries: int | None = None, buffersize: int = _AHEAD
@@ -294,10 +310,26 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         Raises ValueError if `chunksize` or `buffersize` is below 1; the iterator raises what a call raises, and
         TimeoutError.
         """
-        return _mapped(self, self._submit_plain, fn, iterables, timeout, chunksize, buffersize)
+        submit = self.submit
+        if chunksize is None and getattr(submit, "__func__", None) is not ProcessPoolExecutor.submit:
+            chunksize = 1  # who put another `submit` there counts calls by it, as the standard library's `map()` has it
+        return _mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
 
-    def _submit_plain(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._submit(fn, args, {}, self._timeout, self._retries)
+    def resize(self, max_workers: int) -> None:
+        """Have up to `max_workers` processes from now on.
+
+        More are started at once under the start method "fork", and otherwise as there are tasks for them. With fewer,
+        idle workers end first, then others when they have ended the task that they run; what else they were sent goes
+        to those that stay. `stats()` counts workers until they have ended.
+
+        Raises ValueError if `max_workers` is not positive, BrokenProcessPool, RuntimeError after `shutdown()`, and what
+        starting a process raises.
+        """
+        _check_workers(max_workers)
+        with self._shutdown_lock:
+            self._check("cannot resize the pool")
+            self._max_workers = max_workers
+            self._supervisor.resize(max_workers, at_once=self._forks)
 
     # -- The end ------------------------------------------------------------------------------------------------------
 
@@ -345,16 +377,19 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._supervisor.kill(number)
 
     def stats(self) -> dict[str, Any]:
-        """How the pool stands: tasks that wait and that were sent, workers, idle ones, deaths and timeouts so far."""
+        """How the pool stands: tasks that wait and that were sent, workers, how many there may be, idle ones; deaths,
+        timeouts, and workers replaced for their tasks or their memory so far; the workers' process numbers."""
         queued, sent, workers, idle = self._engine.counts()
         counted = self._supervisor._counted
         return {
             "queued": queued,
             "sent": sent,
             "workers": workers,
+            "max_workers": self._max_workers,
             "idle": idle,
             "died": counted["died"],
             "timed_out": counted["timed out"],
+            "recycled": counted["recycled"],
             "pids": sorted(self._processes),
         }
 

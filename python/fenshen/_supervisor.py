@@ -39,8 +39,10 @@ class Supervisor:
         kill: bool = False,
         logs: bool = False,
         most: int | None = None,
+        growth: int | None = None,
         name: str | None = None,
         broken: Callable[[str], BaseException] = RuntimeError,
+        closed: Callable[[], BaseException] | None = None,
         died: Callable[[str, int | None], BaseException] | None = None,
         remote: Callable[[str], BaseException] | None = None,
         unloaded: Callable[[str], BaseException] | None = None,
@@ -60,28 +62,32 @@ class Supervisor:
         self.broken: str | None = None
         self.closing = False
         self._by_number: dict[int, BaseProcess] = {}
-        self._arguments = (initializer, tuple(initargs), logs)
+        self._arguments = (initializer, tuple(initargs), logs, growth)
         self._name = name
         self._entry = entry
         self._finishes = finishes
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
+        #: The thread has ended: nobody will do what is submitted from now on.
+        self.over = False
         self._make_broken = broken
+        self._make_closed = closed or (lambda: broken("the pool was closed"))
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
         self._make_unloaded = unloaded
-        self._retired = 0
+        #: The numbers of those that are to end: others have their places.
+        self._leaving: set[int] = set()
         self._killed = False
         #: A worker is missing, as no process could be started for it.
         self.short = False
         #: The loop that drives the engine instead of the thread while it runs.
         self._loop: Any = None
         self._freed = threading.Event()
-        #: Called with a process that was started, and with one that has ended.
+        #: Called with a process that was started, and with one whose place another takes.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
-        self._counted = {"done": 0, "died": 0, "timed out": 0}
+        self._counted = {"died": 0, "timed out": 0, "recycled": 0}
 
     # -- Workers ------------------------------------------------------------------------------------------------------
 
@@ -156,22 +162,43 @@ class Supervisor:
 
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
-        _, _, workers, idle = self.engine.counts()
-        if workers < self.workers and not idle and self._owner == os.getpid():
+        _, _, _, idle = self.engine.counts()
+        if not idle and self._staying() < self.workers and self._owner == os.getpid():
             with self._lock:
                 why = None if self.closing else self._start_again()
             if why is not None:
                 self.fail(why)
 
-    def resize(self, workers: int) -> None:
-        """Have another number of workers: more at once, fewer as they finish what they do."""
+    def resize(self, workers: int, at_once: bool = True) -> None:
+        """Have another number of workers: more `at_once`, or as many as there are tasks for by now; fewer as they end
+        what they do, those first that have least to do.
+
+        Raises what starting a process raises; `adjust()` tries again.
+        """
         with self._lock:
             self.workers = workers
-            numbers = list(self._by_number)
-            for number in numbers[workers:]:
+            if self.thread is None or self.closing:
+                return
+            missing = workers - self._staying()
+            if missing > 0:
+                queued, sent, _, _ = self.engine.counts()
+                self._grow(missing if at_once else max(0, min(missing, queued + sent - self._staying())))
+                return
+            staying = [number for number in reversed(self._by_number) if number not in self._leaving]
+            staying.sort(key=lambda number: len(self.engine.tasks(number)))
+            for number in staying[:-missing]:
+                self._leaving.add(number)
                 self.engine.retire(number)
-            if workers > len(numbers):
-                self.add(workers - len(numbers))
+
+    def _grow(self, workers: int) -> None:
+        try:
+            self.add(workers)
+        except OSError:
+            self.short = True
+            raise
+
+    def _staying(self) -> int:
+        return len(self._by_number) - len(self._leaving)
 
     def close(self) -> None:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
@@ -280,11 +307,14 @@ class Supervisor:
         self._stillborn = 0
 
     def retiring(self, number: int) -> None:
-        """A worker has had as many tasks as it may: another takes its place."""
+        """A worker has had as many tasks as it may, or has grown too large: another takes its place."""
         why = None
         with self._lock:
-            if len(self._by_number) - self._retired <= self.workers and self._needed():
-                self._retired += 1
+            if number in self._leaving:
+                return  # there are to be fewer
+            self._leaving.add(number)
+            self._counted["recycled"] += 1
+            if self._staying() < self.workers and self._needed():
                 why = self._start_again()
         if why is not None:
             self.fail(why)
@@ -315,7 +345,9 @@ class Supervisor:
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
-            if self.on_end is not None:
+            is_leaving = number in self._leaving
+            self._leaving.discard(number)
+            if self.on_end is not None and (is_leaving or self._needed()):
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1
@@ -324,9 +356,7 @@ class Supervisor:
                 self._stillborn += 1
                 if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
                     why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
-            if self._retired and expected:
-                self._retired -= 1
-            elif len(self._by_number) < self.workers and self._needed():
+            if not is_leaving and self._staying() < self.workers and self._needed():
                 why = self._start_again()
             if self.closing and not self._by_number:
                 self.engine.stop()
@@ -337,15 +367,16 @@ class Supervisor:
     def _needed(self) -> bool:
         if self.broken is not None or self._killed:
             return False
-        queued, sent, _, _ = self.engine.counts()
-        return not self.closing or queued + sent > 0
+        # What was sent is done by those who have it; what a death gives back is queued, or sent elsewhere.
+        queued, _, _, _ = self.engine.counts()
+        return not self.closing or queued > 0
 
     def _start_again(self) -> str | None:
         """Start another worker; why the pool is broken, if it is now."""
         try:
             self.add()
             self.short = False
-        except Exception as e:
+        except Exception as e:  # OSError, and what comes of pickling for a process that is spawned
             self.short = True
             if not self._by_number:
                 self.broken = f"no worker process can be started: {e}"
@@ -362,10 +393,17 @@ class Supervisor:
             _fail(sink, self._make_broken(why))
         self.close()
 
+    def sweep(self) -> None:
+        """Fail what nobody will do: for the thread at its end, and for whoever submits something and finds it `over`
+        then. One of the two sees each task.
+        """
+        for sink in self.engine.clear():
+            _fail(sink, self._make_closed() if self.broken is None else self._make_broken(self.broken))
+
     def finish(self) -> None:
         """Called by the thread when nothing is left."""
-        for sink in self.engine.clear():
-            _fail(sink, self._make_broken(self.broken or "the pool was closed"))
+        self.over = True
+        self.sweep()
         with self._lock:
             self._release()
 

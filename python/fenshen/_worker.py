@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from types import GeneratorType
@@ -19,6 +20,7 @@ class _Helper:
     """What the native worker asks of Python."""
 
     by_value = staticmethod(_pickling.by_value_or_none)
+    collect = staticmethod(gc.collect)
 
     @staticmethod
     def refused(exc: BaseException, value: object) -> None:
@@ -54,9 +56,9 @@ def current() -> Worker | None:
     return _local.get("worker")
 
 
-def enter(fds: Sequence[int], helper: Any) -> Worker:
+def enter(fds: Sequence[int], helper: Any, growth: int | None) -> Worker:
     """Have this process be a worker, over the descriptors of the link to its pool."""
-    worker = Worker(*fds, helper)
+    worker = Worker(*fds, helper, growth)
     for fd in fds:
         os.close(fd)
     _local["worker"] = worker
@@ -70,10 +72,11 @@ def main(
     initializer: Callable[..., object] | None,
     initargs: Sequence[object],
     logs: bool,
+    growth: int | None,
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
-    worker = enter(fds, _Helper)
+    worker = enter(fds, _Helper, growth)
     if logs:
         _relay(worker)
     if initializer is not None:

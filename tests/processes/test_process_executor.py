@@ -7,6 +7,8 @@ import logging
 import multiprocessing as mp
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -292,6 +294,35 @@ def test_submit_waits_while_too_much_is_pending() -> None:
         assert [f.result(LIMIT) for f in all_of_them] == [None] * 10
 
 
+class Counting(futures.ProcessPoolExecutor):
+    """As programs derive from a pool to show how far it is."""
+
+    done = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(self.count)
+        return future
+
+    def count(self, _):
+        self.done += 1
+
+
+def test_a_map_goes_by_the_submit_that_a_class_brings() -> None:
+    with Counting(1) as pool:
+        assert list(pool.map(double, range(100))) == [2 * i for i in range(100)]
+    assert pool.done == 100
+
+
+def test_a_map_goes_by_the_submit_that_was_put_into_a_pool() -> None:
+    submitted = []
+    with futures.ProcessPoolExecutor(1) as pool:
+        submit = pool.submit
+        pool.submit = lambda *call: submitted.append(call) or submit(*call)  # type: ignore[method-assign]
+        assert list(pool.map(double, iter(range(9)))) == [2 * i for i in range(9)]
+    assert submitted == [(double, i) for i in range(9)]
+
+
 def test_a_map_with_a_buffer_takes_no_more_than_it_needs() -> None:
     taken = []
 
@@ -501,3 +532,70 @@ def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun(
         timer.start()
     assert all(future.cancelled() for future in waiting)
     assert running.result(LIMIT) is None
+
+
+def test_a_task_that_comes_as_the_pool_gives_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with futures.ProcessPoolExecutor(1, mp.get_context("fork"), _refuse) as pool:
+        with pytest.raises(futures.BrokenExecutor):
+            pool.submit(double, 1).result(60)
+        pool._supervisor.join(60)
+        monkeypatch.setattr(pool, "_check", lambda: None)  # as it was when whoever submits looked
+        with pytest.raises(futures.BrokenExecutor, match="before it was ready"):
+            pool.submit(double, 1).result(60)
+
+
+def test_a_worker_that_sigterm_does_not_end_ends_all_the_same() -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # which forked workers inherit
+    try:
+        pool = futures.ProcessPoolExecutor(2, mp.get_context("fork"))
+        _running(pool.submit(time.sleep, 1))
+        pool.terminate_workers()
+        thread = pool._executor_manager_thread
+        thread.join(60)
+        alive = thread.is_alive()
+        pool.kill_workers()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not alive
+
+
+def test_a_worker_that_cannot_be_started_again_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with futures.ProcessPoolExecutor(1, mp.get_context("fork")) as pool:
+        assert pool.submit(double, 1).result(60) == 2
+
+        def refuse(*_, **__):
+            raise EOFError("the fork server has gone")
+
+        monkeypatch.setattr(pool._supervisor._launcher, "start_many", refuse)
+        first, second = pool.submit(die), pool.submit(double, 1)
+        with pytest.raises(futures.WorkerDied):
+            first.result(60)
+        with pytest.raises(futures.BrokenExecutor, match="the fork server has gone"):
+            second.result(60)
+
+
+_TWO_DRIVERS = """
+import threading, time
+from fenshen import futures
+
+pool = futures.ProcessPoolExecutor(1)
+taken = threading.Event()
+
+def ready(_):
+    taken.set()
+    time.sleep(0.2)  # without the interpreter, which the other must not keep meanwhile
+
+pool._supervisor.ready = ready
+future = pool.submit(abs, -2)
+assert taken.wait(60)
+pool._engine.listen()
+print(future.result(60))
+pool.shutdown()
+"""
+
+
+def test_a_loop_may_ask_for_results_while_a_thread_takes_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_DRIVERS], stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True
+    )
+    assert done.stdout == "2\n"

@@ -82,11 +82,17 @@ impl<C: Cargo> Crew<C> {
     }
 
     /// Tells those to end that are to.
-    fn dismiss(&mut self) {
+    pub(crate) fn dismiss(&mut self) {
         let closing = self.closing && self.queue.is_empty();
         for hand in &mut self.hands {
+            let ends = match hand.stage {
+                Stage::Starting => false,
+                Stage::Working => closing,
+                // A signal that was to end it may be one that it lives with.
+                Stage::Retiring | Stage::Ending => true,
+            };
             // An error is the ring's: it is found again when the worker is listened to.
-            if closing && hand.stage != Stage::Starting || hand.stage == Stage::Retiring {
+            if ends {
                 hand.dismiss().ok();
             }
         }
@@ -167,6 +173,17 @@ impl<C: Cargo> Crew<C> {
         }
         all.iter().for_each(|job| job.put(Place::Queued));
         all
+    }
+
+    /// A worker is to end: others get what it has not begun. Whether it has begun nothing, if there is such a worker.
+    pub(crate) fn retire(&mut self, worker: u32, after: &mut Aftermath<C>) -> Option<bool> {
+        let hand = self.hand(worker)?;
+        hand.retire();
+        let jobs = hand.revoke_all();
+        let is_free = hand.flying.is_empty();
+        self.take_back(jobs);
+        self.feed(after);
+        Some(is_free)
     }
 
     /// Puts tasks that a worker had, newest first, before all others.

@@ -13,7 +13,7 @@ use crate::clock::now;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{FORGET, PRELUDE, STOP, TASK};
-use crate::lease::Leases;
+use crate::lease::{LEASES, Leases};
 use crate::link::face;
 use crate::sync::Ordering;
 use crate::window::Window;
@@ -23,6 +23,9 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// How many preludes a worker keeps.
 const KNOWN: usize = 1024;
+
+/// What a task's number has room for in its lease.
+const NUMBERS: u32 = u32::MAX >> 2;
 
 /// A task that a worker was sent; without the job, it has ended already and the worker is being killed.
 pub(crate) struct Flying<C> {
@@ -53,6 +56,8 @@ pub(crate) struct Hand<C> {
     /// How many tasks it may still be sent, where that is limited.
     left: Option<u32>,
     sender: Sender,
+    /// Whether it was told to end.
+    told: bool,
     seq: u32,
     known: HashSet<u64>,
 }
@@ -74,6 +79,7 @@ impl<C: Cargo> Hand<C> {
             shared,
             left: most,
             sender,
+            told: false,
             seq: 0,
             known: HashSet::new(),
         }
@@ -88,13 +94,22 @@ impl<C: Cargo> Hand<C> {
         match self.stage {
             Stage::Starting => self.flying.is_empty(),
             // Whoever takes items may take all the time in the world: nothing is sent behind a task that sends them.
-            Stage::Working => self.flying.len() < self.credit.tasks() && !self.ends_in_stream(),
+            Stage::Working => self.flying.len() < self.credit.tasks() && self.has_lease() && !self.ends_in_stream(),
             Stage::Retiring | Stage::Ending => false,
         }
     }
 
     fn ends_in_stream(&self) -> bool {
         self.flying.back().is_some_and(|f| f.window.is_some())
+    }
+
+    /// Whether the lease of the next task is nobody's: tasks that were taken back leave gaps, so a few may span the table.
+    fn has_lease(&self) -> bool {
+        self.flying.front().is_none_or(|first| (self.next().wrapping_sub(first.seq) & NUMBERS) < LEASES as u32)
+    }
+
+    fn next(&self) -> u32 {
+        self.seq.wrapping_add(1) & NUMBERS
     }
 
     /// Whether it has nothing to do, and could.
@@ -118,7 +133,7 @@ impl<C: Cargo> Hand<C> {
             }
             self.known.insert(prelude.name);
         }
-        let seq = self.seq.wrapping_add(1) & (u32::MAX >> 2);
+        let seq = self.next();
         let items = job.cargo.window();
         let window = (items > 0).then(|| Window::new(items));
         self.leases().set_window(seq, window.map_or(0, Window::word));
@@ -130,7 +145,7 @@ impl<C: Cargo> Hand<C> {
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
         self.flying.push_back(Flying { seq, job: Some(job.clone()), window });
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 && self.stage == Stage::Working {
@@ -156,7 +171,7 @@ impl<C: Cargo> Hand<C> {
         how(window);
         let word = window.word();
         self.leases().set_window(seq, word);
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
     }
 
     /// A task may send so many items more.
@@ -220,13 +235,31 @@ impl<C: Cargo> Hand<C> {
         }
     }
 
+    /// It gets no more tasks, whatever becomes of those that it has.
+    pub(crate) fn retire(&mut self) {
+        if self.stage != Stage::Ending {
+            self.stage = Stage::Retiring;
+            self.left = None; // a task that is given back does not change that
+        }
+    }
+
+    /// Takes back what it has not begun, the last one first.
+    pub(crate) fn revoke_all(&mut self) -> Vec<Arc<Job<C>>> {
+        let mut jobs = Vec::new();
+        while let Some(job) = self.flying.back().map(|f| f.seq).and_then(|seq| self.revoke(seq)) {
+            jobs.push(job);
+        }
+        jobs
+    }
+
     /// Tells it to end once it has nothing to do; whether it was told now.
     pub(crate) fn dismiss(&mut self) -> io::Result<bool> {
-        if self.stage == Stage::Ending || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
+        if self.told || !self.flying.is_empty() || !self.sender.send(STOP, 0, &[], &[])? {
             return Ok(false);
         }
+        self.told = true;
         self.stage = Stage::Ending;
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         Ok(true)
     }
 

@@ -16,6 +16,8 @@ pub(crate) const DONE: u32 = 2;
 pub(crate) const ITEM: u32 = 3;
 /// From the worker: anything else that it has to say.
 pub(crate) const NOTE: u32 = 4;
+/// From the worker: it begins no task any more, and waits to be told to end.
+pub(crate) const LEAVE: u32 = 5;
 
 /// The upper bits are the user's.
 pub(crate) fn with(kind: u32, flavour: u32) -> u32 {

@@ -12,7 +12,7 @@ use crate::clock::now;
 use crate::crew::{Aftermath, Cancelled, Crew, PATIENCE};
 use crate::hand::{Flying, Hand, Stage};
 use crate::job::{Cargo, Job, Place};
-use crate::kind::{self, DONE, ITEM, NOTE, READY};
+use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, READY};
 use crate::link::{Ends, Link, face};
 use crate::window::Window;
 
@@ -34,7 +34,7 @@ pub enum Event<C> {
     TimedOut(Arc<Job<C>>),
     /// A worker is ready for tasks.
     Ready(u32),
-    /// A worker gets no more tasks, as it has had as many as it may: it can be replaced.
+    /// A worker gets no more tasks, as it has had as many as it may, or [leaves](crate::Worker::leave): it can be replaced.
     Retiring(u32),
     /// A worker wrote nonsense, and is killed.
     Corrupt(u32, String),
@@ -172,7 +172,7 @@ impl<C: Cargo> Pool<C> {
         };
         let Link { shared, sender, receiver } = place.link.0;
         let pidfd = Arc::new(pidfd);
-        face(&shared).listen();
+        face(&shared).listening.listen();
         let ear = Ear { id, receiver, shared: shared.clone(), pidfd: pidfd.clone(), deaf: false };
         let mut after = Aftermath::default();
         let mut crew = lock(&self.crew);
@@ -256,19 +256,12 @@ impl<C: Cargo> Pool<C> {
         after
     }
 
-    /// Tells a worker to end when it has run what it was sent; whether there is such a worker.
-    pub fn retire(&self, worker: u32) -> bool {
+    /// Tells a worker to end when it has run what it has begun, and gives others what it has not; whether there is such a
+    /// worker.
+    pub fn retire(&self, worker: u32) -> (bool, Aftermath<C>) {
         let mut after = Aftermath::default();
-        let mut crew = lock(&self.crew);
-        let Some(hand) = crew.hand(worker) else {
-            return false;
-        };
-        if matches!(hand.stage, Stage::Starting | Stage::Working) {
-            hand.stage = Stage::Retiring;
-        }
-        crew.feed(&mut after);
-        drop(crew);
-        true
+        let is_there = lock(&self.crew).retire(worker, &mut after).is_some();
+        (is_there, after)
     }
 
     /// How many tasks wait, how many were sent, how many workers there are, and how many of these have nothing to do.
@@ -299,7 +292,7 @@ impl<C: Cargo> Pool<C> {
     fn listen_with(&self, ears: &mut Vec<Ear>) -> bool {
         self.welcome(ears);
         ears.iter_mut().all(|ear| {
-            face(&ear.shared).listen();
+            face(&ear.shared).listening.listen();
             ear.deaf || matches!(ear.receiver.is_empty(), Ok(true))
         })
     }
@@ -352,7 +345,7 @@ impl<C: Cargo> Pool<C> {
         self.welcome(&mut ears);
         let mut gone = Vec::new();
         for ear in ears.iter_mut() {
-            face(&ear.shared).hush();
+            face(&ear.shared).listening.hush();
             let ended = has_ended(&ear.pidfd);
             self.hear(ear, if ended { usize::MAX } else { TURN }, each);
             if ended {
@@ -393,7 +386,7 @@ impl<C: Cargo> Pool<C> {
                 }
             }
         }
-        face(&ear.shared).wake_crowded();
+        face(&ear.shared).crowded.wake();
     }
 
     fn take(&self, worker: u32, message: Message, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
@@ -427,8 +420,25 @@ impl<C: Cargo> Pool<C> {
                 each(Event::Ready(worker));
                 tell(after, each);
             }
+            LEAVE => self.leaves(worker, each)?,
             _ => return Err(fenshen_shm::Corrupt("a result's kind").into()),
         }
+        Ok(())
+    }
+
+    fn leaves(&self, worker: u32, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
+        let mut after = Aftermath::default();
+        let mut crew = lock(&self.crew);
+        if crew.hand(worker).is_none_or(|hand| hand.stage == Stage::Ending) {
+            return Ok(());
+        }
+        let is_free = crew.retire(worker, &mut after) == Some(true);
+        drop(crew);
+        if !is_free {
+            return Err(fenshen_shm::Corrupt("the leases of one who leaves").into());
+        }
+        each(Event::Retiring(worker));
+        tell(after, each);
         Ok(())
     }
 
@@ -518,12 +528,14 @@ impl<C: Cargo> Pool<C> {
         late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }
 
-    /// Sends every worker a signal, by its number, that ends it.
+    /// Sends every worker a signal, by its number, that ends it. One that lives on ends when it has run what it has.
     pub fn kill(&self, signal: i32) {
-        for hand in &mut lock(&self.crew).hands {
+        let mut crew = lock(&self.crew);
+        for hand in &mut crew.hands {
             hand.stage = Stage::Ending;
             send(&hand.pidfd, signal);
         }
+        crew.dismiss();
     }
 
     /// What the running tasks of a worker are, oldest first.

@@ -8,7 +8,7 @@ use fenshen_shm::{Message, Part, Receiver, Segment, Sender};
 use fenshen_sync::Slept;
 
 use crate::clock::now;
-use crate::kind::{self, DONE, FORGET, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
+use crate::kind::{self, DONE, FORGET, ITEM, LEAVE, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
 use crate::sync::Ordering;
 use crate::window::{self, Permit};
@@ -29,6 +29,8 @@ pub struct Worker {
     /// Whether it sends items, and how many it has sent.
     streams: bool,
     sent: u32,
+    /// It has told the pool that it begins no task any more.
+    leaving: bool,
 }
 
 /// What the pool wants.
@@ -57,7 +59,7 @@ impl Worker {
     pub unsafe fn new(ends: Ends, bell: OwnedFd) -> io::Result<Worker> {
         // SAFETY: the caller's promise.
         let (shared, receiver, sender) = unsafe { ends.open() }?;
-        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0 })
+        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0, leaving: false })
     }
 
     /// Tells the pool that tasks can come.
@@ -81,7 +83,7 @@ impl Worker {
                 TASK => {
                     let seq = message.tag as u32;
                     let time = now();
-                    if face(&self.shared).leases.claim(seq, time) {
+                    if !self.leaving && face(&self.shared).leases.claim(seq, time) {
                         (self.running, self.began, self.sent) = (seq, time, 0);
                         self.streams = window::is_open(self.window());
                         return Ok(Order::Task(message));
@@ -110,19 +112,19 @@ impl Worker {
     /// The same, unless something is true that other threads make true before they [rouse](Worker::rouse) this one.
     pub fn sleep_unless(&mut self, roused: impl FnOnce() -> bool) -> Slept {
         let receiver = &mut self.receiver;
-        face(&self.shared).sleep_unless(|| roused() || !matches!(receiver.is_empty(), Ok(true)))
+        face(&self.shared).asleep.sleep_unless(|| roused() || !matches!(receiver.is_empty(), Ok(true)))
     }
 
     /// Sleeps until there is room for a result, a signal comes, or for no reason.
     pub fn sleep_crowded(&mut self) -> Slept {
         let sender = &mut self.sender;
         // The pool gives way in messages, not in bytes: with the ring empty there is certainly room.
-        face(&self.shared).sleep_crowded(|| !matches!(sender.is_drained(), Ok(false)))
+        face(&self.shared).crowded.sleep_unless(|| !matches!(sender.is_drained(), Ok(false)))
     }
 
     /// Has the worker's sleep end, from any thread of its process.
     pub fn rouse(&self) {
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
     }
 
     /// An interrupt of the keyboard has come, and ended the task that ran if one did: what begins after it has not had it.
@@ -161,7 +163,7 @@ impl Worker {
 
     /// Sleeps until the running task may send an item or is to end, a signal comes, or for no reason.
     pub fn sleep_without_permit(&self) -> Slept {
-        face(&self.shared).sleep_unless(|| {
+        face(&self.shared).asleep.sleep_unless(|| {
             crate::sync::fence();
             self.permit() != Permit::Wait
         })
@@ -185,9 +187,19 @@ impl Worker {
         self.send(kind::with(NOTE, flavour), 0, body, &[])
     }
 
+    /// Begins no task any more, and tells the pool so: others get what this worker was sent, and [`Order::Stop`] follows.
+    /// Between tasks, as when too much memory has [gathered](crate::Growth). False if there is no room for it now.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
+    pub fn leave(&mut self) -> io::Result<bool> {
+        self.leaving = self.leaving || self.send(LEAVE, 0, &[], &[])?;
+        Ok(self.leaving)
+    }
+
     fn send(&mut self, kind: u32, tag: u64, body: &[&[u8]], parts: &[Part<'_>]) -> io::Result<bool> {
         let sent = self.sender.send(kind, tag, body, parts)?;
-        if face(&self.shared).must_ring() {
+        if face(&self.shared).listening.must_ring() {
             rustix::io::write(self.bell.as_fd(), &1_u64.to_ne_bytes())?;
         }
         Ok(sent)

@@ -290,3 +290,37 @@ fn a_task_that_has_not_begun_can_be_cancelled() {
     assert_eq!(all, [Cancelled::Yes; 10]);
     assert!(seen.done.is_empty());
 }
+
+#[test]
+fn tasks_that_were_taken_back_cost_no_other_its_lease() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let mut pids = vec![start(&pool, None).1];
+    (0..2000).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 2000);
+    let slow = Task::new(Deed::Sleep(600_000));
+    drop(pool.push(slow.clone()));
+    until(&pool, &mut seen, |_| pool.is_running(&slow));
+    (2000..2010).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    for n in 3000..3200 {
+        let unwanted = Task::new(Deed::Double(n));
+        drop(pool.push(unwanted.clone()));
+        assert_eq!(pool.cancel(&unwanted, false).0, Cancelled::Yes);
+        assert!(pool.is_running(&slow));
+    }
+    assert_eq!(pool.cancel(&slow, true).0, Cancelled::Killed);
+    pids.push(start(&pool, None).1);
+    until(&pool, &mut seen, |seen| seen.done.len() == 2010);
+    end(&pool, &mut seen, &pids);
+    assert!(seen.lost.is_empty());
+}
+
+#[test]
+fn a_worker_that_a_signal_does_not_end_ends_by_itself() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let pids = [start(&pool, None).1, start(&pool, None).1];
+    (0..10).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 10);
+    pool.kill(libc::SIGCONT);
+    end(&pool, &mut seen, &pids);
+    assert!(seen.gone.iter().all(|(_, expected)| *expected));
+}

@@ -184,7 +184,11 @@ no_args!(py_counts, |e: Engine| {
     let [queued, sent, workers, idle] = [counts.queued, counts.sent, counts.workers, counts.idle];
     Obj::new(ffi::Py_BuildValue(c"(nnnn)".as_ptr(), queued, sent, workers, idle))
 });
-one_arg!(py_retire, |e: Engine, worker| Ok(boolean(engine::own(e)?.pool.retire(integer(worker)? as u32))));
+one_arg!(py_retire, |e: Engine, worker| {
+    let (is_there, after) = engine::own(e)?.pool.retire(integer(worker)? as u32);
+    engine::refuse(after)?;
+    Ok(boolean(is_there))
+});
 one_arg!(py_kill, |e: Engine, number| {
     let Some(number) = i32::try_from(integer(number)?).ok().filter(|n| (1..=64).contains(n)) else {
         return raise(ffi::PyExc_ValueError, "signal number out of range");
@@ -259,7 +263,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"fileno", py_fileno, c"fileno($self, /)\n--\n\nWhat is readable when there may be something to take.")
         .no_args(c"due", py_due, c"due($self, /)\n--\n\nAfter how many seconds the clock makes a turn necessary, or None.")
         .no_args(c"counts", py_counts, c"counts($self, /)\n--\n\nHow many tasks wait, how many were sent, how many workers there are, and how many have nothing to do.")
-        .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it was sent; whether there is such a one.")
+        .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it has begun, and give others what it has not; whether there is such a one.")
         .one_arg(c"kill", py_kill, c"kill($self, signal, /)\n--\n\nSend every worker a signal that ends it.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nTake out every task that has not begun; their sinks.")
         .no_args(c"interrupt", py_interrupt, c"interrupt($self, /)\n--\n\nTake out every task that has not begun, and interrupt those that began after the interrupt of the keyboard had reached\ntheir worker; the sinks of the former.")

@@ -18,6 +18,7 @@ interned! {
         release = c"release",
         by_value = c"by_value",
         close = c"close",
+        collect = c"collect",
         corrupt = c"corrupt",
         failed = c"failed",
         gone = c"gone",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use fenshen_pool::{Order, Worker};
+use fenshen_pool::{Growth, Order, Worker};
 use fenshen_shm::Message;
 use fenshen_sync::Slept;
 use pyo3::ffi::{self, PyObject};
@@ -49,10 +49,12 @@ pub(crate) struct Inner {
     /// Segments that were sent, until the pool has them.
     pins: Vec<Pickle>,
     forks: u32,
+    /// Where a worker that has gathered too much memory is to be replaced.
+    growth: Option<Growth>,
 }
 
 impl Inner {
-    pub(crate) fn new(worker: Worker, helper: Obj) -> Inner {
+    pub(crate) fn new(worker: Worker, helper: Obj, growth: Option<Growth>) -> Inner {
         Inner {
             worker,
             helper,
@@ -61,6 +63,7 @@ impl Inner {
             notes: Mutex::default(),
             pins: Vec::new(),
             forks: FORKS.load(Ordering::Relaxed),
+            growth,
         }
     }
 }
@@ -88,7 +91,10 @@ pub(crate) unsafe fn serve(w: *mut PyWorker) -> Res<()> {
     loop {
         send_notes(w)?;
         match checked(inner(w)?.worker.order())? {
-            Order::Task(message) => run(w, message)?,
+            Order::Task(message) => {
+                run(w, message)?;
+                look_at_memory(w)?;
+            }
             Order::Prelude(message) => learn(w, message)?,
             Order::Forget => forget(w)?,
             Order::Stop => return see_off(w),
@@ -310,6 +316,22 @@ unsafe fn let_go(w: *mut PyWorker) -> Res<()> {
     if !inner(w)?.pins.is_empty() && inner(w)?.worker.is_drained() {
         let pins = std::mem::take(&mut inner(w)?.pins);
         drop(pins);
+    }
+    Ok(())
+}
+
+/// Has the pool replace this worker if its tasks have left too much behind that is not mere garbage.
+unsafe fn look_at_memory(w: *mut PyWorker) -> Res<()> {
+    if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over) {
+        return Ok(());
+    }
+    let helper = inner(w)?.helper.again();
+    drop(call_method(&known().collect, &[helper.ptr()])?);
+    if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over_now) {
+        return Ok(());
+    }
+    while !checked(inner(w)?.worker.leave())? {
+        sleep(w, crowded)?;
     }
     Ok(())
 }
