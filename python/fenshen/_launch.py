@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import marshal
 import os
 import signal
@@ -20,6 +21,7 @@ import time
 from multiprocessing import process as _process
 from multiprocessing import reduction
 from multiprocessing import util as _util
+from multiprocessing.connection import wait
 from multiprocessing.popen_fork import Popen as _Popen
 
 from fenshen import _processes
@@ -120,8 +122,38 @@ def _call(target: Callable[..., Any], args: tuple[Any, ...], fds: list[int] | No
         target(*args, fds=fds)
 
 
-class _Copied(_Popen):
-    """How a process object looks after a copy of the template."""
+_asking = threading.RLock()
+
+
+def _ask_anew() -> None:
+    global _asking
+    _asking = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_ask_anew)
+
+
+class _Asked:
+    """How a process object looks after its process: one thread at a time. There are several that do, as each start of a
+    process, and each `active_children()`, looks after them all. Of two at once, one would be told by the kernel that
+    there is no such child, or read the end of the fork server's pipe.
+    """
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        popen: Any = self
+        if popen.returncode is None and flag != os.WNOHANG:
+            wait([popen.sentinel])
+        with _asking:
+            return super().poll(flag)  # type: ignore[misc]
+
+
+@functools.cache
+def _asked(kind: type) -> type:
+    return type(kind.__name__, (_Asked, kind), {})
+
+
+class _Copied(_Asked, _Popen):
+    """For a copy of the template."""
 
     def __init__(self, pid: int) -> None:
         self.returncode = None
@@ -401,6 +433,7 @@ class _Spawning(_Launcher):
                 if self._context.get_start_method() != "forkserver" or time.monotonic() > until:
                     raise
                 time.sleep(0.005)
+        process._popen.__class__ = _asked(type(process._popen))
         if self._context.get_start_method() == "spawn":
             # Unlike the end of a pipe, it doesn't wait for whoever the child has handed that on to.
             pidfd = os.pidfd_open(process.pid)

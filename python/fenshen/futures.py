@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fenshen._process_executor import ProcessPoolExecutor
+    from fenshen._stream import Stream
     from fenshen._thread_executor import ThreadPoolExecutor
     from fenshen.worker_died import NotLoaded, WorkerDied
 
@@ -44,11 +45,14 @@ __all__ += [name for name in _standard.__all__ if name not in __all__]
 # Pools need much, so they are imported only when they are asked for, as there.
 _LATER = {
     "ProcessPoolExecutor": "_process_executor",
+    "Stream": "_stream",
     "ThreadPoolExecutor": "_thread_executor",
     "NotLoaded": "worker_died",
     "WorkerDied": "worker_died",
 }
 __all__ += ["NotLoaded", "WorkerDied"]
+if TYPE_CHECKING or _engine.engine() == "native":
+    __all__ += ["Stream"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use fenshen_shm::{Message, Part};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::known::known;
 use super::{carry, kinds};
@@ -118,6 +120,14 @@ impl Pickle {
         }));
         let parts: Vec<Part<'_>> = self.buffers.iter().map(Held::part).collect();
         use_them(&body, &parts)
+    }
+
+    /// How many bytes it has, with what travels beside it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.with(&[], |body, parts| {
+            let beside = parts.iter().map(|part| part.bytes.len());
+            body.iter().map(|piece| piece.len()).chain(beside).sum::<usize>() as u64
+        })
     }
 
     /// All of it in one, where nothing travels beside.
@@ -293,6 +303,18 @@ pub(crate) unsafe fn unpack(message: Message, skip: usize) -> Res<Obj> {
         parts.push(o);
     }
     load(body(&message, skip), &parts)
+}
+
+/// What was received stays as it is in a forked child, too.
+#[pyfunction]
+fn own_pages() {
+    fenshen_shm::before_fork();
+}
+
+pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let before = PyDict::new(m.py());
+    before.set_item("before", wrap_pyfunction!(own_pages, m)?)?;
+    m.py().import("os")?.call_method("register_at_fork", (), Some(&before)).map(drop)
 }
 
 /// A message's body behind its first bytes.

@@ -197,7 +197,8 @@ impl SharedQueue {
     pub(super) fn left_outbox(&self, place: usize) {
         if let Some(outbox) = self.header().outboxes.get(place) {
             let was = outbox.load(Ordering::Acquire);
-            if was & 0xffff_ffff != 0 {
+            // One that was given back meanwhile may be another process' by now.
+            if (was >> 32) as u32 == std::process::id() && was & 0xffff_ffff != 0 {
                 outbox.store(was - 1, Ordering::Release);
             }
         }
