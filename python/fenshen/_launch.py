@@ -9,6 +9,7 @@ children of the program all the same.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import marshal
@@ -174,6 +175,9 @@ class _Template:
         self.args = args
         self._context = context
         self._native = _processes.Template()
+        # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
+        # Nor of those that our own pools have.
+        warns = first and any(thread.name != "fenshen-pool" for thread in _others())
         util._flush_std_streams()
         sys.audit("os.fork")
         end = os.dup(_processes.lifeline())
@@ -187,14 +191,8 @@ class _Template:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(end)
-        # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
-        # Nor of those that our own pools have.
-        if first and any(thread.name != "fenshen-pool" for thread in _others()):
-            try:
-                _warn_of_threads()
-            except DeprecationWarning:
-                self.end()
-                raise
+        if warns:
+            _warn_of_threads()
 
     def _work(self, told: bytes, fds: list[int], end: int, mask: Any) -> NoReturn:
         """A worker's life, from the moment when it was copied."""
@@ -266,7 +264,8 @@ def _warn_of_threads() -> None:
         import warnings
 
         words = f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to deadlocks in the child."
-        warnings.warn(words, DeprecationWarning, stacklevel=2)
+        with contextlib.suppress(DeprecationWarning):  # it is too late to raise it, and `os.fork` doesn't
+            warnings.warn(words, DeprecationWarning, stacklevel=2)
 
 
 def _end(pid: int | None) -> None:
