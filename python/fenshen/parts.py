@@ -211,7 +211,7 @@ def _add_managers() -> None:
     for name in ("SharedMemory", "ShareableList"):
         add("processes", home, name, f"fenshen.{home}:{name}", shown=f"{home}.{name}")
     for name in ("register", "unregister"):
-        add("processes", "multiprocessing.resource_tracker", name, f"fenshen.{home}:{name}", wrap=True)
+        add("processes", "multiprocessing.resource_tracker", name, f"fenshen._tracking:{name}", wrap=True)
 
 
 _add_process_pools()

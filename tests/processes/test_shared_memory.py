@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from multiprocessing import shared_memory as standard
+from pathlib import Path
 
 import pytest
 from fenshen import multiprocessing as ours
@@ -314,3 +315,23 @@ def test_the_keeper_is_started_again():
     assert exists(other)
     maker.end(kill=True)
     until(lambda: not exists(maker.said) and not exists(other))
+
+
+def test_a_spawned_child_that_has_no_shared_memory_does_not_load_it(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("""if 1:
+        import multiprocessing, sys
+
+        def tell(pipe):
+            pipe.send([name for name in ("hashlib", "multiprocessing.shared_memory") if name in sys.modules])
+
+        if __name__ == "__main__":
+            ours, theirs = multiprocessing.Pipe()
+            child = multiprocessing.get_context("spawn").Process(target=tell, args=(theirs,))
+            child.start()
+            print(ours.recv())
+            child.join()
+    """)
+    command = [sys.executable, "-m", "fenshen", "run", str(program)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (found.stdout, found.stderr) == ("[]\n", "")
