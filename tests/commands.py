@@ -39,7 +39,7 @@ def start(command: list[str], *, cwd: Path | None = None, **env: str) -> subproc
     )
 
 
-def end(process: subprocess.Popen[str], stdin: str | None = None, seconds: float = 30) -> Outcome:
+def end(process: subprocess.Popen[str], stdin: str | None = None, seconds: float = 120) -> Outcome:
     """Wait for what `start` started; addresses in its output are made equal."""
     try:
         out, err = process.communicate(stdin, timeout=seconds)

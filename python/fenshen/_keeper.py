@@ -130,6 +130,23 @@ def start_of(pid):
         return None
 
 
+def runs(process):
+    """Whether what `start_of` told of has not ended altogether."""
+    try:
+        with open(f"/proc/{process[0]}/stat", "rb") as stat:
+            state = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return state[19] == process[1] and state[0] not in (b"Z", b"X")
+
+
+def wait_for(process, most=1.0):
+    """Wait for a process that is ending: it loses what it had one by one, and the pipe may be the first of it."""
+    until = time.monotonic() + most
+    while process is not None and runs(process) and time.monotonic() < until:
+        time.sleep(0.001)
+
+
 def tell(removed):
     """Say what the program has left, as the standard library's resource tracker does."""
     if not removed:
@@ -146,6 +163,7 @@ def main(fd, answer, root):
     """Listen, then wait."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    teller = start_of(os.getppid())
     if os.fork():
         os._exit(0)  # so that it is nobody's child
     os.setsid()
@@ -157,6 +175,7 @@ def main(fd, answer, root):
         os.dup2(nowhere, standard)
     keeper = Keeper(start_of(root) if root else None)
     keeper.listen(fd)
+    wait_for(teller)
     tell(keeper.sweep())
     os.dup2(nowhere, 2)  # whoever reads what the program printed is not kept waiting
     pause = 0.02

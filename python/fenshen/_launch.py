@@ -10,6 +10,7 @@ children of the program all the same.
 from __future__ import annotations
 
 import fcntl
+import functools
 import marshal
 import os
 import signal
@@ -19,6 +20,7 @@ import time
 from multiprocessing import process as _process
 from multiprocessing import reduction
 from multiprocessing import util as _util
+from multiprocessing.connection import wait
 from multiprocessing.popen_fork import Popen as _Popen
 
 from fenshen import _processes
@@ -27,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
-    from typing import Any
+    from typing import Any, NoReturn
 
 __all__ = ["launcher"]
 
@@ -119,8 +121,38 @@ def _call(target: Callable[..., Any], args: tuple[Any, ...], fds: list[int] | No
         target(*args, fds=fds)
 
 
-class _Copied(_Popen):
-    """How a process object looks after a copy of the template."""
+_asking = threading.RLock()
+
+
+def _ask_anew() -> None:
+    global _asking
+    _asking = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_ask_anew)
+
+
+class _Asked:
+    """How a process object looks after its process: one thread at a time. There are several that do, as each start of a
+    process, and each `active_children()`, looks after them all. Of two at once, one would be told by the kernel that
+    there is no such child, or read the end of the fork server's pipe.
+    """
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        popen: Any = self
+        if popen.returncode is None and flag != os.WNOHANG:
+            wait([popen.sentinel])
+        with _asking:
+            return super().poll(flag)  # type: ignore[misc]
+
+
+@functools.cache
+def _asked(kind: type) -> type:
+    return type(kind.__name__, (_Asked, kind), {})
+
+
+class _Copied(_Asked, _Popen):
+    """For a copy of the template."""
 
     def __init__(self, pid: int) -> None:
         self.returncode = None
@@ -142,41 +174,40 @@ class _Template:
         self.args = args
         self._context = context
         self._native = _processes.Template()
-        end = os.dup(_processes.lifeline())
         util._flush_std_streams()
+        sys.audit("os.fork")
+        end = os.dup(_processes.lifeline())
         # Nothing that a terminal sends to everybody is for the template; its workers get the mask back.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
-            # Nor of those that our own pools have.
-            quiet = not first or all(thread.name == "fenshen-pool" for thread in _others())
-            self.pid = (_processes.fork if quiet else os.fork)()
-            if self.pid == 0:
-                self._serve(end, mask, passed)
+            forked = self._native.fork(end, passed)
+            if isinstance(forked, tuple):
+                self._work(*forked, end, mask)
+            self.pid = forked
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(end)
-        self._native.forked()
+        # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
+        # Nor of those that our own pools have.
+        if first and any(thread.name != "fenshen-pool" for thread in _others()):
+            try:
+                _warn_of_threads()
+            except DeprecationWarning:
+                self.end()
+                raise
 
-    def _serve(self, end: int, mask: Any, passed: set[int]) -> None:
-        """The template's life, and that of each worker. Never returns."""
+    def _work(self, told: bytes, fds: list[int], end: int, mask: Any) -> NoReturn:
+        """A worker's life, from the moment when it was copied."""
         code = 1
         try:
-            tied = _processes.tie(end)
-            _let_go(passed)
-            told = self._native.serve()
-            if told is None:
-                code = 0
-            else:
-                os.close(tied)
-                sentinel = _processes.tie(end)
-                os.close(end)
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                try:
-                    code = self._live(*told, sentinel)
-                finally:
-                    # As in the standard library, what went wrong after the target is not told of.
-                    os._exit(code)
+            sentinel = _processes.tie(end)
+            os.close(end)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            try:
+                code = self._live(told, fds, sentinel)
+            finally:
+                # As in the standard library, what went wrong after the target is not told of.
+                os._exit(code)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -229,12 +260,13 @@ def _others() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread is not me]
 
 
-def _let_go(fds: set[int]) -> None:
-    """Keep nobody from seeing their end, and the numbers from others: objects here may hold them for theirs."""
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in fds:
-        os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)
+def _warn_of_threads() -> None:
+    """As `os.fork` warns, where it does."""
+    if sys.version_info >= (3, 12):
+        import warnings
+
+        words = f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to deadlocks in the child."
+        warnings.warn(words, DeprecationWarning, stacklevel=2)
 
 
 def _end(pid: int | None) -> None:
@@ -402,6 +434,7 @@ class _Spawning(_Launcher):
                 if self._context.get_start_method() != "forkserver" or time.monotonic() > until:
                     raise
                 time.sleep(0.005)
+        process._popen.__class__ = _asked(type(process._popen))
         if self._context.get_start_method() == "spawn":
             # Unlike the end of a pipe, it doesn't wait for whoever the child has handed that on to.
             pidfd = os.pidfd_open(process.pid)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from multiprocessing.pool import MaybeEncodingError
 from multiprocessing.reduction import ForkingPickler
 
 from fenshen import _worker
-from fenshen._processes import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +39,7 @@ def main(
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it. What the initializer raises ends the process."""
-    worker = Worker(*fds, _Helper, growth)
-    for fd in fds:
-        os.close(fd)
-    _worker._local["worker"] = worker
+    worker = _worker.enter(fds, _Helper, growth)
     if initializer is not None:
         initializer(*initargs)
     worker.serve()

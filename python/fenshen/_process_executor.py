@@ -17,11 +17,18 @@ from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from typing import Any, ParamSpec, TypeVar
+
+    from fenshen._stream import Stream
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 __all__ = ["ProcessPoolExecutor"]
 
+#: How many items of a stream are on their way, or wait to be taken.
+_AHEAD = 16
 _ENDED = "A child process terminated abruptly, the process pool is not usable anymore"
 
 
@@ -141,7 +148,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._retries = retries
         self._room = None if max_pending is None else threading.Semaphore(max_pending)
         self._shutdown_thread = False
-        self._shutdown_lock = threading.Lock()
+        # Pickling, which it is held for, runs the user's code.
+        self._shutdown_lock = threading.RLock()
         self._supervisor = Supervisor(
             mp_context,
             self._max_workers,
@@ -189,26 +197,72 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     def _submit(
         self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int
     ) -> Future[Any]:
-        if self._room is not None:
-            self._room.acquire()
         future: Future[Any] = Future()
-        try:
-            with self._shutdown_lock:
-                self._check()
-                supervisor = self._supervisor
-                if supervisor.thread is None:
-                    supervisor.start(self._max_workers if self._forks else 1)
-                elif not self._forks or supervisor.short:
-                    supervisor.adjust()
-                self._engine.submit(future, fn, args, kwargs, timeout, retries)
-        except BaseException:
-            if self._room is not None:
-                self._room.release()
-            raise
-        if self._room is not None:
-            room = self._room
+        room = self._room
+        if room is not None:
+            room.acquire()
             future.add_done_callback(lambda _: room.release())
+        try:
+            self._hand_over(future, fn, args, kwargs, timeout, retries)
+        except BaseException:
+            if room is not None:
+                future.cancel()
+            raise
         return future
+
+    def _hand_over(
+        self,
+        sink: Any,
+        fn: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        timeout: float | None,
+        retries: int,
+        window: int = 0,
+    ) -> None:
+        with self._shutdown_lock:
+            self._check()
+            supervisor = self._supervisor
+            if supervisor.thread is None:
+                supervisor.start(self._max_workers if self._forks else 1)
+                self._engine = supervisor.engine
+            elif not self._forks or supervisor.short:
+                supervisor.adjust()
+            self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
+            if supervisor.over:
+                supervisor.sweep()
+
+    def stream(
+        self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream[T]:
+        """Have a worker call `fn(*args, **kwargs)`, a generator function as a rule, and send what it yields.
+
+        A `Stream`: an iterator and an asynchronous iterator. The worker runs at most 16 items ahead, or as many as
+        `with_options(buffersize=...)` says, and belongs to the generator until that has ended.
+
+        Raises what submit() raises. What cannot be pickled fails the stream.
+        """
+        return self._stream(fn, args, kwargs, self._timeout, self._retries, _AHEAD)
+
+    def _stream(
+        self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int, buffersize: int
+    ) -> Stream[Any]:
+        from fenshen._stream import Stream
+
+        if self._supervisor.thread is None:
+            self._engine = self._supervisor.own_engine()
+        stream: Stream[Any] = Stream(self._engine, buffersize)
+        stream._pool = self
+        room = self._room
+        if room is not None:
+            room.acquire()
+        sink = stream._sink(None if room is None else room.release)
+        try:
+            self._hand_over(sink, fn, args, kwargs, timeout, retries, buffersize)
+        except BaseException:
+            sink.cancel()
+            raise
+        return stream
 
     def _check(self, what: str = "cannot schedule new futures") -> None:
         if self._supervisor.broken is not None:
@@ -218,13 +272,25 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         if process._global_shutdown:  # type: ignore[attr-defined]
             raise RuntimeError(f"{what} after interpreter shutdown")
 
-    def with_options(self, *, timeout: float | None = None, retries: int | None = None) -> Options:
+    def with_options(
+        self, *, timeout: float | None = None, retries: int | None = None, buffersize: int = _AHEAD
+    ) -> Options:
         """This pool with another `timeout` in seconds, or number of `retries`, for the tasks that are submitted by it.
 
-        `pool.with_options(timeout=2.5).submit(fn, x)`.
+        `pool.with_options(timeout=2.5).submit(fn, x)`. A generator of `stream()` runs at most `buffersize` items ahead;
+        its `timeout` is for all of it, and it is run again only if no item of it has come.
+
+        Raises ValueError if `buffersize` is below 1.
         """
+        if not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer")
+        if buffersize < 1:
+            raise ValueError("buffersize must be > 0")
         return Options(
-            self, self._timeout if timeout is None else timeout, self._retries if retries is None else retries
+            self,
+            self._timeout if timeout is None else timeout,
+            self._retries if retries is None else retries,
+            buffersize,
         )
 
     def map(
@@ -244,10 +310,10 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         Raises ValueError if `chunksize` or `buffersize` is below 1; the iterator raises what a call raises, and
         TimeoutError.
         """
-        return _mapped(self, self._submit_plain, fn, iterables, timeout, chunksize, buffersize)
-
-    def _submit_plain(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._submit(fn, args, {}, self._timeout, self._retries)
+        submit = self.submit
+        if chunksize is None and getattr(submit, "__func__", None) is not ProcessPoolExecutor.submit:
+            chunksize = 1  # who put another `submit` there counts calls by it, as the standard library's `map()` has it
+        return _mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
 
     def resize(self, max_workers: int) -> None:
         """Have up to `max_workers` processes from now on.
@@ -280,10 +346,23 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._supervisor.join()
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
-        # After Ctrl-C nobody waits for what has not begun.
-        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        self.shutdown(wait=True, cancel_futures=interrupted)
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self._interrupt()
+            self.shutdown()
+        except KeyboardInterrupt:
+            # A worker's may have been the first to come here, and this is the program's own.
+            self._interrupt()
+            raise
         return None
+
+    def _interrupt(self) -> None:
+        """After Ctrl-C nobody waits for what has not begun, nor for what began when its worker had had the signal."""
+        with self._shutdown_lock:
+            self._shutdown_thread = True
+        for future in self._engine.interrupt():
+            future.cancel()
+        self._supervisor.close()
 
     def terminate_workers(self) -> None:
         """End every worker by SIGTERM, and with them what they run; take no more tasks."""
@@ -327,16 +406,23 @@ Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
 class Options:
     """A pool whose tasks are treated in another way; made by `ProcessPoolExecutor.with_options()`."""
 
-    __slots__ = ("_pool", "_retries", "_timeout")
+    __slots__ = ("_buffersize", "_pool", "_retries", "_timeout")
 
-    def __init__(self, pool: ProcessPoolExecutor, timeout: float | None, retries: int) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, timeout: float | None, retries: int, buffersize: int) -> None:
         self._pool = pool
         self._timeout = timeout
         self._retries = retries
+        self._buffersize = buffersize
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As the pool's, with these options."""
         return self._pool._submit(fn, args, kwargs, self._timeout, self._retries)
+
+    def stream(
+        self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream[T]:
+        """As the pool's, with these options."""
+        return self._pool._stream(fn, args, kwargs, self._timeout, self._retries, self._buffersize)
 
     def map(
         self,

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import CancelledError
 from multiprocessing import get_context, util
 
 from fenshen import _pool_worker
@@ -50,7 +51,7 @@ class _Sink:
             self.room.release()
         if isinstance(value, _standard.MaybeEncodingError):
             value.__cause__ = None  # where in the worker it was found out is of no use
-        if not success and self.tasks.is_over and isinstance(value, WorkerDied):
+        if not success and self.tasks.is_over and isinstance(value, (WorkerDied, CancelledError)):
             self.tasks.discard(self.job, self.index, cancelled())
         else:
             self.tasks.deliver(self.job, self.index, (success, value))
@@ -93,13 +94,19 @@ class _Tasks(Tasks):
             sink(False, *args)
         else:
             self._engine.submit(sink, function, tuple(args), dict(kwargs))
+            if self._supervisor.over:
+                self._supervisor.sweep()
 
     def _send_item(self, parts: Any) -> None:
         while not self._room.acquire(timeout=0.2):
             if self._over:
                 self.discard(*parts[:2], cancelled())
                 return
-        self._send(parts, self._room)
+        try:
+            self._send(parts, self._room)
+        except BaseException:
+            self._room.release()
+            raise
 
     def _throw_away(self) -> None:
         for sink in self._engine.clear():
@@ -204,6 +211,7 @@ class Pool(_standard_pool, metaclass=Kind):
             tuple(self._initargs),
             most=self._maxtasksperchild,
             broken=RuntimeError,
+            closed=cancelled,
             died=WorkerDied,
             remote=_standard.RemoteTraceback,  # type: ignore[attr-defined]
             entry=_pool_worker.main,

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import warnings
@@ -19,6 +20,7 @@ from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 from fenshen._launch import launcher
 
@@ -341,6 +343,51 @@ def test_anything_else_may_differ_too(forks: Any) -> None:
     assert ended(forks.start(lambda it: os._exit(7 if it is marker else 1), (marker,))) == 7
 
 
+def test_a_worker_is_forked_once(tmp_path: Path) -> None:
+    """What is registered for forks is called as if the program itself had forked the worker."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing
+import os
+from fenshen._launch import launcher
+
+told = []
+os.register_at_fork(
+    before=lambda: told.append("before"),
+    after_in_parent=lambda: told.append("parent"),
+    after_in_child=lambda: told.append("child"),
+)
+launch = launcher(multiprocessing.get_context("fork"))
+come, go = multiprocessing.Pipe(False)
+launch.start(lambda: go.send(told)).join()
+print(told, come.recv())
+launch.close()
+"""
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr) == ("['before', 'parent'] ['before', 'child']\n", "")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="forks don't warn")
+def test_a_warning_of_threads_in_a_program_that_has_some(forks: Any) -> None:
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        with pytest.warns(DeprecationWarning, match=f"pid={os.getpid()}.* is multi-threaded, use of fork"):
+            assert ended(forks.start(int)) == 0
+        forks.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(DeprecationWarning):
+                forks.start(int)
+    finally:
+        done.set()
+        other.join()
+    assert ended(forks.start(int)) == 0
+
+
 def test_no_warning_of_threads_in_a_program_that_has_none(forks: Any) -> None:
     if threading.active_count() > 1:
         pytest.skip("this process has other threads")
@@ -411,3 +458,50 @@ def test_a_fork_server_that_was_killed_is_replaced() -> None:
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
     assert ended(launch.start(launching.leave, (4,))) == 4
     launch.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_whoever_asks_at_the_same_time_is_told_the_same(start: Any) -> None:
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            multiprocessing.active_children()
+
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    try:
+        codes = []
+        for _ in range(40):
+            process = start.start(launching.sleep)
+            process.kill()
+            codes.append(ended(process))
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+    assert codes == [-signal.SIGKILL] * 40
+
+
+def test_who_asks_in_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
+    code = """
+        import multiprocessing, os, threading
+        from fenshen import _launch
+        process = _launch.launcher(multiprocessing.get_context("fork")).start(os.getpid)
+        holds, over = threading.Event(), threading.Event()
+        def hold():
+            with _launch._asking:
+                holds.set()
+                over.wait()
+        threading.Thread(target=hold).start()
+        holds.wait()
+        pid = os.fork()
+        if pid == 0:
+            multiprocessing.active_children()
+            os._exit(7)
+        over.set()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    said = commands.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)])
+    assert said == (0, "7\n", "")

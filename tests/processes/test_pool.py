@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.pool as standard
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -301,7 +302,15 @@ def test_close_lets_everything_finish() -> None:
     pool.join()
     assert all(result.ready() for result in results)
     assert list(items) == [n * n for n in range(100)]
-    assert pool._pool == []
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_the_last_workers_can_be_asked_how_they_ended(most: int | None) -> None:
+    pool = forks(2, maxtasksperchild=most)
+    pool.map_async(pooling.square, range(20), chunksize=1)
+    pool.close()
+    pool.join()
+    assert [worker.exitcode for worker in pool._pool] == [0, 0]
 
 
 def test_terminate_drops_everything() -> None:
@@ -324,7 +333,7 @@ def test_terminate_ends_a_worker_that_would_not_be_told(monkeypatch: pytest.Monk
     pool.apply_async(pooling.sleep, (600,))
     pool.terminate()
     pool.join()
-    assert pool._pool == []
+    assert [worker.exitcode for worker in pool._pool] == [-signal.SIGKILL]
 
 
 def test_items_without_end_are_taken_as_they_are_used() -> None:
@@ -438,3 +447,24 @@ def test_a_pool_that_brings_queues_of_its_own_uses_them() -> None:
         assert pool.map(abs, [-1, 2]) == [1, 2]
         assert pool.made is type(pool._inqueue)
     assert isinstance(pool, Pool)
+
+
+def test_terminate_drops_what_a_worker_that_has_not_started_was_given() -> None:
+    pool = forks(1, pooling.sleep, (600,))
+    result = pool.apply_async(pooling.square, (3,))
+    pool.terminate()
+    pool.join()
+    with pytest.raises(CancelledError):
+        result.get(PATIENCE)
+
+
+def test_a_task_that_comes_as_the_pool_gives_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = forks(1, pooling.bad_initializer)
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        pool.apply_async(pooling.square, (3,)).get(PATIENCE)
+    pool._supervisor.join(PATIENCE)
+    monkeypatch.setattr(type(pool._taskqueue), "broken", None)  # as it was when whoever submits looked
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        pool.apply_async(pooling.square, (3,)).get(PATIENCE)
+    pool.terminate()
+    pool.join()

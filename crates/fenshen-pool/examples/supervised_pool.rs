@@ -56,7 +56,7 @@ fn work(mut worker: Worker) -> io::Result<()> {
                     worker.sleep_crowded();
                 }
             }
-            Order::Prelude(_) => worker.pass(),
+            Order::Prelude(_) | Order::Forget => worker.pass(),
             Order::Stop => return Ok(()),
             Order::Nothing => drop(worker.sleep()),
         }

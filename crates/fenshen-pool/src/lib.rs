@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the pool: tasks to workers, results from them, and deaths | `pool.rs`, over `crew.rs`, `hand.rs`, `job.rs` |
 //! | how far ahead a worker is fed | `credit.rs` |
+//! | tasks that send items, and how far ahead these may be | `streams.rs`, `window.rs` |
 //! | which task a worker runs, for whoever finds it dead | `lease.rs` |
 //! | the worker's side | `worker.rs` |
 //! | the memory between the two | `link.rs`, over `asleep.rs` |
@@ -30,9 +31,11 @@ mod link;
 mod oom;
 mod pidfd;
 mod pool;
+mod streams;
 mod supervisor;
 mod sync;
 pub mod template;
+mod window;
 mod wire;
 mod worker;
 
@@ -46,4 +49,5 @@ pub use oom::OomCounter;
 pub use pidfd::{Exit, Pidfd};
 pub use pool::{Counts, Event, Gone, Opening, Pool};
 pub use supervisor::{Loss, Report, Supervisor};
+pub use window::Permit;
 pub use worker::{Order, Worker};

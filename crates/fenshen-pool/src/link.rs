@@ -11,7 +11,7 @@ use fenshen_shm::{Corrupt, Receiver, Segment, Sender};
 
 use crate::asleep::Asleep;
 use crate::lease::Leases;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The length of each ring in bytes.
 const RING: usize = 64 << 10;
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// One while the pool sleeps, and a result must ring its bell.
     pub(crate) listening: Asleep,
     pub(crate) leases: Leases,
+    /// When an interrupt of the keyboard last came to the worker, by the clock of the leases; zero if none ever did.
+    pub(crate) interrupted: AtomicU64,
     task_slabs: Releases,
     result_slabs: Releases,
 }

@@ -8,8 +8,10 @@ use fenshen_shm::{Message, Part, Receiver, Segment, Sender};
 use fenshen_sync::Slept;
 
 use crate::clock::now;
-use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, PRELUDE, READY, STOP, TASK};
+use crate::kind::{self, DONE, FORGET, ITEM, LEAVE, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
+use crate::sync::Ordering;
+use crate::window::{self, Permit};
 
 /// A worker's end of the link to its pool.
 ///
@@ -24,6 +26,9 @@ pub struct Worker {
     /// The number of the task that runs.
     running: u32,
     began: u64,
+    /// Whether it sends items, and how many it has sent.
+    streams: bool,
+    sent: u32,
     /// It has told the pool that it begins no task any more.
     leaving: bool,
 }
@@ -35,6 +40,8 @@ pub enum Order {
     Task(Message),
     /// What later tasks refer to, by the message's tag.
     Prelude(Message),
+    /// No later task refers to any prelude that came before this.
+    Forget,
     /// No more tasks.
     Stop,
     /// Nothing yet.
@@ -52,7 +59,7 @@ impl Worker {
     pub unsafe fn new(ends: Ends, bell: OwnedFd) -> io::Result<Worker> {
         // SAFETY: the caller's promise.
         let (shared, receiver, sender) = unsafe { ends.open() }?;
-        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, leaving: false })
+        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0, leaving: false })
     }
 
     /// Tells the pool that tasks can come.
@@ -77,13 +84,15 @@ impl Worker {
                     let seq = message.tag as u32;
                     let time = now();
                     if !self.leaving && face(&self.shared).leases.claim(seq, time) {
-                        (self.running, self.began) = (seq, time);
+                        (self.running, self.began, self.sent) = (seq, time, 0);
+                        self.streams = window::is_open(self.window());
                         return Ok(Order::Task(message));
                     }
                     drop(message);
                     self.receiver.pass();
                 }
                 PRELUDE => return Ok(Order::Prelude(message)),
+                FORGET => return Ok(Order::Forget),
                 STOP => return Ok(Order::Stop),
                 _ => return Err(fenshen_shm::Corrupt("a message's kind").into()),
             }
@@ -97,8 +106,13 @@ impl Worker {
 
     /// Sleeps until there is something to do, a signal comes, or for no reason.
     pub fn sleep(&mut self) -> Slept {
+        self.sleep_unless(|| false)
+    }
+
+    /// The same, unless something is true that other threads make true before they [rouse](Worker::rouse) this one.
+    pub fn sleep_unless(&mut self, roused: impl FnOnce() -> bool) -> Slept {
         let receiver = &mut self.receiver;
-        face(&self.shared).asleep.sleep_unless(|| !matches!(receiver.is_empty(), Ok(true)))
+        face(&self.shared).asleep.sleep_unless(|| roused() || !matches!(receiver.is_empty(), Ok(true)))
     }
 
     /// Sleeps until there is room for a result, a signal comes, or for no reason.
@@ -111,6 +125,11 @@ impl Worker {
     /// Has the worker's sleep end, from any thread of its process.
     pub fn rouse(&self) {
         face(&self.shared).asleep.wake();
+    }
+
+    /// An interrupt of the keyboard has come, and ended the task that ran if one did: what begins after it has not had it.
+    pub fn interrupted(&self) {
+        face(&self.shared).interrupted.store(now(), Ordering::Release);
     }
 
     /// Whether the pool has taken everything that was sent.
@@ -128,12 +147,36 @@ impl Worker {
         self.send(kind::with(DONE, flavour), tag, body, parts)
     }
 
-    /// A part of the running task's result; false if there is no room for it now.
+    /// Whether the running task is one that sends items.
+    pub fn is_stream(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether the running task may send an item now.
+    pub fn permit(&self) -> Permit {
+        window::permit(self.window(), self.sent)
+    }
+
+    fn window(&self) -> u32 {
+        face(&self.shared).leases.window(self.running)
+    }
+
+    /// Sleeps until the running task may send an item or is to end, a signal comes, or for no reason.
+    pub fn sleep_without_permit(&self) -> Slept {
+        face(&self.shared).asleep.sleep_unless(|| {
+            crate::sync::fence();
+            self.permit() != Permit::Wait
+        })
+    }
+
+    /// A part of the running task's result, which must have a [permit](Worker::permit); false if there is no room for it now.
     ///
     /// # Errors
     /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
     pub fn item(&mut self, flavour: u32, body: &[&[u8]], parts: &[Part<'_>]) -> io::Result<bool> {
-        self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)
+        let sent = self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)?;
+        self.sent = self.sent.wrapping_add(sent.into());
+        Ok(sent)
     }
 
     /// Anything else; false if there is no room for it now.

@@ -70,7 +70,7 @@ fn work(mut worker: Worker) -> io::Result<()> {
                     worker.sleep_crowded();
                 }
             }
-            Order::Prelude(_) => worker.pass(),
+            Order::Prelude(_) | Order::Forget => worker.pass(),
             Order::Stop => return Ok(()),
             Order::Nothing => {
                 worker.sleep();
@@ -220,6 +220,50 @@ fn a_task_that_runs_too_long_is_ended() {
     end(&pool, &mut seen, &pids);
 }
 
+/// A worker that has ended its first task, of which the pool was not told yet, and runs its second.
+fn one_ahead(pool: &Pool<Task>, seen: &mut Seen, first: &Arc<Job<Task>>) -> Arc<Job<Task>> {
+    drop(pool.push(Task::new(Deed::Double(0))));
+    until(pool, seen, |seen| seen.done.len() == 1);
+    let second = Task::new(Deed::Sleep(2000));
+    drop(pool.push(first.clone()));
+    drop(pool.push(second.clone()));
+    let end = Instant::now() + Duration::from_secs(60);
+    while !pool.is_running(&second) {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    second
+}
+
+#[test]
+fn cancelling_a_task_that_has_just_ended_harms_no_other() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let pids = [start(&pool, None).1];
+    let first = Task::new(Deed::Sleep(1));
+    let second = one_ahead(&pool, &mut seen, &first);
+    assert_eq!(pool.cancel(&first, true).0, Cancelled::Running);
+    until(&pool, &mut seen, |_| !second.is_pending());
+    assert!(seen.lost.is_empty() && seen.gone.is_empty());
+    end(&pool, &mut seen, &pids);
+}
+
+#[test]
+fn what_lies_behind_a_task_that_is_killed_is_done() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let mut pids = vec![start(&pool, None).1];
+    drop(pool.push(Task::new(Deed::Double(0))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 1);
+    let slow = Task::new(Deed::Sleep(60_000));
+    drop(pool.push(slow.clone()));
+    drop(pool.push(Task::new(Deed::Double(4))));
+    until(&pool, &mut seen, |_| pool.is_running(&slow));
+    assert_eq!(pool.cancel(&slow, true).0, Cancelled::Killed);
+    pids.push(start(&pool, None).1);
+    until(&pool, &mut seen, |seen| seen.done.len() == 2 && seen.gone.len() == 1);
+    assert!(seen.lost.is_empty());
+    end(&pool, &mut seen, &pids);
+}
+
 #[test]
 fn a_worker_has_as_many_tasks_as_it_may() {
     let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
@@ -245,4 +289,38 @@ fn a_task_that_has_not_begun_can_be_cancelled() {
     end(&pool, &mut seen, &pids);
     assert_eq!(all, [Cancelled::Yes; 10]);
     assert!(seen.done.is_empty());
+}
+
+#[test]
+fn tasks_that_were_taken_back_cost_no_other_its_lease() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let mut pids = vec![start(&pool, None).1];
+    (0..2000).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 2000);
+    let slow = Task::new(Deed::Sleep(600_000));
+    drop(pool.push(slow.clone()));
+    until(&pool, &mut seen, |_| pool.is_running(&slow));
+    (2000..2010).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    for n in 3000..3200 {
+        let unwanted = Task::new(Deed::Double(n));
+        drop(pool.push(unwanted.clone()));
+        assert_eq!(pool.cancel(&unwanted, false).0, Cancelled::Yes);
+        assert!(pool.is_running(&slow));
+    }
+    assert_eq!(pool.cancel(&slow, true).0, Cancelled::Killed);
+    pids.push(start(&pool, None).1);
+    until(&pool, &mut seen, |seen| seen.done.len() == 2010);
+    end(&pool, &mut seen, &pids);
+    assert!(seen.lost.is_empty());
+}
+
+#[test]
+fn a_worker_that_a_signal_does_not_end_ends_by_itself() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let pids = [start(&pool, None).1, start(&pool, None).1];
+    (0..10).for_each(|n| drop(pool.push(Task::new(Deed::Double(n)))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 10);
+    pool.kill(libc::SIGCONT);
+    end(&pool, &mut seen, &pids);
+    assert!(seen.gone.iter().all(|(_, expected)| *expected));
 }

@@ -9,7 +9,7 @@ use super::segment::os_error;
 use super::worker::{self, Inner, PyWorker};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, type_error};
-use crate::methods::{fast, no_args, one_arg};
+use crate::methods::{no_args, one_arg};
 use crate::object::{Obj, Raised, Res, none};
 use crate::types::{TypeBuilder, free};
 
@@ -19,7 +19,6 @@ const NEW: Signature<6> = Signature {
     positional: 6,
     required: 5,
 };
-const ITEM: Signature<2> = Signature { func: "item", names: [c"flavour", c"value"], positional: 2, required: 2 };
 
 /// A descriptor of its own for what a number stands for.
 unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
@@ -81,15 +80,6 @@ one_arg!(py_note, |w: PyWorker, bytes| {
     worker::note(w, std::slice::from_raw_parts(start, ffi::PyBytes_Size(bytes) as usize))?;
     Ok(none())
 });
-fast!(py_item, |w: PyWorker, args| {
-    let [flavour, value] = args.sort(&ITEM)?;
-    let flavour = ffi::PyLong_AsLong(flavour);
-    if flavour == -1 && !ffi::PyErr_Occurred().is_null() {
-        return Err(Raised);
-    }
-    worker::item(w, flavour as u32, value)?;
-    Ok(none())
-});
 
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
@@ -99,6 +89,5 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .no_args(c"serve", py_serve, c"serve($self, /)\n--\n\nRun what comes until the pool says that it is enough.")
         .one_arg(c"note", py_note, c"note($self, pickle, /)\n--\n\nTell the pool something besides the tasks' results; from any thread.")
-        .fast(c"item", py_item, c"item($self, flavour, value)\n--\n\nSend a part of the running task's result.")
         .build(None)
 }
