@@ -429,10 +429,10 @@ impl<C: Cargo> Pool<C> {
     fn leaves(&self, worker: u32, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
         let mut after = Aftermath::default();
         let mut crew = lock(&self.crew);
-        if crew.hand(worker).is_none_or(|hand| hand.stage == Stage::Ending) {
+        // One that was sent a signal may live with it, and has left all the same.
+        let Some(is_free) = crew.retire(worker, &mut after) else {
             return Ok(());
-        }
-        let is_free = crew.retire(worker, &mut after) == Some(true);
+        };
         drop(crew);
         if !is_free {
             return Err(fenshen_shm::Corrupt("the leases of one who leaves").into());
