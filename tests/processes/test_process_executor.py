@@ -583,7 +583,7 @@ taken = threading.Event()
 
 def ready(_):
     taken.set()
-    time.sleep(0.2)  # without the interpreter, which the other must not keep meanwhile
+    time.sleep(1)  # without the interpreter, which the other must not keep meanwhile
 
 pool._supervisor.ready = ready
 future = pool.submit(abs, -2)

@@ -10,6 +10,7 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use crate::clock::now;
 use crate::crew::{Aftermath, Cancelled, Crew, PATIENCE};
+use crate::event::{Counts, Event, Gone};
 use crate::hand::{Flying, Hand, Stage};
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, READY};
@@ -19,43 +20,6 @@ use crate::window::Window;
 /// How many results of one worker are taken before the next one's turn.
 const TURN: usize = 256;
 const BELL: u64 = u64::MAX;
-
-/// What has happened.
-#[derive(Debug)]
-pub enum Event<C> {
-    /// A task has ended; the message is its result, with the user's flavour. One that [passes](Message::is_passing) is not to
-    /// be kept beyond the call.
-    Done(Arc<Job<C>>, u32, Message),
-    /// A part of a task's result.
-    Item(Arc<Job<C>>, u32, Message),
-    /// Something else that a worker says, with the user's flavour.
-    Note(u32, u32, Message),
-    /// A task ran longer than it may; its worker is killed.
-    TimedOut(Arc<Job<C>>),
-    /// A worker is ready for tasks.
-    Ready(u32),
-    /// A worker gets no more tasks, as it has had as many as it may, or [leaves](crate::Worker::leave): it can be replaced.
-    Retiring(u32),
-    /// A worker wrote nonsense, and is killed.
-    Corrupt(u32, String),
-    /// A worker has ended, and with it the task that it ran, unless that is run again. Its process has not been reaped.
-    Gone(Gone<C>),
-    /// A task could not be sent.
-    Refused(Arc<Job<C>>, io::Error),
-}
-
-/// A worker that has ended.
-#[derive(Debug)]
-pub struct Gone<C> {
-    /// Which one it was.
-    pub worker: u32,
-    /// The task that went with it: more than one only if it had overwritten its leases.
-    pub lost: Vec<Arc<Job<C>>>,
-    /// Whether it had been told to end.
-    pub expected: bool,
-    /// Whether it had ever been ready.
-    pub was_ready: bool,
-}
 
 /// A task whose result has come.
 struct Finished<C> {
@@ -429,10 +393,10 @@ impl<C: Cargo> Pool<C> {
     fn leaves(&self, worker: u32, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
         let mut after = Aftermath::default();
         let mut crew = lock(&self.crew);
-        if crew.hand(worker).is_none_or(|hand| hand.stage == Stage::Ending) {
+        // One that was sent a signal may live with it, and has left all the same.
+        let Some(is_free) = crew.retire(worker, &mut after) else {
             return Ok(());
-        }
-        let is_free = crew.retire(worker, &mut after) == Some(true);
+        };
         drop(crew);
         if !is_free {
             return Err(fenshen_shm::Corrupt("the leases of one who leaves").into());
@@ -542,19 +506,6 @@ impl<C: Cargo> Pool<C> {
     pub fn tasks_of(&self, worker: u32) -> Vec<Arc<Job<C>>> {
         lock(&self.crew).hand(worker).map_or_else(Vec::new, |h| h.flying.iter().filter_map(|f| f.job.clone()).collect())
     }
-}
-
-/// How a pool stands.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    /// Tasks that wait for a worker.
-    pub queued: usize,
-    /// Tasks that workers have.
-    pub sent: usize,
-    /// Workers, those that start included.
-    pub workers: usize,
-    /// Workers without a task.
-    pub idle: usize,
 }
 
 fn tell<C: Cargo>(after: Aftermath<C>, each: &mut dyn FnMut(Event<C>)) {

@@ -10,11 +10,12 @@ use fenshen_shm::Message;
 
 use crate::crew::Aftermath;
 use crate::death::{Death, Deaths};
+use crate::event::{Event, Gone};
 use crate::job::{Cargo, Job};
 use crate::lifeline::Lifeline;
 use crate::link::Ends;
 use crate::pidfd::Pidfd;
-use crate::pool::{Event, Gone, Pool};
+use crate::pool::Pool;
 use crate::template::{Order, Template, Told};
 use crate::worker::Worker;
 
