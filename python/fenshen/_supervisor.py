@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from typing import Any
 
-#: After so many workers in a row that died before they were ready, the pool gives up.
+#: After so many workers in a row that died before they were ready, the pool gives up if no other worker is ready.
 _STILLBORN = 3
 
 
@@ -67,6 +67,8 @@ class Supervisor:
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
+        #: Workers that live and have been ready.
+        self._ready: set[int] = set()
         #: The thread has ended: nobody will do what is submitted from now on.
         self.over = False
         self._make_broken = broken
@@ -241,9 +243,10 @@ class Supervisor:
         error.__cause__ = exc
         return error
 
-    def ready(self, _: int) -> None:
+    def ready(self, number: int) -> None:
         """A worker is ready."""
         self._stillborn = 0
+        self._ready.add(number)
 
     def retiring(self, number: int) -> None:
         """A worker has had as many tasks as it may: another takes its place."""
@@ -276,6 +279,7 @@ class Supervisor:
         """A worker has ended; the error of the task that went with it, if one did."""
         with self._lock:
             process = self._by_number.pop(number)
+            self._ready.discard(number)
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
@@ -286,7 +290,7 @@ class Supervisor:
             died = self._make_died(self._describe(process), process.exitcode) if has_lost else None
             if not was_ready and not expected:
                 self._stillborn += 1
-                if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
+                if (self._stillborn >= _STILLBORN and not self._ready) or (process.exitcode or 0) >= 0:
                     self.fail(f"a worker process ended before it was ready ({_ending(process.exitcode)})")
             if self._retired and expected:
                 self._retired -= 1

@@ -492,3 +492,30 @@ def test_a_worker_that_cannot_be_started_again_holds_up_nobody(monkeypatch: pyte
             first.result(60)
         with pytest.raises(futures.BrokenExecutor, match="the fork server has gone"):
             second.result(60)
+
+
+def _die_while(path: str) -> None:
+    if os.path.exists(path):
+        die()
+
+
+def test_workers_that_die_at_their_start_are_not_the_end_while_another_works(tmp_path) -> None:
+    path = tmp_path / "deadly"
+    with futures.ProcessPoolExecutor(2, mp.get_context("fork"), _die_while, (str(path),)) as pool:
+        for future in [pool.submit(time.sleep, 0.2) for _ in range(2)]:
+            future.result(60)
+        _until(lambda: len(pool._supervisor._ready) == 2)
+        path.touch()
+        os.kill(next(iter(pool._processes)), signal.SIGKILL)
+        _until(lambda: pool.stats()["died"] > 5)
+        assert pool.submit(double, 1).result(60) == 2
+        path.unlink()
+        _until(lambda: len(pool._supervisor._ready) == 2)
+        assert pool.submit(double, 2).result(60) == 4
+
+
+def _until(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
