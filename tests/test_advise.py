@@ -375,11 +375,14 @@ def test_bytes(tmp_path: Path) -> None:
         def work(data, *, factor):
             spin(0.1)
             return data * factor
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(1) as pool:
             [pool.submit(work, bytes(10_000), factor=20) for _ in range(8)]
         """,
     )["work"]
-    assert told.more == ["pickled for each call: 10.1 kB to send, 200 kB to return (seen in 5 calls)"]
+    # Only calls that have the processor for most of their time are looked at: on a busy machine, not all of them.
+    assert re.fullmatch(
+        r"pickled for each call: 10\.1 kB to send, 200 kB to return \(seen in [1-5] calls?\)", *told.more
+    )
 
 
 @pytest.mark.skipif("usable() < 2")
