@@ -375,7 +375,7 @@ def test_bytes(tmp_path: Path) -> None:
         def work(data, *, factor):
             spin(0.1)
             return data * factor
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(4) as pool:
             [pool.submit(work, bytes(10_000), factor=20) for _ in range(8)]
         """,
     )["work"]
