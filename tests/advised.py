@@ -64,7 +64,7 @@ def split(text: str) -> dict[str, Told]:
     """A report by the names of the functions."""
     head, *lines = text.splitlines()
     assert re.match(
-        r"fenshen: advice for app.py \(process \d+, [\d.]+ CPUs? to use, \d+ looks at its threads\):$", head
+        r"fenshen: advice for app.py \(process \d+, [\d.]+ CPUs? to use(, \d+ looks at its threads)?\):$", head
     )
     found: dict[str, list[str]] = {}
     name = ""

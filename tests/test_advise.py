@@ -181,7 +181,7 @@ def test_few_calls(tmp_path: Path) -> None:
 
 def test_nothing_handed_over(tmp_path: Path) -> None:
     ended = outcome(tmp_path, "print('done')", "--advise")
-    assert ended == Outcome(0, "done\n", "fenshen: advice: nothing was handed to a thread, a thread pool or a task\n")
+    assert ended == Outcome(0, "done\n", "fenshen: advice: nothing was handed to a thread, a pool or a task\n")
 
 
 # -- Tasks ------------------------------------------------------------------------------------------------------------

@@ -242,4 +242,4 @@ def test_child_with_nothing_to_tell(tmp_path: Path) -> None:
         "--advise",
         PYTHONWARNINGS="ignore",
     )
-    assert ended == Outcome(0, "child\n", "fenshen: advice: nothing was handed to a thread, a thread pool or a task\n")
+    assert ended == Outcome(0, "child\n", "fenshen: advice: nothing was handed to a thread, a pool or a task\n")

@@ -352,3 +352,21 @@ def test_modules_of_processes_that_import_one_another(tmp_path: Path, first: str
     """
     outcome = python(text, tmp_path)
     assert (outcome.out.split(), outcome.err) == (["True"] * 4, "")
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["from multiprocessing.pool import ThreadPool", "from concurrent.futures import Future", "import multiprocessing"],
+)
+def test_executors_wherever_they_are_imported_first(tmp_path: Path, first: str) -> None:
+    text = f"""if 1:
+        import fenshen
+        fenshen.install()
+        {first}
+        from multiprocessing.pool import Pool
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+        for made in Pool, ProcessPoolExecutor, ThreadPoolExecutor:
+            print(made.__module__.startswith("fenshen."))
+    """
+    outcome = python(text, tmp_path)
+    assert (outcome.out.split(), outcome.err) == (["True"] * 3, "")

@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
-    from typing import Any
+    from typing import Any, NoReturn
 
 __all__ = ["launcher"]
 
@@ -178,42 +178,41 @@ class _Template:
         self.args = args
         self._context = context
         self._native = _processes.Template()
-        end = os.dup(_processes.lifeline())
         util._flush_std_streams()
+        sys.audit("os.fork")
+        end = os.dup(_processes.lifeline())
         # Nothing that a terminal sends to everybody is for the template; its workers get the mask back.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
-            # Nor of those that our own pools have.
-            quiet = not first or all(thread.name == "fenshen-pool" for thread in _others())
             _wait_for_imports()
-            self.pid = (_processes.fork if quiet else os.fork)()
-            if self.pid == 0:
-                self._serve(end, mask, passed)
+            forked = self._native.fork(end, passed)
+            if isinstance(forked, tuple):
+                self._work(*forked, end, mask)
+            self.pid = forked
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(end)
-        self._native.forked()
+        # A later one is no choice of the program's, so it is not warned of the threads that it has by then.
+        # Nor of those that our own pools have.
+        if first and any(thread.name != "fenshen-pool" for thread in _others()):
+            try:
+                _warn_of_threads()
+            except DeprecationWarning:
+                self.end()
+                raise
 
-    def _serve(self, end: int, mask: Any, passed: set[int]) -> None:
-        """The template's life, and that of each worker. Never returns."""
+    def _work(self, told: bytes, fds: list[int], end: int, mask: Any) -> NoReturn:
+        """A worker's life, from the moment when it was copied."""
         code = 1
         try:
-            tied = _processes.tie(end)
-            _let_go(passed)
-            told = self._native.serve()
-            if told is None:
-                code = 0
-            else:
-                os.close(tied)
-                sentinel = _processes.tie(end)
-                os.close(end)
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                try:
-                    code = self._live(*told, sentinel)
-                finally:
-                    # As in the standard library, what went wrong after the target is not told of.
-                    os._exit(code)
+            sentinel = _processes.tie(end)
+            os.close(end)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            try:
+                code = self._live(told, fds, sentinel)
+            finally:
+                # As in the standard library, what went wrong after the target is not told of.
+                os._exit(code)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -279,12 +278,13 @@ def _wait_for_imports() -> None:
         time.sleep(0.001)
 
 
-def _let_go(fds: set[int]) -> None:
-    """Keep nobody from seeing their end, and the numbers from others: objects here may hold them for theirs."""
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in fds:
-        os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)
+def _warn_of_threads() -> None:
+    """As `os.fork` warns, where it does."""
+    if sys.version_info >= (3, 12):
+        import warnings
+
+        words = f"This process (pid={os.getpid()}) is multi-threaded, use of fork() may lead to deadlocks in the child."
+        warnings.warn(words, DeprecationWarning, stacklevel=2)
 
 
 def _end(pid: int | None) -> None:

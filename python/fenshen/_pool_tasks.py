@@ -4,6 +4,7 @@ put, and how their outcomes come to the results that wait for them.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from concurrent.futures import CancelledError
@@ -100,7 +101,11 @@ class Tasks:
         if self.broken is not None:
             self.discard(*parts[:2], self.broken)
             return
-        send(parts)
+        try:
+            send(parts)
+        except BaseException as e:  # an interrupt, or what pickling raised that is no Exception
+            self.discard(*parts[:2], e)
+            raise
         if self._over:  # said before what waits is thrown away: one of the two sees the task
             self._throw_away()
 
@@ -128,7 +133,8 @@ class Tasks:
                     job, index = parts[:2]
                     self.discard(job, index, cancelled())
                     break
-                self._add(self._send_item, parts)
+                with contextlib.suppress(BaseException):  # the result has it, and this thread others to serve
+                    self._add(self._send_item, parts)
                 del parts
             set_length(count)
             tasks = set_length = None

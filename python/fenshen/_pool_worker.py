@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from multiprocessing.pool import MaybeEncodingError
 from multiprocessing.reduction import ForkingPickler
 
 from fenshen import _worker
-from fenshen._processes import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +31,15 @@ class _Helper(_worker._Helper):
         return MaybeEncodingError(refused, exc), text
 
 
-def main(initializer: Callable[..., object] | None, initargs: Sequence[Any], logs: bool, fds: Sequence[int]) -> None:
+def main(
+    initializer: Callable[..., object] | None,
+    initargs: Sequence[Any],
+    logs: bool,
+    growth: int | None,
+    fds: Sequence[int],
+) -> None:
     """Serve a pool over the descriptors of the link to it. What the initializer raises ends the process."""
-    worker = Worker(*fds, _Helper)
-    for fd in fds:
-        os.close(fd)
-    _worker._local["worker"] = worker
+    worker = _worker.enter(fds, _Helper, growth)
     if initializer is not None:
         initializer(*initargs)
     worker.serve()

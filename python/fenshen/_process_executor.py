@@ -17,11 +17,18 @@ from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from typing import Any, ParamSpec, TypeVar
+
+    from fenshen._stream import Stream
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 __all__ = ["ProcessPoolExecutor"]
 
+#: How many items of a stream are on their way, or wait to be taken.
+_AHEAD = 16
 _ENDED = "A child process terminated abruptly, the process pool is not usable anymore"
 
 
@@ -65,6 +72,11 @@ def _chunk(function: Callable[..., Any], *columns: Sequence[Any]) -> tuple[list[
     return results, None
 
 
+def _check_workers(max_workers: int) -> None:
+    if max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+
+
 class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     """A pool of processes, as `concurrent.futures.ProcessPoolExecutor`, that outlives its workers.
 
@@ -83,6 +95,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         initargs: tuple[Any, ...] = (),
         *,
         max_tasks_per_child: int | None = None,
+        max_memory_growth: int | None = None,
         timeout: float | None = None,
         retries: int = 0,
         cancel_running: bool | None = None,
@@ -91,17 +104,19 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     ) -> None:
         """A pool of up to `max_workers` processes, by default one for each CPU that this process may use.
 
-        Each worker calls `initializer(*initargs)` first, and is replaced after `max_tasks_per_child` tasks. `timeout`
-        is in seconds for each task, from the moment when it begins: one that runs longer fails with TimeoutError, and
-        its worker is replaced. A task whose worker dies is run again up to `retries` times. With `cancel_running`,
-        `Future.cancel()` ends a task that runs. With `max_pending`, `submit()` waits while that many tasks are not
-        done. With `logging`, the workers' log records reach this process's handlers.
+        Each worker calls `initializer(*initargs)` first, and is replaced after `max_tasks_per_child` tasks, or between
+        two tasks when its process holds over `max_memory_growth` bytes more than at the end of its first one (resident
+        memory of its own, after a collection of garbage). `timeout` is in seconds for each task, from the moment when
+        it begins: one that runs longer fails with TimeoutError, and its worker is replaced. A task whose worker dies
+        is run again up to `retries` times. With `cancel_running`, `Future.cancel()` ends a task that runs. With
+        `max_pending`, `submit()` waits while that many tasks are not done. With `logging`, the workers' log records
+        reach this process's handlers.
 
         Raises ValueError if a number is not positive or if `max_tasks_per_child` is given with the start method
-        "fork", TypeError if `initializer` can't be called.
+        "fork", TypeError if `initializer` can't be called or a limit is no integer.
         """
-        if max_workers is not None and max_workers <= 0:
-            raise ValueError("max_workers must be greater than 0")
+        if max_workers is not None:
+            _check_workers(max_workers)
         if mp_context is None:
             mp_context = mp.get_context() if max_tasks_per_child is None else mp.get_context("spawn")
         if initializer is not None and not callable(initializer):
@@ -117,6 +132,11 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method;"
                     " supply a different mp_context."
                 )
+        if max_memory_growth is not None:
+            if not isinstance(max_memory_growth, int):
+                raise TypeError("max_memory_growth must be an integer")
+            if max_memory_growth <= 0:
+                raise ValueError("max_memory_growth must be >= 1")
         if max_pending is not None and max_pending <= 0:
             raise ValueError("max_pending must be greater than 0")
         self._max_workers = max_workers or usable_cpus()
@@ -128,7 +148,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._retries = retries
         self._room = None if max_pending is None else threading.Semaphore(max_pending)
         self._shutdown_thread = False
-        self._shutdown_lock = threading.Lock()
+        # Pickling, which it is held for, runs the user's code.
+        self._shutdown_lock = threading.RLock()
         self._supervisor = Supervisor(
             mp_context,
             self._max_workers,
@@ -137,6 +158,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             kill=self._cancel_running if cancel_running is None else cancel_running,
             logs=logging,
             most=max_tasks_per_child,
+            growth=max_memory_growth,
             broken=process.BrokenProcessPool,
             died=WorkerDied,
             remote=process._RemoteTraceback,  # type: ignore[attr-defined]
@@ -175,44 +197,100 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     def _submit(
         self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int
     ) -> Future[Any]:
-        if self._room is not None:
-            self._room.acquire()
         future: Future[Any] = Future()
-        try:
-            with self._shutdown_lock:
-                self._check()
-                supervisor = self._supervisor
-                if supervisor.thread is None:
-                    supervisor.start(self._max_workers if self._forks else 1)
-                elif not self._forks or supervisor.short:
-                    supervisor.adjust()
-                self._engine.submit(future, fn, args, kwargs, timeout, retries)
-                if supervisor.over:
-                    supervisor.sweep()
-        except BaseException:
-            if self._room is not None:
-                self._room.release()
-            raise
-        if self._room is not None:
-            room = self._room
+        room = self._room
+        if room is not None:
+            room.acquire()
             future.add_done_callback(lambda _: room.release())
+        try:
+            self._hand_over(future, fn, args, kwargs, timeout, retries)
+        except BaseException:
+            if room is not None:
+                future.cancel()
+            raise
         return future
 
-    def _check(self) -> None:
+    def _hand_over(
+        self,
+        sink: Any,
+        fn: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        timeout: float | None,
+        retries: int,
+        window: int = 0,
+    ) -> None:
+        with self._shutdown_lock:
+            self._check()
+            supervisor = self._supervisor
+            if supervisor.thread is None:
+                supervisor.start(self._max_workers if self._forks else 1)
+                self._engine = supervisor.engine
+            elif not self._forks or supervisor.short:
+                supervisor.adjust()
+            self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
+            if supervisor.over:
+                supervisor.sweep()
+
+    def stream(
+        self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream[T]:
+        """Have a worker call `fn(*args, **kwargs)`, a generator function as a rule, and send what it yields.
+
+        A `Stream`: an iterator and an asynchronous iterator. The worker runs at most 16 items ahead, or as many as
+        `with_options(buffersize=...)` says, and belongs to the generator until that has ended.
+
+        Raises what submit() raises. What cannot be pickled fails the stream.
+        """
+        return self._stream(fn, args, kwargs, self._timeout, self._retries, _AHEAD)
+
+    def _stream(
+        self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int, buffersize: int
+    ) -> Stream[Any]:
+        from fenshen._stream import Stream
+
+        if self._supervisor.thread is None:
+            self._engine = self._supervisor.own_engine()
+        stream: Stream[Any] = Stream(self._engine, buffersize)
+        stream._pool = self
+        room = self._room
+        if room is not None:
+            room.acquire()
+        sink = stream._sink(None if room is None else room.release)
+        try:
+            self._hand_over(sink, fn, args, kwargs, timeout, retries, buffersize)
+        except BaseException:
+            sink.cancel()
+            raise
+        return stream
+
+    def _check(self, what: str = "cannot schedule new futures") -> None:
         if self._supervisor.broken is not None:
             raise process.BrokenProcessPool(_ENDED)
         if self._shutdown_thread:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError(f"{what} after shutdown")
         if process._global_shutdown:  # type: ignore[attr-defined]
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            raise RuntimeError(f"{what} after interpreter shutdown")
 
-    def with_options(self, *, timeout: float | None = None, retries: int | None = None) -> Options:
+    def with_options(
+        self, *, timeout: float | None = None, retries: int | None = None, buffersize: int = _AHEAD
+    ) -> Options:
         """This pool with another `timeout` in seconds, or number of `retries`, for the tasks that are submitted by it.
 
-        `pool.with_options(timeout=2.5).submit(fn, x)`.
+        `pool.with_options(timeout=2.5).submit(fn, x)`. A generator of `stream()` runs at most `buffersize` items ahead;
+        its `timeout` is for all of it, and it is run again only if no item of it has come.
+
+        Raises ValueError if `buffersize` is below 1.
         """
+        if not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer")
+        if buffersize < 1:
+            raise ValueError("buffersize must be > 0")
         return Options(
-            self, self._timeout if timeout is None else timeout, self._retries if retries is None else retries
+            self,
+            self._timeout if timeout is None else timeout,
+            self._retries if retries is None else retries,
+            buffersize,
         )
 
     def map(
@@ -232,10 +310,26 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         Raises ValueError if `chunksize` or `buffersize` is below 1; the iterator raises what a call raises, and
         TimeoutError.
         """
-        return _mapped(self, self._submit_plain, fn, iterables, timeout, chunksize, buffersize)
+        submit = self.submit
+        if chunksize is None and getattr(submit, "__func__", None) is not ProcessPoolExecutor.submit:
+            chunksize = 1  # who put another `submit` there counts calls by it, as the standard library's `map()` has it
+        return _mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
 
-    def _submit_plain(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._submit(fn, args, {}, self._timeout, self._retries)
+    def resize(self, max_workers: int) -> None:
+        """Have up to `max_workers` processes from now on.
+
+        More are started at once under the start method "fork", and otherwise as there are tasks for them. With fewer,
+        idle workers end first, then others when they have ended the task that they run; what else they were sent goes
+        to those that stay. `stats()` counts workers until they have ended.
+
+        Raises ValueError if `max_workers` is not positive, BrokenProcessPool, RuntimeError after `shutdown()`, and what
+        starting a process raises.
+        """
+        _check_workers(max_workers)
+        with self._shutdown_lock:
+            self._check("cannot resize the pool")
+            self._max_workers = max_workers
+            self._supervisor.resize(max_workers, at_once=self._forks)
 
     # -- The end ------------------------------------------------------------------------------------------------------
 
@@ -252,10 +346,23 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._supervisor.join()
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
-        # After Ctrl-C nobody waits for what has not begun.
-        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        self.shutdown(wait=True, cancel_futures=interrupted)
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self._interrupt()
+            self.shutdown()
+        except KeyboardInterrupt:
+            # A worker's may have been the first to come here, and this is the program's own.
+            self._interrupt()
+            raise
         return None
+
+    def _interrupt(self) -> None:
+        """After Ctrl-C nobody waits for what has not begun, nor for what began when its worker had had the signal."""
+        with self._shutdown_lock:
+            self._shutdown_thread = True
+        for future in self._engine.interrupt():
+            future.cancel()
+        self._supervisor.close()
 
     def terminate_workers(self) -> None:
         """End every worker by SIGTERM, and with them what they run; take no more tasks."""
@@ -270,16 +377,19 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._supervisor.kill(number)
 
     def stats(self) -> dict[str, Any]:
-        """How the pool stands: tasks that wait and that were sent, workers, idle ones, deaths and timeouts so far."""
+        """How the pool stands: tasks that wait and that were sent, workers, how many there may be, idle ones; deaths,
+        timeouts, and workers replaced for their tasks or their memory so far; the workers' process numbers."""
         queued, sent, workers, idle = self._engine.counts()
         counted = self._supervisor._counted
         return {
             "queued": queued,
             "sent": sent,
             "workers": workers,
+            "max_workers": self._max_workers,
             "idle": idle,
             "died": counted["died"],
             "timed_out": counted["timed out"],
+            "recycled": counted["recycled"],
             "pids": sorted(self._processes),
         }
 
@@ -296,16 +406,23 @@ Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
 class Options:
     """A pool whose tasks are treated in another way; made by `ProcessPoolExecutor.with_options()`."""
 
-    __slots__ = ("_pool", "_retries", "_timeout")
+    __slots__ = ("_buffersize", "_pool", "_retries", "_timeout")
 
-    def __init__(self, pool: ProcessPoolExecutor, timeout: float | None, retries: int) -> None:
+    def __init__(self, pool: ProcessPoolExecutor, timeout: float | None, retries: int, buffersize: int) -> None:
         self._pool = pool
         self._timeout = timeout
         self._retries = retries
+        self._buffersize = buffersize
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As the pool's, with these options."""
         return self._pool._submit(fn, args, kwargs, self._timeout, self._retries)
+
+    def stream(
+        self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream[T]:
+        """As the pool's, with these options."""
+        return self._pool._stream(fn, args, kwargs, self._timeout, self._retries, self._buffersize)
 
     def map(
         self,

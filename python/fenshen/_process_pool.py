@@ -102,7 +102,11 @@ class _Tasks(Tasks):
             if self._over:
                 self.discard(*parts[:2], cancelled())
                 return
-        self._send(parts, self._room)
+        try:
+            self._send(parts, self._room)
+        except BaseException:
+            self._room.release()
+            raise
 
     def _throw_away(self) -> None:
         for sink in self._engine.clear():

@@ -39,6 +39,7 @@ class Supervisor:
         kill: bool = False,
         logs: bool = False,
         most: int | None = None,
+        growth: int | None = None,
         name: str | None = None,
         broken: Callable[[str], BaseException] = RuntimeError,
         closed: Callable[[], BaseException] | None = None,
@@ -53,6 +54,7 @@ class Supervisor:
         self._owner = os.getpid()
         self.workers = workers
         self.most = most
+        self._kill = kill
         self.engine = Engine(self, kill)
         #: Every worker's process by its pid, as pools of the standard library have them.
         self.processes: dict[int, BaseProcess] = {}
@@ -60,7 +62,7 @@ class Supervisor:
         self.broken: str | None = None
         self.closing = False
         self._by_number: dict[int, BaseProcess] = {}
-        self._arguments = (initializer, tuple(initargs), logs)
+        self._arguments = (initializer, tuple(initargs), logs, growth)
         self._name = name
         self._entry = entry
         self._finishes = finishes
@@ -76,17 +78,18 @@ class Supervisor:
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
         self._make_unloaded = unloaded
-        self._retired = 0
+        #: The numbers of those that are to end: others have their places.
+        self._leaving: set[int] = set()
         self._killed = False
         #: A worker is missing, as no process could be started for it.
         self.short = False
         #: The loop that drives the engine instead of the thread while it runs.
         self._loop: Any = None
         self._freed = threading.Event()
-        #: Called with a process that was started, and with one that has ended.
+        #: Called with a process that was started, and with one whose place another takes.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
-        self._counted = {"done": 0, "died": 0, "timed out": 0}
+        self._counted = {"died": 0, "timed out": 0, "recycled": 0}
 
     # -- Workers ------------------------------------------------------------------------------------------------------
 
@@ -97,51 +100,107 @@ class Supervisor:
         """
         from fenshen import _launch
 
+        self.own_engine()
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
-            self.add(workers)
+            self.add(max(0, workers - len(self._by_number)))
             if self.thread is None:
-                self.thread = threading.Thread(
-                    target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool"
-                )
-                self.thread.daemon = True
-                if self._finishes:
-                    _running[self.thread] = weakref.ref(self)
-                self.thread.start()
+                self._start_thread()
+
+    def own_engine(self) -> Engine:
+        """The engine, before its first use; in a forked child a new one, as what its parent never used is its own."""
+        if self._owner != os.getpid():
+            self._owner = os.getpid()
+            self._lock = threading.RLock()
+            self._launcher = None
+            self.engine = Engine(self, self._kill)
+        return self.engine
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=_drive, args=(self.engine, weakref.ref(self)), name="fenshen-pool")
+        thread.daemon = True
+        self.thread = thread
+        if self._finishes:
+            _running[thread] = weakref.ref(self)
+        try:
+            thread.start()
+        except RuntimeError:  # there can be no more threads now
+            _running.pop(thread, None)
+            self.thread = None
+            raise
 
     def add(self, workers: int = 1) -> None:
-        """Start more workers, all at once."""
+        """Start more workers, all at once: all of them, or none."""
         openings = [self.engine.open() for _ in range(workers)]
         fds = [(*opening.fds, self.engine.bell) for opening in openings]
         started = self._launcher.start_many(workers, self._entry, self._arguments, fds, name=self._name)
-        for opening, process in zip(openings, started, strict=True):
-            self.processes[process.pid] = process
-            if self.on_start is not None:
-                self.on_start(process)
-            pidfd = _pidfd(process)
-            try:
-                self._by_number[self.engine.add(opening, pidfd, self.most)] = process
-            finally:
-                os.close(pidfd)
+        taken = 0
+        try:
+            for opening, process in zip(openings, started, strict=True):
+                self._take_in(opening, process)
+                taken += 1
+        except BaseException:
+            for process in started[taken:]:
+                self._end_untaken(process)
+            raise
+
+    def _take_in(self, opening: Any, process: BaseProcess) -> None:
+        self.processes[process.pid] = process  # type: ignore[index]
+        if self.on_start is not None:
+            self.on_start(process)
+        pidfd = _pidfd(process)
+        try:
+            self._by_number[self.engine.add(opening, pidfd, self.most)] = process
+        finally:
+            os.close(pidfd)
+
+    def _end_untaken(self, process: BaseProcess) -> None:
+        """End a worker that nobody would ever tell to end."""
+        process.kill()
+        process.join()
+        if self.processes.pop(process.pid, None) is not None and self.on_end is not None:  # type: ignore[arg-type]
+            self.on_end(process)
 
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
-        _, _, workers, idle = self.engine.counts()
-        if workers < self.workers and not idle:
+        _, _, _, idle = self.engine.counts()
+        if not idle and self._staying() < self.workers and self._owner == os.getpid():
             with self._lock:
-                if not self.closing:
-                    self._start_again()
+                why = None if self.closing else self._start_again()
+            if why is not None:
+                self.fail(why)
 
-    def resize(self, workers: int) -> None:
-        """Have another number of workers: more at once, fewer as they finish what they do."""
+    def resize(self, workers: int, at_once: bool = True) -> None:
+        """Have another number of workers: more `at_once`, or as many as there are tasks for by now; fewer as they end
+        what they do, those first that have least to do.
+
+        Raises what starting a process raises; `adjust()` tries again.
+        """
         with self._lock:
             self.workers = workers
-            numbers = list(self._by_number)
-            for number in numbers[workers:]:
+            if self.thread is None or self.closing:
+                return
+            missing = workers - self._staying()
+            if missing > 0:
+                queued, sent, _, _ = self.engine.counts()
+                self._grow(missing if at_once else max(0, min(missing, queued + sent - self._staying())))
+                return
+            staying = [number for number in reversed(self._by_number) if number not in self._leaving]
+            staying.sort(key=lambda number: len(self.engine.tasks(number)))
+            for number in staying[:-missing]:
+                self._leaving.add(number)
                 self.engine.retire(number)
-            if workers > len(numbers):
-                self.add(workers - len(numbers))
+
+    def _grow(self, workers: int) -> None:
+        try:
+            self.add(workers)
+        except OSError:
+            self.short = True
+            raise
+
+    def _staying(self) -> int:
+        return len(self._by_number) - len(self._leaving)
 
     def close(self) -> None:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
@@ -150,6 +209,7 @@ class Supervisor:
         with self._lock:
             self.closing = True
             self._freed.set()
+            self.engine.stop_streams()
             self.engine.close()
             if self.thread is None or not self._by_number:
                 self.engine.stop()
@@ -199,16 +259,16 @@ class Supervisor:
         """The thread's part while a loop drives: a look now and then, in case the loop is held up or has stopped."""
         loop = self._loop
         while loop.is_running() and not self.closing:
-            _, sent, _, _ = self.engine.counts()
-            self._freed.wait(0.05 if sent else 1.0)
-            self.engine.turn()
             # Whoever takes what has come must say that the next one is to be told of.
             while not self.engine.listen():
                 self.engine.turn()
-        self._loop = None
-        # One that is closed has no readers any more.
+            _, sent, _, _ = self.engine.counts()
+            self._freed.wait(0.05 if sent else 1.0)
+            self.engine.turn()
+        # One that is closed has no readers any more. Only then can the loop adopt the engine anew.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.remove_reader, self.engine.fileno())
+        self._loop = None
 
     # -- What the engine asks and tells -------------------------------------------------------------------------------
 
@@ -232,7 +292,8 @@ class Supervisor:
         """The exception that a task raised, with the traceback that it had in the worker."""
         exc, text = pair
         if self._make_remote is not None:
-            exc.__cause__ = self._make_remote(f'\n"""\n{text}"""')
+            # Past what the class may do about its attributes.
+            BaseException.__setattr__(exc, "__cause__", self._make_remote(f'\n"""\n{text}"""'))
         return exc
 
     def not_loaded(self, what: str, exc: BaseException) -> BaseException:
@@ -249,11 +310,17 @@ class Supervisor:
         self._ready.add(number)
 
     def retiring(self, number: int) -> None:
-        """A worker has had as many tasks as it may: another takes its place."""
+        """A worker has had as many tasks as it may, or has grown too large: another takes its place."""
+        why = None
         with self._lock:
-            if len(self._by_number) - self._retired <= self.workers and self._needed():
-                self._retired += 1
-                self._start_again()
+            if number in self._leaving:
+                return  # there are to be fewer
+            self._leaving.add(number)
+            self._counted["recycled"] += 1
+            if self._staying() < self.workers and self._needed():
+                why = self._start_again()
+        if why is not None:
+            self.fail(why)
 
     def corrupt(self, number: int, why: str) -> None:
         """A worker wrote nonsense into shared memory; it is being killed."""
@@ -271,19 +338,20 @@ class Supervisor:
             record = logging.makeLogRecord(what)
             logging.getLogger(record.name).handle(record)
 
-    def item(self, sink: Any, flavour: int, value: object) -> None:
-        """A part of a task's result."""
-        sink.item(flavour, value)
-
     def gone(self, number: int, expected: bool, was_ready: bool, has_lost: bool) -> BaseException | None:
         """A worker has ended; the error of the task that went with it, if one did."""
+        why = None
         with self._lock:
-            process = self._by_number.pop(number)
+            process = self._by_number.pop(number, None)
+            if process is None:  # whoever started it was interrupted, and ended it
+                return self._make_died("the worker process was ended", None) if has_lost else None
             self._ready.discard(number)
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
-            if self.on_end is not None:
+            is_leaving = number in self._leaving
+            self._leaving.discard(number)
+            if self.on_end is not None and (is_leaving or self._needed()):
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1
@@ -291,29 +359,33 @@ class Supervisor:
             if not was_ready and not expected:
                 self._stillborn += 1
                 if (self._stillborn >= _STILLBORN and not self._ready) or (process.exitcode or 0) >= 0:
-                    self.fail(f"a worker process ended before it was ready ({_ending(process.exitcode)})")
-            if self._retired and expected:
-                self._retired -= 1
-            elif len(self._by_number) < self.workers and self._needed():
-                self._start_again()
+                    why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
+            if not is_leaving and self._staying() < self.workers and self._needed():
+                why = self._start_again()
             if self.closing and not self._by_number:
                 self.engine.stop()
-            return died
+        if why is not None:  # with nothing locked: futures call back
+            self.fail(why)
+        return died
 
     def _needed(self) -> bool:
         if self.broken is not None or self._killed:
             return False
-        queued, sent, _, _ = self.engine.counts()
-        return not self.closing or queued + sent > 0
+        # What was sent is done by those who have it; what a death gives back is queued, or sent elsewhere.
+        queued, _, _, _ = self.engine.counts()
+        return not self.closing or queued > 0
 
-    def _start_again(self) -> None:
+    def _start_again(self) -> str | None:
+        """Start another worker; why the pool is broken, if it is now."""
         try:
             self.add()
             self.short = False
         except Exception as e:  # OSError, and what comes of pickling for a process that is spawned
             self.short = True
             if not self._by_number:
-                self.fail(f"no worker process can be started: {e}")
+                self.broken = f"no worker process can be started: {e}"
+                return self.broken
+        return None
 
     def _describe(self, process: BaseProcess) -> str:
         return f"the worker process {process.pid} ended while it ran this task: {_ending(process.exitcode)}"

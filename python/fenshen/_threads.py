@@ -5,24 +5,25 @@ It needs nothing of asyncio, so a program without an event loop never loads that
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import os
 import sys
+from _frozen_importlib import module_from_spec
+from _frozen_importlib_external import ExtensionFileLoader, spec_from_file_location
+from _imp import extension_suffixes
 
 
 def _load() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+    for suffix in extension_suffixes():
         path = os.path.join(here, "_fenshen" + suffix)
         if os.path.exists(path):
             break
     else:
         raise ImportError("there is no native module for this Python", name=__name__)
-    loader = importlib.machinery.ExtensionFileLoader(__name__, path)
-    spec = importlib.util.spec_from_file_location(__name__, path, loader=loader)
+    loader = ExtensionFileLoader(__name__, path)
+    spec = spec_from_file_location(__name__, path, loader=loader)
     assert spec is not None
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     loader.exec_module(module)
     sys.modules[__name__] = module
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+from types import GeneratorType
 
 from fenshen import _pickling
 from fenshen._processes import Worker
@@ -17,6 +20,13 @@ class _Helper:
     """What the native worker asks of Python."""
 
     by_value = staticmethod(_pickling.by_value_or_none)
+    collect = staticmethod(gc.collect)
+
+    @staticmethod
+    def refused(exc: BaseException, value: object) -> None:
+        """Say what can be done about a result that cannot be pickled."""
+        if isinstance(value, GeneratorType) and sys.version_info >= (3, 11):
+            exc.add_note("fenshen: stream() of the pool sends what a generator yields")
 
     @staticmethod
     def traceback_of(exc: BaseException) -> tuple[BaseException, str]:
@@ -46,17 +56,27 @@ def current() -> Worker | None:
     return _local.get("worker")
 
 
+def enter(fds: Sequence[int], helper: Any, growth: int | None) -> Worker:
+    """Have this process be a worker, over the descriptors of the link to its pool."""
+    worker = Worker(*fds, helper, growth)
+    for fd in fds:
+        os.close(fd)
+    _local["worker"] = worker
+    advise = sys.modules.get("fenshen.advise")
+    if advise is not None:
+        advise.leave()
+    return worker
+
+
 def main(
     initializer: Callable[..., object] | None,
     initargs: Sequence[object],
     logs: bool,
+    growth: int | None,
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
-    worker = Worker(*fds, _Helper)
-    for fd in fds:
-        os.close(fd)
-    _local["worker"] = worker
+    worker = enter(fds, _Helper, growth)
     if logs:
         _relay(worker)
     if initializer is not None:

@@ -11,7 +11,7 @@ import os
 from fenshen import _engine
 from fenshen._options import current
 
-__all__ = ["report", "start"]
+__all__ = ["leave", "report", "start"]
 
 _state = {"pid": 0}
 
@@ -26,10 +26,10 @@ def start() -> None:
     import atexit
 
     from fenshen import _fenshen
-    from fenshen.advice import pickling, report
+    from fenshen.advice import pickling, remote, report
 
     try:
-        report.lock = _fenshen.advise_start(pickling.weigh, pickling.arguments)
+        report.lock = _fenshen.advise_start(pickling.weigh, pickling.arguments, remote.task)
     except (OSError, RuntimeError) as e:
         _engine.say(f"nothing is measured: {type(e).__name__}: {e}")
         return
@@ -42,12 +42,23 @@ def start() -> None:
 
 def _after_in_child() -> None:
     from fenshen import _fenshen
-    from fenshen.advice import pickling
+    from fenshen.advice import pickling, remote
 
     _fenshen.advise_forget()
     pickling.forget()
+    remote.forget()
     current.child = True
     _state["pid"] = os.getpid()
+
+
+def leave() -> None:
+    """Measure nothing more in this process, and print no report: it works for a pool, whose own process tells of it."""
+    if _state["pid"] != os.getpid():
+        return
+    _state["pid"] = -1
+    from fenshen import _fenshen
+
+    _fenshen.advise_stop()
 
 
 def report() -> None:
@@ -59,7 +70,7 @@ def report() -> None:
     from fenshen.advice import report as made
 
     _fenshen.advise_stop()
-    text = made.text(_fenshen.advise_counts(), child=current.child)
+    text = made.text(_fenshen.advise_counts(), _fenshen.advise_remote_counts(), child=current.child)
     if text:
         _engine.say(text)
 

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fenshen._process_executor import ProcessPoolExecutor
+    from fenshen._stream import Stream
+    from fenshen._thread_executor import ThreadPoolExecutor
     from fenshen.worker_died import NotLoaded, WorkerDied
 
 if TYPE_CHECKING or _engine.engine() == "native":
-    from fenshen._thread_executor import ThreadPoolExecutor
     from fenshen._threads import Future
     from fenshen._waiting import as_completed, wait
 else:
-    from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+    from concurrent.futures import Future, as_completed, wait
 
 __all__ = [
     "ALL_COMPLETED",
@@ -41,9 +42,17 @@ __all__ = [
     "wait",
 ]
 __all__ += [name for name in _standard.__all__ if name not in __all__]
-# Pools of processes need much, so they are imported only when they are asked for, as there.
-_LATER = {"ProcessPoolExecutor": "_process_executor", "NotLoaded": "worker_died", "WorkerDied": "worker_died"}
+# Pools need much, so they are imported only when they are asked for, as there.
+_LATER = {
+    "ProcessPoolExecutor": "_process_executor",
+    "Stream": "_stream",
+    "ThreadPoolExecutor": "_thread_executor",
+    "NotLoaded": "worker_died",
+    "WorkerDied": "worker_died",
+}
 __all__ += ["NotLoaded", "WorkerDied"]
+if TYPE_CHECKING or _engine.engine() == "native":
+    __all__ += ["Stream"]
 
 
 def __getattr__(name: str) -> Any:

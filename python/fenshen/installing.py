@@ -146,14 +146,19 @@ def _imported(name: str) -> None:
     """A module of the table, or one of ours, has just been imported. An import never fails because of us."""
     if any(_half_way(own) for own in _OWN if own != name):
         return  # that one will be whole in a moment, and then it is all caught up
-    try:
-        _catch_up() if name in _OWN else _put_in_all({name, *_later})
+    due = {name}
+    while due:
+        due |= _later
         _later.clear()
-    except Exception as e:
-        if any(map(_half_way, parts.triggers())):
-            _later.add(name)
+        try:
+            _catch_up() if name in _OWN else _put_in_all(due)
+        except Exception as e:
+            if any(map(_half_way, parts.triggers())):
+                _later.update(due)
+            else:
+                _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
             return
-        _engine.say(f"the standard library's own types serve {name}: {type(e).__name__}: {e}")
+        due = set(_later)  # what was imported meanwhile, and had to wait for this one
 
 
 _finder = Finder(set(_OWN), _imported)

@@ -8,6 +8,7 @@ import multiprocessing
 import multiprocessing.pool as standard
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -301,7 +302,15 @@ def test_close_lets_everything_finish() -> None:
     pool.join()
     assert all(result.ready() for result in results)
     assert list(items) == [n * n for n in range(100)]
-    assert pool._pool == []
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_the_last_workers_can_be_asked_how_they_ended(most: int | None) -> None:
+    pool = forks(2, maxtasksperchild=most)
+    pool.map_async(pooling.square, range(20), chunksize=1)
+    pool.close()
+    pool.join()
+    assert [worker.exitcode for worker in pool._pool] == [0, 0]
 
 
 def test_terminate_drops_everything() -> None:
@@ -324,7 +333,7 @@ def test_terminate_ends_a_worker_that_would_not_be_told(monkeypatch: pytest.Monk
     pool.apply_async(pooling.sleep, (600,))
     pool.terminate()
     pool.join()
-    assert pool._pool == []
+    assert [worker.exitcode for worker in pool._pool] == [-signal.SIGKILL]
 
 
 def test_items_without_end_are_taken_as_they_are_used() -> None:

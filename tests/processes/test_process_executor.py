@@ -7,10 +7,13 @@ import logging
 import multiprocessing as mp
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from concurrent import futures as standard
+from pathlib import Path
 
 import fenshen
 import pytest
@@ -291,6 +294,35 @@ def test_submit_waits_while_too_much_is_pending() -> None:
         assert [f.result(LIMIT) for f in all_of_them] == [None] * 10
 
 
+class Counting(futures.ProcessPoolExecutor):
+    """As programs derive from a pool to show how far it is."""
+
+    done = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(self.count)
+        return future
+
+    def count(self, _):
+        self.done += 1
+
+
+def test_a_map_goes_by_the_submit_that_a_class_brings() -> None:
+    with Counting(1) as pool:
+        assert list(pool.map(double, range(100))) == [2 * i for i in range(100)]
+    assert pool.done == 100
+
+
+def test_a_map_goes_by_the_submit_that_was_put_into_a_pool() -> None:
+    submitted = []
+    with futures.ProcessPoolExecutor(1) as pool:
+        submit = pool.submit
+        pool.submit = lambda *call: submitted.append(call) or submit(*call)  # type: ignore[method-assign]
+        assert list(pool.map(double, iter(range(9)))) == [2 * i for i in range(9)]
+    assert submitted == [(double, i) for i in range(9)]
+
+
 def test_a_map_with_a_buffer_takes_no_more_than_it_needs() -> None:
     taken = []
 
@@ -454,68 +486,76 @@ def test_a_forked_child_leaves_its_parents_pool_alone(pool: futures.ProcessPoolE
     assert all(len(each) == 1_000_000 for each in large)
 
 
-def test_a_task_that_comes_as_the_pool_gives_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    with futures.ProcessPoolExecutor(1, mp.get_context("fork"), _refuse) as pool:
-        with pytest.raises(futures.BrokenExecutor):
-            pool.submit(double, 1).result(60)
-        pool._supervisor.join(60)
-        monkeypatch.setattr(pool, "_check", lambda: None)  # as it was when whoever submits looked
-        with pytest.raises(futures.BrokenExecutor, match="before it was ready"):
-            pool.submit(double, 1).result(60)
+def _interrupt_oneself(_: object) -> None:
+    """As the terminal does, which sends the signal to every process."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(LIMIT)
 
 
-def test_a_worker_that_sigterm_does_not_end_ends_all_the_same() -> None:
-    before = signal.signal(signal.SIGTERM, lambda *_: None)  # which forked workers inherit
-    try:
-        pool = futures.ProcessPoolExecutor(2, mp.get_context("fork"))
-        _running(pool.submit(time.sleep, 1))
-        pool.terminate_workers()
-        thread = pool._executor_manager_thread
-        thread.join(60)
-        alive = thread.is_alive()
-        pool.kill_workers()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert not alive
+def _begin(flag: str) -> None:
+    Path(flag).touch()
+    time.sleep(LIMIT)
 
 
-def test_a_worker_that_cannot_be_started_again_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    with futures.ProcessPoolExecutor(1, mp.get_context("fork")) as pool:
-        assert pool.submit(double, 1).result(60) == 2
-
-        def refuse(*_, **__):
-            raise EOFError("the fork server has gone")
-
-        monkeypatch.setattr(pool._supervisor._launcher, "start_many", refuse)
-        first, second = pool.submit(die), pool.submit(double, 1)
-        with pytest.raises(futures.WorkerDied):
-            first.result(60)
-        with pytest.raises(futures.BrokenExecutor, match="the fork server has gone"):
-            second.result(60)
-
-
-def _die_while(path: str) -> None:
-    if os.path.exists(path):
-        die()
+def test_a_task_that_begins_after_the_interrupt_is_interrupted_too(tmp_path: Path) -> None:
+    flag = tmp_path / "began"
+    began = time.monotonic()
+    pool = futures.ProcessPoolExecutor(1)
+    with pytest.raises(KeyboardInterrupt), pool:  # noqa: PT012
+        first = pool.submit(_interrupt_oneself, None)
+        second, third = (pool.submit(_begin, str(flag)) for _ in range(2))
+        with pytest.raises(KeyboardInterrupt):
+            first.result(LIMIT)
+        while not flag.exists():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+    assert isinstance(second.exception(0), KeyboardInterrupt)
+    assert third.cancelled()
+    assert time.monotonic() - began < LIMIT
 
 
-def test_workers_that_die_at_their_start_are_not_the_end_while_another_works(tmp_path) -> None:
-    path = tmp_path / "deadly"
-    with futures.ProcessPoolExecutor(2, mp.get_context("fork"), _die_while, (str(path),)) as pool:
-        for future in [pool.submit(time.sleep, 0.2) for _ in range(2)]:
-            future.result(60)
-        _until(lambda: len(pool._supervisor._ready) == 2)
-        path.touch()
-        os.kill(next(iter(pool._processes)), signal.SIGKILL)
-        _until(lambda: pool.stats()["died"] > 5)
-        assert pool.submit(double, 1).result(60) == 2
-        path.unlink()
-        _until(lambda: len(pool._supervisor._ready) == 2)
-        assert pool.submit(double, 2).result(60) == 4
+def test_a_task_that_the_interrupt_did_not_reach_is_waited_for() -> None:
+    with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
+        running = pool.submit(time.sleep, 0.5)
+        while not running.running():
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+    assert running.result(0) is None
 
 
-def _until(condition) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun() -> None:
+    timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
+        running, *waiting = (pool.submit(time.sleep, 1) for _ in range(4))
+        while not running.running():
+            time.sleep(0.001)
+        timer.start()
+    assert all(future.cancelled() for future in waiting)
+    assert running.result(LIMIT) is None
+
+
+_TWO_DRIVERS = """
+import threading, time
+from fenshen import futures
+
+pool = futures.ProcessPoolExecutor(1)
+taken = threading.Event()
+
+def ready(_):
+    taken.set()
+    time.sleep(0.2)  # without the interpreter, which the other must not keep meanwhile
+
+pool._supervisor.ready = ready
+future = pool.submit(abs, -2)
+assert taken.wait(60)
+pool._engine.listen()
+print(future.result(60))
+pool.shutdown()
+"""
+
+
+def test_a_loop_may_ask_for_results_while_a_thread_takes_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_DRIVERS], stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True
+    )
+    assert done.stdout == "2\n"

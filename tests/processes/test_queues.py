@@ -289,6 +289,54 @@ def test_an_unbounded_put_never_waits(processes):
     q.join_thread()
 
 
+class GetsMore:
+    """What is taken from another queue, when it is loaded."""
+
+    def __init__(self, q, text):
+        self.state = q, text
+
+    def __setstate__(self, state):
+        q, text = state["state"]
+        self.more = q.get()
+        self.text = text
+
+
+@each_side
+def test_long_items_within_others(processes):
+    q = processes.Queue()
+    text, items = "\N{SNOWMAN}" * 50_000, [b"a" * 70_000, {"b": b"b" * 100_000}, ("c" * 200_000, [b"c" * 66_000, None])]
+    for item in [*items, text]:
+        q.put(item)
+    assert [q.get() for _ in items] == items
+    assert q.get() == text
+
+
+def test_long_items_that_take_others_as_they_are_loaded():
+    q, other = ours.Queue(), ours.Queue()
+    q.put(GetsMore(other, b"x" * 300_000))
+    other.put(b"y" * 100_000)
+    taken = q.get()
+    assert taken.more == b"y" * 100_000
+    assert taken.text == b"x" * 300_000
+
+
+def test_long_items_by_several_threads():
+    q = ours.Queue()
+
+    def put(letter):
+        for size in range(20_000, 120_000, 1000):
+            q.put([letter * size, letter])
+
+    threads = [threading.Thread(target=put, args=(letter,)) for letter in (b"a", b"b", b"c")]
+    for thread in threads:
+        thread.start()
+    taken = [q.get(timeout=PATIENCE) for _ in range(300)]
+    for thread in threads:
+        thread.join()
+    for letter in (b"a", b"b", b"c"):
+        assert [item for item, of in taken if of == letter] == [letter * n for n in range(20_000, 120_000, 1000)]
+
+
 def _put_and_end(q, count, join):
     if not join:
         q.cancel_join_thread()

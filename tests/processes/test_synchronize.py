@@ -315,3 +315,30 @@ def test_methods_of_with_are_methods(processes):
     assert type(lock).__enter__(lock) is True
     type(lock).__exit__(lock, None, None, None)
     assert lock._semlock._count() == 0
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock", "Semaphore", "BoundedSemaphore"])
+def test_whoever_derives_is_asked(kind):
+    calls = []
+
+    class Mixin:
+        def acquire(self, *args):
+            calls.append("acquire")
+            return super().acquire(*args)
+
+    base = type(getattr(ours, kind)())
+
+    class Derived(Mixin, base):
+        def release(self):
+            calls.append("release")
+            super().release()
+
+    lock = Derived(ctx=ours.get_context())
+    with ours.Value("i", 0, lock=lock).get_lock():
+        pass
+    value = ours.Value("i", 0, lock=lock)
+    value.value = 5
+    assert lock.acquire()
+    lock.release()
+    assert calls == ["acquire", "release"] * 2
+    assert base.acquire.__objclass__ is base

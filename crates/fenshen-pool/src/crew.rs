@@ -146,18 +146,59 @@ impl<C: Cargo> Crew<C> {
                 if !kill {
                     return Cancelled::Running;
                 }
+                let (back, alone) = hand.isolate(seq);
+                if !alone {
+                    self.take_back(back);
+                    self.feed(after);
+                    return Cancelled::Running;
+                }
                 let ended = hand.flying.iter_mut().find(|f| f.seq == seq).and_then(|f| f.job.take());
                 hand.kill();
                 job.put(Place::Ended);
                 after.dropped.extend(ended);
+                self.take_back(back);
+                self.feed(after);
                 Cancelled::Killed
             }
         }
     }
 
-    /// Takes everything out that has not begun, but for what each worker is to begin next. What is taken can still be cancelled, as if it were queued.
-    pub(crate) fn clear(&mut self) -> Vec<Arc<Job<C>>> {
-        let mut all: Vec<_> = self.queue.drain(..).filter(|job| job.is_pending()).collect();
+    /// Takes everything out that has not begun, and has the rest interrupted, unless it was already.
+    pub(crate) fn interrupt(&mut self, after: &mut Aftermath<C>) -> Vec<Arc<Job<C>>> {
+        let mut all = self.clear(after);
+        for hand in &mut self.hands {
+            let sent: Vec<u32> = hand.flying.iter().map(|f| f.seq).collect();
+            all.extend(sent.into_iter().filter_map(|seq| hand.revoke(seq)));
+            hand.interrupt();
+        }
+        all.iter().for_each(|job| job.put(Place::Queued));
+        all
+    }
+
+    /// A worker is to end: others get what it has not begun. Whether it has begun nothing, if there is such a worker.
+    pub(crate) fn retire(&mut self, worker: u32, after: &mut Aftermath<C>) -> Option<bool> {
+        let hand = self.hand(worker)?;
+        hand.retire();
+        let jobs = hand.revoke_all();
+        let is_free = hand.flying.is_empty();
+        self.take_back(jobs);
+        self.feed(after);
+        Some(is_free)
+    }
+
+    /// Puts tasks that a worker had, newest first, before all others.
+    pub(crate) fn take_back(&mut self, jobs: Vec<Arc<Job<C>>>) {
+        for job in jobs {
+            job.put(Place::Queued);
+            self.queue.push_front(job);
+        }
+    }
+
+    /// Takes everything out that has not begun, but for what each worker is to begin next. What is taken can still be
+    /// cancelled, as if it were queued.
+    pub(crate) fn clear(&mut self, after: &mut Aftermath<C>) -> Vec<Arc<Job<C>>> {
+        let (mut all, ended): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(|job| job.is_pending());
+        after.dropped.extend(ended);
         for hand in &mut self.hands {
             let sent: Vec<u32> = hand.flying.iter().skip(1).map(|f| f.seq).collect();
             all.extend(sent.into_iter().filter_map(|seq| hand.revoke(seq)));

@@ -4,15 +4,25 @@ use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fenshen_shm::{Segment, Sender};
+use fenshen_shm::{Corrupt, Segment, Sender};
 use rustix::process::Signal;
 
+use crate::clock::now;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
-use crate::kind::{PRELUDE, STOP, TASK};
+use crate::kind::{FORGET, PRELUDE, STOP, TASK};
 use crate::lease::{LEASES, Leases};
 use crate::link::face;
+use crate::sync::Ordering;
+use crate::window::Window;
+
+/// How long ago an interrupt may have come to be the one that the program goes by.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How many preludes a worker keeps.
+const KNOWN: usize = 1024;
 
 /// What a task's number has room for in its lease.
 const NUMBERS: u32 = u32::MAX >> 2;
@@ -21,6 +31,8 @@ const NUMBERS: u32 = u32::MAX >> 2;
 pub(crate) struct Flying<C> {
     pub(crate) seq: u32,
     pub(crate) job: Option<Arc<Job<C>>>,
+    /// For one that sends items.
+    pub(crate) window: Option<Window>,
 }
 
 /// How far a worker has come.
@@ -81,9 +93,14 @@ impl<C: Cargo> Hand<C> {
     pub(crate) fn has_credit(&self) -> bool {
         match self.stage {
             Stage::Starting => self.flying.is_empty(),
-            Stage::Working => self.flying.len() < self.credit.tasks() && self.has_lease(),
+            // Whoever takes items may take all the time in the world: nothing is sent behind a task that sends them.
+            Stage::Working => self.flying.len() < self.credit.tasks() && self.has_lease() && !self.ends_in_stream(),
             Stage::Retiring | Stage::Ending => false,
         }
+    }
+
+    fn ends_in_stream(&self) -> bool {
+        self.flying.back().is_some_and(|f| f.window.is_some())
     }
 
     /// Whether the lease of the next task is nobody's: tasks that were taken back leave gaps, so a few may span the table.
@@ -105,21 +122,30 @@ impl<C: Cargo> Hand<C> {
         if let Some(prelude) = job.cargo.prelude()
             && !self.known.contains(&prelude.name)
         {
+            if self.known.len() >= KNOWN {
+                if !self.sender.send(FORGET, 0, &[], &[])? {
+                    return Ok(false);
+                }
+                self.known.clear();
+            }
             if !self.sender.send(PRELUDE, prelude.name, &[&prelude.body], &[])? {
                 return Ok(false);
             }
             self.known.insert(prelude.name);
         }
         let seq = self.next();
-        face(&self.shared).leases.offer(seq);
+        let items = job.cargo.window();
+        let window = (items > 0).then(|| Window::new(items));
+        self.leases().set_window(seq, window.map_or(0, Window::word));
+        self.leases().offer(seq);
         let sender = &mut self.sender;
         if !job.cargo.pack(&mut |body, parts| sender.send(TASK, seq.into(), body, parts))? {
             return Ok(false);
         }
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
-        self.flying.push_back(Flying { seq, job: Some(job.clone()) });
-        face(&self.shared).wake_worker();
+        self.flying.push_back(Flying { seq, job: Some(job.clone()), window });
+        face(&self.shared).asleep.wake();
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 && self.stage == Stage::Working {
@@ -127,6 +153,45 @@ impl<C: Cargo> Hand<C> {
             }
         }
         Ok(true)
+    }
+
+    /// A task's item has come; `None` if the task is given up.
+    pub(crate) fn item(&mut self, seq: u32) -> Result<Option<Arc<Job<C>>>, Corrupt> {
+        let first = self.flying.front_mut().filter(|f| f.seq == seq).ok_or(Corrupt("an item's task"))?;
+        if !first.window.as_mut().is_some_and(Window::take) {
+            return Err(Corrupt("more items than were asked for"));
+        }
+        Ok(first.job.clone())
+    }
+
+    /// Changes a task's window, and tells the worker.
+    fn change(&mut self, seq: u32, how: impl FnOnce(&mut Window)) {
+        let found = self.flying.iter_mut().find(|f| f.seq == seq).and_then(|f| f.window.as_mut());
+        let Some(window) = found else { return };
+        how(window);
+        let word = window.word();
+        self.leases().set_window(seq, word);
+        face(&self.shared).asleep.wake();
+    }
+
+    /// A task may send so many items more.
+    pub(crate) fn grant(&mut self, seq: u32, items: u32) {
+        self.change(seq, |window| window.grant(items));
+    }
+
+    /// A task is to send no more items, and to end.
+    pub(crate) fn stop(&mut self, seq: u32) {
+        self.change(seq, Window::close);
+    }
+
+    /// The same for the one that sends items, if it has one; that is returned if it had not begun.
+    pub(crate) fn stop_stream(&mut self) -> Option<Arc<Job<C>>> {
+        let seq = self.flying.back().filter(|f| f.window.is_some())?.seq;
+        let revoked = self.revoke(seq);
+        if revoked.is_none() {
+            self.stop(seq);
+        }
+        revoked
     }
 
     /// It says that it is ready.
@@ -146,14 +211,45 @@ impl<C: Cargo> Hand<C> {
         self.flying.remove(at).and_then(|f| f.job)
     }
 
+    /// Takes back, newest first, what lies behind a task that has begun, so that it can be killed for that one alone.
+    /// False if one of them has begun too: then the task has ended, and its result is on its way.
+    pub(crate) fn isolate(&mut self, seq: u32) -> (Vec<Arc<Job<C>>>, bool) {
+        let mut back = Vec::new();
+        while let Some(last) = self.flying.back().filter(|f| f.seq != seq) {
+            if !self.leases().revoke(last.seq) {
+                return (back, false);
+            }
+            self.give_back();
+            back.extend(self.flying.pop_back().and_then(|f| f.job));
+        }
+        (back, true)
+    }
+
     /// A task that it was sent does not count.
     fn give_back(&mut self) {
         if let Some(left) = &mut self.left {
-            *left += 1;
-            if self.stage == Stage::Retiring {
+            if *left == 0 && self.stage == Stage::Retiring {
                 self.stage = Stage::Working;
             }
+            *left += 1;
         }
+    }
+
+    /// It gets no more tasks, whatever becomes of those that it has.
+    pub(crate) fn retire(&mut self) {
+        if self.stage != Stage::Ending {
+            self.stage = Stage::Retiring;
+            self.left = None; // a task that is given back does not change that
+        }
+    }
+
+    /// Takes back what it has not begun, the last one first.
+    pub(crate) fn revoke_all(&mut self) -> Vec<Arc<Job<C>>> {
+        let mut jobs = Vec::new();
+        while let Some(job) = self.flying.back().map(|f| f.seq).and_then(|seq| self.revoke(seq)) {
+            jobs.push(job);
+        }
+        jobs
     }
 
     /// Tells it to end once it has nothing to do; whether it was told now.
@@ -163,8 +259,18 @@ impl<C: Cargo> Hand<C> {
         }
         self.told = true;
         self.stage = Stage::Ending;
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
         Ok(true)
+    }
+
+    /// Passes an interrupt on to a task that began after it came, when the worker had none to run or another.
+    pub(crate) fn interrupt(&self) {
+        let interrupted = face(&self.shared).interrupted.load(Ordering::Acquire);
+        let is_fresh = now().saturating_sub(interrupted) < FRESH.as_nanos() as u64;
+        let began = self.flying.front().and_then(|f| self.leases().claimed(f.seq));
+        if interrupted > 0 && is_fresh && began.is_some_and(|began| began >= interrupted) {
+            rustix::process::pidfd_send_signal(&self.pidfd, Signal::INT).ok();
+        }
     }
 
     /// Kills it.

@@ -33,6 +33,12 @@ pub trait Cargo: Send + Sync + 'static {
     fn retries(&self) -> u32 {
         0
     }
+
+    /// How many items it may send before the first is [taken](crate::Pool::grant); 0 for a task that sends none. Fewer than
+    /// 2^31.
+    fn window(&self) -> u32 {
+        0
+    }
 }
 
 /// What several tasks refer to, and is sent to each worker once: a function, as a rule.

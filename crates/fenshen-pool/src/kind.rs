@@ -6,6 +6,8 @@ pub(crate) const TASK: u32 = 1;
 pub(crate) const PRELUDE: u32 = 2;
 /// From the pool: no more tasks.
 pub(crate) const STOP: u32 = 3;
+/// From the pool: what later tasks refer to is sent again.
+pub(crate) const FORGET: u32 = 4;
 /// From the worker: it is ready for tasks.
 pub(crate) const READY: u32 = 1;
 /// From the worker: a task's result. Its tag is the task's number, and how long it ran in microseconds above that.
@@ -14,6 +16,8 @@ pub(crate) const DONE: u32 = 2;
 pub(crate) const ITEM: u32 = 3;
 /// From the worker: anything else that it has to say.
 pub(crate) const NOTE: u32 = 4;
+/// From the worker: it begins no task any more, and waits to be told to end.
+pub(crate) const LEAVE: u32 = 5;
 
 /// The upper bits are the user's.
 pub(crate) fn with(kind: u32, flavour: u32) -> u32 {

@@ -20,7 +20,8 @@ const STATUS: u32 = 3;
 pub(crate) struct Lease {
     /// The task's number in the upper bits, and what became of it.
     word: AtomicU32,
-    _gap: u32,
+    /// The task's [window](crate::window), where it sends items.
+    window: AtomicU32,
     /// When it was claimed, in nanoseconds of the monotonic clock.
     claimed: AtomicU64,
 }
@@ -53,6 +54,16 @@ impl Leases {
     /// The pool's: a task is about to be sent.
     pub(crate) fn offer(&self, seq: u32) {
         self.at(seq).word.store(word(seq, OFFERED), Ordering::Release);
+    }
+
+    /// The pool's: how many items the task may send.
+    pub(crate) fn set_window(&self, seq: u32, word: u32) {
+        self.at(seq).window.store(word, Ordering::Release);
+    }
+
+    /// The worker's: the same.
+    pub(crate) fn window(&self, seq: u32) -> u32 {
+        self.at(seq).window.load(Ordering::Acquire)
     }
 
     /// The pool's: takes it back; false if the worker has claimed it.

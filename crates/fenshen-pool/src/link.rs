@@ -8,10 +8,10 @@ use std::sync::Arc;
 use fenshen_shm::arena::{self, Arena, Releases, Slabs};
 use fenshen_shm::ring::{Cursors, Place, Reader, Writer};
 use fenshen_shm::{Corrupt, Receiver, Segment, Sender};
-use fenshen_sync::{Scope, Word};
 
+use crate::asleep::Asleep;
 use crate::lease::Leases;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The length of each ring in bytes.
 const RING: usize = 64 << 10;
@@ -25,74 +25,16 @@ pub(crate) struct Shared {
     tasks: Cursors,
     results: Cursors,
     /// One while the worker sleeps, and a task must wake it.
-    asleep: Line,
+    pub(crate) asleep: Asleep,
     /// One while the worker waits for room in the ring of results.
-    crowded: Line,
+    pub(crate) crowded: Asleep,
     /// One while the pool sleeps, and a result must ring its bell.
-    listening: Line,
+    pub(crate) listening: Asleep,
     pub(crate) leases: Leases,
+    /// When an interrupt of the keyboard last came to the worker, by the clock of the leases; zero if none ever did.
+    pub(crate) interrupted: AtomicU64,
     task_slabs: Releases,
     result_slabs: Releases,
-}
-
-#[derive(Debug)]
-#[repr(C, align(64))]
-struct Line(Word);
-
-impl Shared {
-    /// Has the next result ring the bell.
-    pub(crate) fn listen(&self) {
-        self.listening.0.swap(1, Ordering::SeqCst);
-    }
-
-    /// Results ring no bell: the pool is awake.
-    pub(crate) fn hush(&self) {
-        self.listening.0.store(0, Ordering::Relaxed);
-    }
-
-    /// The pool's: a task was sent.
-    pub(crate) fn wake_worker(&self) {
-        wake(&self.asleep.0);
-    }
-
-    /// The pool's: there is room again.
-    pub(crate) fn wake_crowded(&self) {
-        wake(&self.crowded.0);
-    }
-
-    /// The worker's: sleeps until there is a task, or for no reason.
-    pub(crate) fn sleep_unless(&self, there_is_one: impl FnOnce() -> bool) -> fenshen_sync::Slept {
-        sleep(&self.asleep.0, there_is_one)
-    }
-
-    /// The worker's: sleeps until there is room for a result, or for no reason.
-    pub(crate) fn sleep_crowded(&self, there_is_room: impl FnOnce() -> bool) -> fenshen_sync::Slept {
-        sleep(&self.crowded.0, there_is_room)
-    }
-
-    /// The worker's: a result was sent. Returns whether the bell is to be rung.
-    pub(crate) fn must_ring(&self) -> bool {
-        crate::sync::fence();
-        self.listening.0.load(Ordering::Relaxed) == 1 && self.listening.0.change(1, 0)
-    }
-}
-
-fn wake(word: &Word) {
-    crate::sync::fence();
-    if word.load(Ordering::Relaxed) == 1 && word.change(1, 0) {
-        word.wake(1, Scope::Shared);
-    }
-}
-
-fn sleep(word: &Word, unless: impl FnOnce() -> bool) -> fenshen_sync::Slept {
-    word.swap(1, Ordering::SeqCst);
-    if unless() {
-        word.store(0, Ordering::Relaxed);
-        return fenshen_sync::Slept::Woken;
-    }
-    let slept = word.sleep(1, None, Scope::Shared);
-    word.store(0, Ordering::Relaxed);
-    slept
 }
 
 /// What a worker needs to find its pool: three descriptors, which it inherits or is sent.

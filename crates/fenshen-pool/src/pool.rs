@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use fenshen_shm::{Message, Receiver, Segment};
@@ -12,8 +12,9 @@ use crate::clock::now;
 use crate::crew::{Aftermath, Cancelled, Crew, PATIENCE};
 use crate::hand::{Flying, Hand, Stage};
 use crate::job::{Cargo, Job, Place};
-use crate::kind::{self, DONE, ITEM, NOTE, READY};
+use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, READY};
 use crate::link::{Ends, Link, face};
+use crate::window::Window;
 
 /// How many results of one worker are taken before the next one's turn.
 const TURN: usize = 256;
@@ -33,7 +34,7 @@ pub enum Event<C> {
     TimedOut(Arc<Job<C>>),
     /// A worker is ready for tasks.
     Ready(u32),
-    /// A worker gets no more tasks, as it has had as many as it may: it can be replaced.
+    /// A worker gets no more tasks, as it has had as many as it may, or [leaves](crate::Worker::leave): it can be replaced.
     Retiring(u32),
     /// A worker wrote nonsense, and is killed.
     Corrupt(u32, String),
@@ -80,7 +81,7 @@ struct Ear {
 /// Any thread may push and cancel. One at a time drives the pool: it [waits](Pool::wait) until something has happened, and
 /// takes a [turn](Pool::turn) then. No call-back is made with the pool's lock held.
 pub struct Pool<C> {
-    crew: Mutex<Crew<C>>,
+    pub(crate) crew: Mutex<Crew<C>>,
     /// Those whom the driver listens to.
     ears: Mutex<Vec<Ear>>,
     newcomers: Mutex<Vec<Ear>>,
@@ -111,7 +112,7 @@ impl std::fmt::Debug for LinkBox {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No call-back is made under a lock, so nobody panics there with something half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,7 +172,7 @@ impl<C: Cargo> Pool<C> {
         };
         let Link { shared, sender, receiver } = place.link.0;
         let pidfd = Arc::new(pidfd);
-        face(&shared).listen();
+        face(&shared).listening.listen();
         let ear = Ear { id, receiver, shared: shared.clone(), pidfd: pidfd.clone(), deaf: false };
         let mut after = Aftermath::default();
         let mut crew = lock(&self.crew);
@@ -229,7 +230,19 @@ impl<C: Cargo> Pool<C> {
 
     /// Takes out every task that has not begun.
     pub fn clear(&self) -> Vec<Arc<Job<C>>> {
-        lock(&self.crew).clear()
+        let mut after = Aftermath::default();
+        let all = lock(&self.crew).clear(&mut after);
+        drop(after);
+        all
+    }
+
+    /// The program was interrupted: takes out every task that has not begun, and interrupts those that began after the
+    /// interrupt had reached their worker.
+    pub fn interrupt(&self) -> Vec<Arc<Job<C>>> {
+        let mut after = Aftermath::default();
+        let all = lock(&self.crew).interrupt(&mut after);
+        drop(after);
+        all
     }
 
     /// No more tasks will come: every worker ends when there is nothing left to do.
@@ -243,19 +256,12 @@ impl<C: Cargo> Pool<C> {
         after
     }
 
-    /// Tells a worker to end when it has run what it was sent; whether there is such a worker.
-    pub fn retire(&self, worker: u32) -> bool {
+    /// Tells a worker to end when it has run what it has begun, and gives others what it has not; whether there is such a
+    /// worker.
+    pub fn retire(&self, worker: u32) -> (bool, Aftermath<C>) {
         let mut after = Aftermath::default();
-        let mut crew = lock(&self.crew);
-        let Some(hand) = crew.hand(worker) else {
-            return false;
-        };
-        if matches!(hand.stage, Stage::Starting | Stage::Working) {
-            hand.stage = Stage::Retiring;
-        }
-        crew.feed(&mut after);
-        drop(crew);
-        true
+        let is_there = lock(&self.crew).retire(worker, &mut after).is_some();
+        (is_there, after)
     }
 
     /// How many tasks wait, how many were sent, how many workers there are, and how many of these have nothing to do.
@@ -269,12 +275,24 @@ impl<C: Cargo> Pool<C> {
         }
     }
 
-    /// Has the next result ring the bell; false if there is something to take a turn for already.
+    /// Has the next result ring the bell; false if there is something to take a turn for already. While another thread
+    /// takes a turn, which may run the user's code, nobody waits for that: it is that thread's to listen when it is done.
     pub fn listen(&self) -> bool {
-        let mut ears = lock(&self.ears);
-        self.welcome(&mut ears);
+        self.try_ears().is_none_or(|mut ears| self.listen_with(&mut ears))
+    }
+
+    fn try_ears(&self) -> Option<MutexGuard<'_, Vec<Ear>>> {
+        match self.ears.try_lock() {
+            Ok(ears) => Some(ears),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn listen_with(&self, ears: &mut Vec<Ear>) -> bool {
+        self.welcome(ears);
         ears.iter_mut().all(|ear| {
-            face(&ear.shared).listen();
+            face(&ear.shared).listening.listen();
             ear.deaf || matches!(ear.receiver.is_empty(), Ok(true))
         })
     }
@@ -302,7 +320,7 @@ impl<C: Cargo> Pool<C> {
     /// # Errors
     /// What the kernel says; an interrupted sleep is none.
     pub fn wait(&self, most: Option<Duration>) -> io::Result<()> {
-        if !self.listen() {
+        if !self.listen_with(&mut lock(&self.ears)) {
             return Ok(());
         }
         let until = match (self.due(), most) {
@@ -319,7 +337,7 @@ impl<C: Cargo> Pool<C> {
 
     /// Takes what has come, and tells `each` of it. Only the driver calls it; another who does gets `false` at once.
     pub fn turn(&self, each: &mut dyn FnMut(Event<C>)) -> bool {
-        let Ok(mut ears) = self.ears.try_lock() else {
+        let Some(mut ears) = self.try_ears() else {
             return false;
         };
         let mut buffer = [0; 8];
@@ -327,7 +345,7 @@ impl<C: Cargo> Pool<C> {
         self.welcome(&mut ears);
         let mut gone = Vec::new();
         for ear in ears.iter_mut() {
-            face(&ear.shared).hush();
+            face(&ear.shared).listening.hush();
             let ended = has_ended(&ear.pidfd);
             self.hear(ear, if ended { usize::MAX } else { TURN }, each);
             if ended {
@@ -368,7 +386,7 @@ impl<C: Cargo> Pool<C> {
                 }
             }
         }
-        face(&ear.shared).wake_crowded();
+        face(&ear.shared).crowded.wake();
     }
 
     fn take(&self, worker: u32, message: Message, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
@@ -385,8 +403,8 @@ impl<C: Cargo> Pool<C> {
                 tell(after, each);
             }
             ITEM => {
-                let first = lock(&self.crew).hand(worker).and_then(|h| first(h, message.tag as u32));
-                if let Some(job) = first {
+                let job = lock(&self.crew).hand(worker).map_or(Ok(None), |hand| hand.item(message.tag as u32))?;
+                if let Some(job) = job {
                     each(Event::Item(job, flavour, message));
                 }
             }
@@ -402,8 +420,25 @@ impl<C: Cargo> Pool<C> {
                 each(Event::Ready(worker));
                 tell(after, each);
             }
+            LEAVE => self.leaves(worker, each)?,
             _ => return Err(fenshen_shm::Corrupt("a result's kind").into()),
         }
+        Ok(())
+    }
+
+    fn leaves(&self, worker: u32, each: &mut dyn FnMut(Event<C>)) -> io::Result<()> {
+        let mut after = Aftermath::default();
+        let mut crew = lock(&self.crew);
+        if crew.hand(worker).is_none_or(|hand| hand.stage == Stage::Ending) {
+            return Ok(());
+        }
+        let is_free = crew.retire(worker, &mut after) == Some(true);
+        drop(crew);
+        if !is_free {
+            return Err(fenshen_shm::Corrupt("the leases of one who leaves").into());
+        }
+        each(Event::Retiring(worker));
+        tell(after, each);
         Ok(())
     }
 
@@ -414,11 +449,13 @@ impl<C: Cargo> Pool<C> {
             return Ok(Finished { job: None, after, retiring: false });
         };
         // Tasks end in the order in which they were sent.
-        if hand.flying.front().is_none_or(|f| f.seq != tag as u32) {
+        let is_first = hand.flying.front().is_some_and(|f| f.seq == tag as u32);
+        let Some(Flying { job, window, .. }) = is_first.then(|| hand.flying.pop_front()).flatten() else {
             return Err(fenshen_shm::Corrupt("a result's task").into());
+        };
+        if window.is_none() {
+            hand.credit.ran((tag >> 32) as u32);
         }
-        let job = hand.flying.pop_front().and_then(|f| f.job);
-        hand.credit.ran((tag >> 32) as u32);
         let retiring = hand.stage == Stage::Retiring && hand.flying.is_empty();
         if let Some(job) = &job {
             job.put(Place::Ended);
@@ -436,13 +473,16 @@ impl<C: Cargo> Pool<C> {
         };
         let mut hand = crew.hands.remove(at);
         let mut lost = Vec::new();
-        while let Some(Flying { seq, job, .. }) = hand.flying.pop_back() {
+        while let Some(Flying { seq, job, window }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
             // What was not begun is lost with nobody, unless it is what workers die of before they begin it; what was
             // begun is, unless it may be tried again.
             let begun = !hand.leases().is_offered(seq);
             let next = hand.flying.is_empty() && hand.stage != Stage::Starting;
-            let again = if begun { job.may_retry() } else { !next || job.may_be_offered() };
+            let again = match begun {
+                true => window.is_none_or(Window::is_untouched) && job.may_retry(),
+                false => !next || job.may_be_offered(),
+            };
             if again {
                 job.put(Place::Queued);
                 crew.queue.push_front(job);
@@ -462,7 +502,7 @@ impl<C: Cargo> Pool<C> {
 
     /// Ends what runs too long.
     fn look_at_clock(&self, each: &mut dyn FnMut(Event<C>)) {
-        let mut late = Vec::new();
+        let (mut late, mut returned) = (Vec::new(), Vec::new());
         let mut crew = lock(&self.crew);
         let now = now();
         for hand in &mut crew.hands {
@@ -472,12 +512,18 @@ impl<C: Cargo> Pool<C> {
             if began.is_none_or(|began| now.saturating_sub(began) < limit.as_nanos() as u64) {
                 continue;
             }
+            let (back, alone) = hand.isolate(first.seq);
+            returned.push(back);
+            if !alone {
+                continue; // it has ended just now
+            }
             if let Some(job) = hand.flying.front_mut().and_then(|f| f.job.take()) {
                 job.put(Place::Ended);
                 late.push(job);
             }
             hand.kill();
         }
+        returned.into_iter().for_each(|back| crew.take_back(back));
         drop(crew);
         late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }
@@ -509,10 +555,6 @@ pub struct Counts {
     pub workers: usize,
     /// Workers without a task.
     pub idle: usize,
-}
-
-fn first<C>(hand: &Hand<C>, seq: u32) -> Option<Arc<Job<C>>> {
-    hand.flying.front().filter(|f| f.seq == seq).and_then(|f| f.job.clone())
 }
 
 fn tell<C: Cargo>(after: Aftermath<C>, each: &mut dyn FnMut(Event<C>)) {

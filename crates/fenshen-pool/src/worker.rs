@@ -8,8 +8,10 @@ use fenshen_shm::{Message, Part, Receiver, Segment, Sender};
 use fenshen_sync::Slept;
 
 use crate::clock::now;
-use crate::kind::{self, DONE, ITEM, NOTE, PRELUDE, READY, STOP, TASK};
+use crate::kind::{self, DONE, FORGET, ITEM, LEAVE, NOTE, PRELUDE, READY, STOP, TASK};
 use crate::link::{Ends, face};
+use crate::sync::Ordering;
+use crate::window::{self, Permit};
 
 /// A worker's end of the link to its pool.
 ///
@@ -24,6 +26,11 @@ pub struct Worker {
     /// The number of the task that runs.
     running: u32,
     began: u64,
+    /// Whether it sends items, and how many it has sent.
+    streams: bool,
+    sent: u32,
+    /// It has told the pool that it begins no task any more.
+    leaving: bool,
 }
 
 /// What the pool wants.
@@ -33,6 +40,8 @@ pub enum Order {
     Task(Message),
     /// What later tasks refer to, by the message's tag.
     Prelude(Message),
+    /// No later task refers to any prelude that came before this.
+    Forget,
     /// No more tasks.
     Stop,
     /// Nothing yet.
@@ -50,7 +59,7 @@ impl Worker {
     pub unsafe fn new(ends: Ends, bell: OwnedFd) -> io::Result<Worker> {
         // SAFETY: the caller's promise.
         let (shared, receiver, sender) = unsafe { ends.open() }?;
-        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0 })
+        Ok(Worker { shared, receiver, sender, bell, running: 0, began: 0, streams: false, sent: 0, leaving: false })
     }
 
     /// Tells the pool that tasks can come.
@@ -74,14 +83,16 @@ impl Worker {
                 TASK => {
                     let seq = message.tag as u32;
                     let time = now();
-                    if face(&self.shared).leases.claim(seq, time) {
-                        (self.running, self.began) = (seq, time);
+                    if !self.leaving && face(&self.shared).leases.claim(seq, time) {
+                        (self.running, self.began, self.sent) = (seq, time, 0);
+                        self.streams = window::is_open(self.window());
                         return Ok(Order::Task(message));
                     }
                     drop(message);
                     self.receiver.pass();
                 }
                 PRELUDE => return Ok(Order::Prelude(message)),
+                FORGET => return Ok(Order::Forget),
                 STOP => return Ok(Order::Stop),
                 _ => return Err(fenshen_shm::Corrupt("a message's kind").into()),
             }
@@ -95,20 +106,30 @@ impl Worker {
 
     /// Sleeps until there is something to do, a signal comes, or for no reason.
     pub fn sleep(&mut self) -> Slept {
+        self.sleep_unless(|| false)
+    }
+
+    /// The same, unless something is true that other threads make true before they [rouse](Worker::rouse) this one.
+    pub fn sleep_unless(&mut self, roused: impl FnOnce() -> bool) -> Slept {
         let receiver = &mut self.receiver;
-        face(&self.shared).sleep_unless(|| !matches!(receiver.is_empty(), Ok(true)))
+        face(&self.shared).asleep.sleep_unless(|| roused() || !matches!(receiver.is_empty(), Ok(true)))
     }
 
     /// Sleeps until there is room for a result, a signal comes, or for no reason.
     pub fn sleep_crowded(&mut self) -> Slept {
         let sender = &mut self.sender;
         // The pool gives way in messages, not in bytes: with the ring empty there is certainly room.
-        face(&self.shared).sleep_crowded(|| !matches!(sender.is_drained(), Ok(false)))
+        face(&self.shared).crowded.sleep_unless(|| !matches!(sender.is_drained(), Ok(false)))
     }
 
     /// Has the worker's sleep end, from any thread of its process.
     pub fn rouse(&self) {
-        face(&self.shared).wake_worker();
+        face(&self.shared).asleep.wake();
+    }
+
+    /// An interrupt of the keyboard has come, and ended the task that ran if one did: what begins after it has not had it.
+    pub fn interrupted(&self) {
+        face(&self.shared).interrupted.store(now(), Ordering::Release);
     }
 
     /// Whether the pool has taken everything that was sent.
@@ -126,12 +147,36 @@ impl Worker {
         self.send(kind::with(DONE, flavour), tag, body, parts)
     }
 
-    /// A part of the running task's result; false if there is no room for it now.
+    /// Whether the running task is one that sends items.
+    pub fn is_stream(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether the running task may send an item now.
+    pub fn permit(&self) -> Permit {
+        window::permit(self.window(), self.sent)
+    }
+
+    fn window(&self) -> u32 {
+        face(&self.shared).leases.window(self.running)
+    }
+
+    /// Sleeps until the running task may send an item or is to end, a signal comes, or for no reason.
+    pub fn sleep_without_permit(&self) -> Slept {
+        face(&self.shared).asleep.sleep_unless(|| {
+            crate::sync::fence();
+            self.permit() != Permit::Wait
+        })
+    }
+
+    /// A part of the running task's result, which must have a [permit](Worker::permit); false if there is no room for it now.
     ///
     /// # Errors
     /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
     pub fn item(&mut self, flavour: u32, body: &[&[u8]], parts: &[Part<'_>]) -> io::Result<bool> {
-        self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)
+        let sent = self.send(kind::with(ITEM, flavour), self.running.into(), body, parts)?;
+        self.sent = self.sent.wrapping_add(sent.into());
+        Ok(sent)
     }
 
     /// Anything else; false if there is no room for it now.
@@ -142,9 +187,19 @@ impl Worker {
         self.send(kind::with(NOTE, flavour), 0, body, &[])
     }
 
+    /// Begins no task any more, and tells the pool so: others get what this worker was sent, and [`Order::Stop`] follows.
+    /// Between tasks, as when too much memory has [gathered](crate::Growth). False if there is no room for it now.
+    ///
+    /// # Errors
+    /// [`Corrupt`](fenshen_shm::Corrupt), or what the kernel says.
+    pub fn leave(&mut self) -> io::Result<bool> {
+        self.leaving = self.leaving || self.send(LEAVE, 0, &[], &[])?;
+        Ok(self.leaving)
+    }
+
     fn send(&mut self, kind: u32, tag: u64, body: &[&[u8]], parts: &[Part<'_>]) -> io::Result<bool> {
         let sent = self.sender.send(kind, tag, body, parts)?;
-        if face(&self.shared).must_ring() {
+        if face(&self.shared).listening.must_ring() {
             rustix::io::write(self.bell.as_fd(), &1_u64.to_ne_bytes())?;
         }
         Ok(sent)

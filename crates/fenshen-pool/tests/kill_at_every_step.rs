@@ -63,7 +63,7 @@ fn work(mut worker: Worker, begun: &Begun) -> io::Result<()> {
                     worker.sleep_crowded();
                 }
             }
-            Order::Prelude(_) => worker.pass(),
+            Order::Prelude(_) | Order::Forget => worker.pass(),
             Order::Stop => return Ok(()),
             Order::Nothing => {
                 worker.sleep();

@@ -70,7 +70,7 @@ fn work(mut worker: Worker) -> io::Result<()> {
                     worker.sleep_crowded();
                 }
             }
-            Order::Prelude(_) => worker.pass(),
+            Order::Prelude(_) | Order::Forget => worker.pass(),
             Order::Stop => return Ok(()),
             Order::Nothing => {
                 worker.sleep();
@@ -216,6 +216,50 @@ fn a_task_that_runs_too_long_is_ended() {
     let pids = [start(&pool, None).1];
     drop(pool.push(Job::new(Task { deed: Deed::Sleep(60_000), timeout: Some(Duration::from_millis(50)), retries: 0 })));
     until(&pool, &mut seen, |seen| seen.timed_out == 1 && seen.gone.len() == 1);
+    assert!(seen.lost.is_empty());
+    end(&pool, &mut seen, &pids);
+}
+
+/// A worker that has ended its first task, of which the pool was not told yet, and runs its second.
+fn one_ahead(pool: &Pool<Task>, seen: &mut Seen, first: &Arc<Job<Task>>) -> Arc<Job<Task>> {
+    drop(pool.push(Task::new(Deed::Double(0))));
+    until(pool, seen, |seen| seen.done.len() == 1);
+    let second = Task::new(Deed::Sleep(2000));
+    drop(pool.push(first.clone()));
+    drop(pool.push(second.clone()));
+    let end = Instant::now() + Duration::from_secs(60);
+    while !pool.is_running(&second) {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    second
+}
+
+#[test]
+fn cancelling_a_task_that_has_just_ended_harms_no_other() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let pids = [start(&pool, None).1];
+    let first = Task::new(Deed::Sleep(1));
+    let second = one_ahead(&pool, &mut seen, &first);
+    assert_eq!(pool.cancel(&first, true).0, Cancelled::Running);
+    until(&pool, &mut seen, |_| !second.is_pending());
+    assert!(seen.lost.is_empty() && seen.gone.is_empty());
+    end(&pool, &mut seen, &pids);
+}
+
+#[test]
+fn what_lies_behind_a_task_that_is_killed_is_done() {
+    let (pool, mut seen) = (Pool::new().expect("descriptors"), Seen::default());
+    let mut pids = vec![start(&pool, None).1];
+    drop(pool.push(Task::new(Deed::Double(0))));
+    until(&pool, &mut seen, |seen| seen.done.len() == 1);
+    let slow = Task::new(Deed::Sleep(60_000));
+    drop(pool.push(slow.clone()));
+    drop(pool.push(Task::new(Deed::Double(4))));
+    until(&pool, &mut seen, |_| pool.is_running(&slow));
+    assert_eq!(pool.cancel(&slow, true).0, Cancelled::Killed);
+    pids.push(start(&pool, None).1);
+    until(&pool, &mut seen, |seen| seen.done.len() == 2 && seen.gone.len() == 1);
     assert!(seen.lost.is_empty());
     end(&pool, &mut seen, &pids);
 }

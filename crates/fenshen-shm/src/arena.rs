@@ -10,13 +10,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::corrupt::Corrupt;
 use crate::sync::{AtomicU32, Ordering};
+use crate::views::{self, Held};
 
 /// How many slabs one arena has at most.
 pub const SLOTS: usize = 256;
@@ -243,11 +244,12 @@ unsafe impl Sync for Slabs {}
 #[derive(Debug)]
 pub struct View {
     mapping: Mapping,
-    release: Release,
+    len: usize,
+    _held: Held,
 }
 
 #[derive(Debug)]
-struct Release {
+pub(crate) struct Release {
     releases: NonNull<Releases>,
     slab: Slab,
     /// The process that reads it: what a fork copied is not given back.
@@ -275,7 +277,13 @@ impl View {
     /// Its contents.
     #[must_use]
     pub fn bytes(&self) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.mapping.start, self.release.slab.len as usize)
+        NonNull::slice_from_raw_parts(self.mapping.start, self.len)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        views::leave(self.mapping.start);
     }
 }
 
@@ -308,7 +316,9 @@ impl Slabs {
     pub fn map(&self, slab: Slab) -> io::Result<View> {
         let release = self.check(slab)?;
         let mapping = Mapping::new(self.file.as_fd(), slab.offset, slab.len, MapFlags::PRIVATE)?;
-        Ok(View { mapping, release })
+        let held = Arc::new(Mutex::new(Some(release)));
+        views::enter(mapping.start, mapping.len, &held);
+        Ok(View { mapping, len: slab.len as usize, _held: held })
     }
 
     /// Copies a slab's contents, and gives it back.
@@ -372,6 +382,23 @@ mod tests {
         assert_eq!(arena.used(), 1);
         assert_ne!(put(&mut arena, &[3; 5000]).slot, slab.slot);
         drop((mine, other));
+        assert_eq!(arena.used(), 1);
+    }
+
+    #[test]
+    fn before_a_fork_a_view_gets_pages_of_its_own() {
+        let (mut arena, slabs) = pair();
+        let slab = put(&mut arena, &[1; 10_000]);
+        let view = slabs.map(slab).expect("whole");
+        // SAFETY: nobody else writes there.
+        unsafe { view.bytes().cast::<u8>().add(5000).write(9) };
+        crate::before_fork();
+        assert_eq!(arena.used(), 0);
+        assert_eq!(put(&mut arena, &[2; 10_000]).slot, slab.slot);
+        // SAFETY: as above.
+        let bytes = unsafe { view.bytes().as_ref() };
+        assert!(bytes.iter().enumerate().all(|(i, &byte)| byte == if i == 5000 { 9 } else { 1 }));
+        drop(view);
         assert_eq!(arena.used(), 1);
     }
 

@@ -18,6 +18,7 @@ mod semaphore;
 mod shared_queue;
 mod sync;
 mod tickets;
+mod views;
 mod waiters;
 
 pub use cell::Cell;
@@ -33,4 +34,5 @@ pub use segment::Segment;
 pub use semaphore::{Attempt, Full, Lost, Semaphore};
 pub use shared_queue::{Counted, Outbox, Refused, SharedQueue, Staged, Taken};
 pub use tickets::Tickets;
+pub use views::before_fork;
 pub use waiters::{Seat, Waiters};

@@ -143,9 +143,52 @@ fn memory_of_long_messages_is_used_again() {
         queue.put(&message(i, 300_000)).expect("there is memory");
         assert_eq!(queue.get(soon()).map(|m| m.len()), Some(300_000));
     }
+    assert!(memory(&queue) < 4 << 20, "{} bytes for one message at a time", memory(&queue));
+}
+
+/// How much memory a queue takes, in bytes.
+fn memory(queue: &SharedQueue) -> u64 {
     let file = std::fs::File::from(queue.segment().as_fd().try_clone_to_owned().expect("there are descriptors"));
-    let blocks = std::os::unix::fs::MetadataExt::blocks(&file.metadata().expect("it is open"));
-    assert!(blocks * 512 < 4 << 20, "{blocks} blocks for one message at a time");
+    std::os::unix::fs::MetadataExt::blocks(&file.metadata().expect("it is open")) * 512
+}
+
+#[test]
+fn memory_of_many_messages_is_kept_until_somebody_waits_in_vain() {
+    let queue = queue(0);
+    for _ in 0..2 {
+        for i in 0..100 {
+            queue.put(&message(i, 100_000)).expect("there is memory");
+        }
+        for i in 0..100 {
+            assert_eq!(queue.get(soon()), Some(message(i, 100_000)));
+        }
+        assert!(memory(&queue) > 8 << 20);
+    }
+    queue.wait_for_item(Some(Deadline::after(Duration::from_millis(1))));
+    assert!(memory(&queue) < 4 << 20, "{} bytes for nothing", memory(&queue));
+    queue.put(&message(7, 100_000)).expect("there is memory");
+    assert_eq!(queue.get(soon()), Some(message(7, 100_000)));
+}
+
+#[test]
+fn a_message_may_lie_in_pieces() {
+    let queue = Arc::new(queue(0));
+    let outbox = Outbox::new(Arc::clone(&queue));
+    for len in [10, 100, SharedQueue::INLINE, SharedQueue::INLINE + 1, 100_000] {
+        let whole = message(3, len);
+        let (before, after) = whole.split_at(len / 3);
+        assert!(outbox.put_pieces(&[before, &[], after], true).is_ok());
+        assert_eq!(queue.get(soon()), Some(whole));
+    }
+    let whole = message(4, 40_000);
+    let (before, after) = whole.split_at(20_000);
+    for _ in 0..500 {
+        outbox.put_pieces(&[before, after], true).expect("it is never full");
+    }
+    assert!(outbox.waiting() > 0);
+    for _ in 0..500 {
+        assert_eq!(queue.get(soon()).as_ref(), Some(&whole));
+    }
 }
 
 #[test]

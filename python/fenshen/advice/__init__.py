@@ -7,6 +7,8 @@
 | `pickling.py` | what processes would have to be sent |
 | `evidence.py` | the measurements, and how sure they are |
 | `verdict.py` | what kind of work it is, and what fits it |
+| `remote.py`, `remote_verdict.py`, `remote_report.py` | the same for what pools of processes call |
 | `machine.py` | how many CPUs there are to use |
 | `report.py` | the text |
+| `words.py` | numbers in it |
 """

@@ -17,7 +17,7 @@ _FOLDERS = {os.path.dirname(asyncio.__file__), os.path.dirname(os.path.dirname(o
 
 
 class Function:
-    """A function, and the way in which it was handed over: "thread", "pool" or "task"."""
+    """A function, and the way in which it was handed over: "thread", "pool", "process" or "task"."""
 
     __slots__ = ("code", "name", "place", "way")
 

@@ -12,7 +12,9 @@ from fenshen.advice import pickling
 from fenshen.advice.evidence import Evidence
 from fenshen.advice.functions import Function, function, is_own
 from fenshen.advice.machine import cpus
+from fenshen.advice.remote_report import RemoteRow
 from fenshen.advice.verdict import WORTH, Verdict, judge
+from fenshen.advice.words import counted, seconds, size
 
 # So many functions are told of, those that took the most time.
 MOST = 20
@@ -31,29 +33,46 @@ class _Row:
         self.evidence: Evidence = measured.read(counts)
         self.verdict: Verdict = judge(self.function, number, self.evidence, usable, lock)
 
+    @property
+    def time(self) -> float:
+        """What it is sorted by."""
+        return max(self.evidence.busy, self.evidence.span)
 
-def text(counts: Sequence[Any], *, child: bool = False) -> str:
-    """The report's text; empty for a child process with nothing to tell."""
+    @property
+    def is_hog(self) -> bool:
+        """Whether it keeps others from the interpreter lock."""
+        return self.verdict.kind in ("holding", "under", "both", "mixed")
+
+    def lines(self, hogs: Sequence[str]) -> list[str]:
+        """What is told of it; `hogs` are the functions that keep others from the interpreter lock."""
+        return _lines(self, [name for name in hogs if name != self.function.name])
+
+
+def text(counts: Sequence[Any], remote: Sequence[Any] = (), *, child: bool = False) -> str:
+    """The report's text, from `_fenshen.advise_counts` and `advise_remote_counts`; empty for a child process with
+    nothing to tell.
+    """
     usable = cpus()
-    rows = [_Row(number, row, usable) for number, row in enumerate(counts) if row[1][0] and not is_own(row[0])]
-    rows.sort(key=lambda row: -max(row.evidence.busy, row.evidence.span))
+    own = [_Row(number, row, usable) for number, row in enumerate(counts) if row[1][0] and not is_own(row[0])]
+    own = [row for row in own if row.function.way != "process"]
+    rows: list[_Row | RemoteRow] = [*own, *(RemoteRow(row, usable, lock) for row in remote)]
+    rows.sort(key=lambda row: -row.time)
     if not rows:
-        return "" if child else "advice: nothing was handed to a thread, a thread pool or a task"
-    lines = [_head(rows, usable)]
-    hogs = [row.function.name for row in rows if row.verdict.kind in ("holding", "under", "both", "mixed")]
+        return "" if child else "advice: nothing was handed to a thread, a pool or a task"
+    lines = [_head(own, usable)]
+    hogs = [row.function.name for row in own if row.is_hog]
     for row in rows[:MOST]:
-        lines += _lines(row, [name for name in hogs if name != row.function.name])
+        lines += row.lines(hogs)
     if len(rows) > MOST:
         lines.append(f"  and {len(rows) - MOST} more that took less time")
     return "\n".join(lines)
 
 
 def _head(rows: list[_Row], usable: float) -> str:
-    looks = sum(row.evidence.seen for row in rows)
-    plural = "" if usable == 1 else "s"
+    looked = f", {sum(row.evidence.seen for row in rows)} looks at its threads" if rows else ""
     who = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c") else "the program"
-    known = "" if lock in ("known", "none") else "; where the interpreter lock is could not be learned"
-    machine = f"{usable:.3g} CPU{plural} to use, {looks} looks at its threads{known}"
+    known = "" if lock in ("known", "none") or not rows else "; where the interpreter lock is could not be learned"
+    machine = f"{usable:.3g} CPU{'' if usable == 1 else 's'} to use{looked}{known}"
     return f"advice for {who} (process {os.getpid()}, {machine}):"
 
 
@@ -63,7 +82,7 @@ def _lines(row: _Row, hogs: list[str]) -> list[str]:
     lines.append("    " + _measured(row.function, row.evidence))
     lines.append("    " + row.verdict.told)
     lines.append("    " + row.verdict.advice + _expected(row.verdict))
-    if row.verdict.kind in ("holding", "under", "both", "mixed") and (row.verdict.speedup or 0) >= WORTH:
+    if row.is_hog and (row.verdict.speedup or 0) >= WORTH:
         lines += ["    " + line for line in _sent(row)]
     if hogs and row.verdict.kind in ("few", "waits", "threads", "outside", "awaits") and _is_kept_waiting(row.evidence):
         lines.append(f"    its waits for the interpreter lock are due to others: {', '.join(hogs[:3])}")
@@ -72,20 +91,20 @@ def _lines(row: _Row, hogs: list[str]) -> list[str]:
 
 def _measured(function: Function, evidence: Evidence) -> str:
     what = "task" if function.way == "task" else "call"
-    counted = f"{evidence.calls} {what}{'' if evidence.calls == 1 else 's'}"
+    calls = counted(evidence.calls, what)
     if evidence.calls > 1:
-        counted += f" ({evidence.peak} at once)"
+        calls += f" ({evidence.peak} at once)"
     if evidence.running:
-        counted += f", {evidence.running} of them not ended"
-    steps = f"{_seconds(evidence.busy)} in {evidence.steps} steps, " if function.way == "task" else ""
+        calls += f", {evidence.running} of them not ended"
+    steps = f"{seconds(evidence.busy)} in {evidence.steps} steps, " if function.way == "task" else ""
     waited = "waiting for the interpreter lock: "
     if not evidence.seen:
         waited += "not seen"
     elif lock == "none":
         waited = "no interpreter lock"
     else:
-        waited += f"{_seconds(evidence.lock_wait)} ± {_seconds(min(evidence.lock_error, evidence.busy))}"
-    return f"{counted}; wall {_seconds(evidence.wall)}, {steps}CPU {_seconds(evidence.cpu)}, {waited}"
+        waited += f"{seconds(evidence.lock_wait)} ± {seconds(min(evidence.lock_error, evidence.busy))}"
+    return f"{calls}; wall {seconds(evidence.wall)}, {steps}CPU {seconds(evidence.cpu)}, {waited}"
 
 
 def _expected(verdict: Verdict) -> str:
@@ -104,22 +123,13 @@ def _sent(row: _Row) -> list[str]:
     count = len(weights)
     arguments = sum(weight.arguments for weight in weights) / count
     results = sum(weight.result for weight in weights) / count
-    calls = f"{count} call{'' if count == 1 else 's'}"
-    return [f"pickled for each call: {_bytes(arguments)} to send, {_bytes(results)} to return (seen in {calls})"]
+    calls = counted(count, "call")
+    return [f"pickled for each call: {_size(arguments)} to send, {_size(results)} to return (seen in {calls})"]
 
 
 def _is_kept_waiting(evidence: Evidence) -> bool:
     return evidence.lock_wait - evidence.lock_error > 0.1 * evidence.busy
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds >= 0.995 else f"{seconds * 1e3:.3g} ms"
-
-
-def _bytes(count: float) -> str:
-    if count >= pickling.LIMIT:
-        return f"over {pickling.LIMIT >> 20} MB"
-    for unit, size in (("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count:.0f} bytes"
+def _size(count: float) -> str:
+    return f"over {pickling.LIMIT >> 20} MB" if count >= pickling.LIMIT else size(count)

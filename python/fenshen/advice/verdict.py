@@ -18,6 +18,7 @@ from typing import NamedTuple
 from fenshen.advice import pickling
 from fenshen.advice.evidence import FEWEST, Evidence
 from fenshen.advice.functions import Function
+from fenshen.advice.words import time
 
 # A share of the own time that tells the kind.
 SURELY = 0.7
@@ -116,7 +117,7 @@ def pickling_seconds(number: int) -> float:
 
 
 def _few(evidence: Evidence) -> Verdict:
-    told = f"not enough evidence: {evidence.seen} looks in {_time(evidence.busy)} of work do not tell what kind it is"
+    told = f"not enough evidence: {evidence.seen} looks in {time(evidence.busy)} of work do not tell what kind it is"
     return Verdict("few", told, "run it longer, or on more data")
 
 
@@ -152,9 +153,9 @@ def _of_task(number: int, evidence: Evidence, cpus: float, lock: str) -> Verdict
     if evidence.longest_step < HOLDS:
         if evidence.wall < SHORTEST:
             return _few(evidence)
-        told = f"awaits: its steps take {_time(mean)} in the mean, the longest {_time(evidence.longest_step)}"
+        told = f"awaits: its steps take {time(mean)} in the mean, the longest {time(evidence.longest_step)}"
         return Verdict("awaits", told, "a task is right")
-    holds = f"holds the event loop, for {_time(evidence.longest_step)} in one step"
+    holds = f"holds the event loop, for {time(evidence.longest_step)} in one step"
     found = kind(evidence, lock)
     if found == "few":
         return Verdict("few", f"{holds}; not enough evidence of what it does there", "run it longer, or on more data")
@@ -169,10 +170,3 @@ def _of_task(number: int, evidence: Evidence, cpus: float, lock: str) -> Verdict
     under = f"{evidence.under_lock[0]:.0%} of it under the interpreter lock"
     advice = "compute in a process: await loop.run_in_executor(ProcessPoolExecutor(), ...)"
     return Verdict(found, f"{holds}, computing ({under})", advice, faster)
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"

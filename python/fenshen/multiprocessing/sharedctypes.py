@@ -13,7 +13,7 @@ from multiprocessing import reduction
 from multiprocessing.sharedctypes import typecode_to_type
 
 from fenshen import _segments
-from fenshen._processes import Block, Field
+from fenshen._processes import Block, Field, own_methods
 from fenshen._processes import Synchronized as _Synchronized
 
 TYPE_CHECKING = False
@@ -182,3 +182,7 @@ class SynchronizedString(SynchronizedArray, _standard.SynchronizedString):
 
 def __getattr__(name: str) -> Any:
     return getattr(_standard, name)
+
+
+for _class in (Synchronized, SynchronizedArray, SynchronizedString):
+    own_methods(_class, "get_lock", "get_obj")

@@ -86,6 +86,10 @@ class RLock(SemLock, _standard.RLock):
         SemLock.__init__(self, RECURSIVE_MUTEX, 1, 1, ctx=ctx)
 
 
+for _class in (Lock, RLock, Semaphore, BoundedSemaphore):
+    _processes.own_methods(_class, "acquire", "release")
+
+
 class _Count:
     """A number under the name of one of the semaphores that the standard library's condition is made of."""
 

@@ -40,17 +40,19 @@ async def cancelled(url: str) -> None:
     connection, watcher = await asyncpg.connect(url), await asyncpg.connect(url)
     pid = connection.get_server_pid()
 
-    async def state(wanted: str) -> None:
-        while await watcher.fetchval("select state from pg_stat_activity where pid = $1", pid) != wanted:
+    async def waits(event: str, state: str) -> None:
+        # A query counts as active as soon as it is parsed, and what cancels it before it runs is ignored.
+        look = "select wait_event, state from pg_stat_activity where pid = $1"
+        while tuple(await watcher.fetchrow(look, pid)) != (event, state):
             await asyncio.sleep(0.01)
 
     for _ in range(5):
         task = asyncio.ensure_future(connection.fetchval("select pg_sleep(60)"))
-        await state("active")
+        await waits("PgSleep", "active")
         task.cancel()
         (error,) = await asyncio.gather(task, return_exceptions=True)
         assert type(error) is asyncio.CancelledError, error
-        await state("idle")
+        await waits("ClientRead", "idle")
         assert await connection.fetchval("select 1") == 1
     print("cancelled five times, and it is the same connection:", connection.get_server_pid() == pid)
     try:
@@ -58,9 +60,8 @@ async def cancelled(url: str) -> None:
     except OUT_OF_TIME:
         print("out of time;", await connection.fetchval("select 'in time'", timeout=30))
     # In the middle of a large answer.
-    task = asyncio.ensure_future(connection.fetch("select repeat('a', 1000) from generate_series(1, 10000000)"))
-    await state("active")
-    await asyncio.sleep(0.1)
+    task = asyncio.ensure_future(connection.fetch("select repeat('a', 1000) from generate_series(1, 1000000)"))
+    await waits("ClientWrite", "active")
     task.cancel()
     (error,) = await asyncio.gather(task, return_exceptions=True)
     print(type(error).__name__, await connection.fetchval("select 'after a large answer was cut off'"))

@@ -1,11 +1,13 @@
 //! What is counted of one function that is handed to threads, a pool or tasks: a row of the report.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 
+use super::crowd::Crowd;
 use super::look::{KINDS, Kind};
+use super::remote::{self, Row as Remote};
 use super::{steps, worker};
 
 /// So many calls of a function that compute have their arguments and results weighed.
@@ -32,24 +34,15 @@ pub(super) struct Function {
     longest_cpu: AtomicU64,
     weighings: AtomicI32,
     tries: AtomicI32,
-    crowd: Mutex<Crowd>,
+    crowd: Crowd,
     /// The time between successive looks at one call, and how much of it the thread was ready and had no processor.
     followed: AtomicU64,
     starved: AtomicU64,
     looks: [AtomicU64; KINDS],
     /// Successive looks at one call, by whether the first (2) and the second (1) saw a wait for the lock.
     pairs: [AtomicU64; 4],
-}
-
-/// How many calls run at once.
-#[derive(Default)]
-struct Crowd {
-    now: u64,
-    peak: u64,
-    /// Since when there has been at least one.
-    since: u64,
-    /// How long there was, before that.
-    span: u64,
+    /// What is counted of calls that other processes make.
+    remote: OnceLock<Remote>,
 }
 
 pub(super) type Counts = [u64; 13];
@@ -68,22 +61,18 @@ impl Function {
             longest_cpu: AtomicU64::new(0),
             weighings: AtomicI32::new(WEIGHED),
             tries: AtomicI32::new(TRIED),
-            crowd: Mutex::default(),
+            crowd: Crowd::default(),
             followed: AtomicU64::new(0),
             starved: AtomicU64::new(0),
             looks: [const { AtomicU64::new(0) }; KINDS],
             pairs: [const { AtomicU64::new(0) }; 4],
+            remote: OnceLock::new(),
         }
     }
 
     /// A call begins, at `now`.
     pub(super) fn enter(&self, now: u64) {
-        let mut crowd = self.crowd();
-        if crowd.now == 0 {
-            crowd.since = now;
-        }
-        crowd.now += 1;
-        crowd.peak = crowd.peak.max(crowd.now);
+        self.crowd.enter(now);
     }
 
     /// A call that took `wall` ends, at `now`.
@@ -91,11 +80,17 @@ impl Function {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.wall.fetch_add(wall, Ordering::Relaxed);
         self.longest.fetch_max(wall, Ordering::Relaxed);
-        let mut crowd = self.crowd();
-        crowd.now = crowd.now.saturating_sub(1);
-        if crowd.now == 0 {
-            crowd.span += now.saturating_sub(crowd.since);
-        }
+        self.crowd.leave(now);
+    }
+
+    /// A call that another process made ends, at `now`.
+    pub(super) fn part(&self, now: u64) {
+        self.crowd.leave(now);
+    }
+
+    /// What is counted of calls that other processes make.
+    pub(super) fn remote(&self) -> &Remote {
+        self.remote.get_or_init(Remote::default)
     }
 
     /// A thread was at it for `busy`, and on a processor for `cpu` of that.
@@ -147,18 +142,13 @@ impl Function {
         self.starved.fetch_add(starved, Ordering::Relaxed);
     }
 
-    fn crowd(&self) -> MutexGuard<'_, Crowd> {
-        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The counters as they are now, calls that still run included; `now` is the time.
     fn counts(&'static self, number: usize, now: u64) -> Counts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let unfinished = worker::unfinished(self, now);
         let whole =
             if self.source == 0 { (unfinished.wall, unfinished.longest) } else { steps::unfinished(number, now) };
-        let crowd = self.crowd();
-        let span = crowd.span + if crowd.now > 0 { now.saturating_sub(crowd.since) } else { 0 };
+        let crowd = self.crowd.counted(now);
         [
             get(&self.calls) + crowd.now,
             crowd.now,
@@ -169,7 +159,7 @@ impl Function {
             get(&self.cpu) + unfinished.cpu,
             get(&self.longest).max(whole.1),
             get(&self.longest_step),
-            span,
+            crowd.span,
             get(&self.longest_cpu).max(unfinished.longest_cpu),
             get(&self.followed),
             get(&self.starved),
@@ -218,4 +208,17 @@ pub(super) fn counts(py: Python<'_>) -> Vec<Row<'_>> {
             (source, row.counts(number, now), looks, std::array::from_fn(|at| read(&row.pairs, at)))
         })
         .collect()
+}
+
+/// The rows of functions whose calls other processes make: their numbers, how many tasks are on their way, the largest
+/// number of them at once, how long there was at least one, and the counters.
+pub(super) fn remote_counts() -> Vec<(usize, u64, u64, u64, remote::Counts)> {
+    let now = super::span::wall();
+    let rows = rows().clone();
+    let counted = rows.into_iter().enumerate().filter_map(|(number, row)| {
+        let remote = row.remote.get()?;
+        let crowd = row.crowd.counted(now);
+        Some((number, crowd.now, crowd.peak, crowd.span, remote.counts()))
+    });
+    counted.collect()
 }

@@ -8,6 +8,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use super::function::{self, Function};
+use super::remote::Ticket;
 use super::span::{Length, Span};
 use crate::args::Args;
 use crate::errors::{entry, raise, type_error};
@@ -20,12 +21,14 @@ struct Hooks {
     weigh: Py<PyAny>,
     /// Tells the arguments of a coroutine that has not begun.
     arguments: Py<PyAny>,
+    /// Tells what a pool's task calls, and how often.
+    task: Py<PyAny>,
 }
 
 static HOOKS: OnceLock<Hooks> = OnceLock::new();
 
-pub(super) fn set_hooks(weigh: Bound<'_, PyAny>, arguments: Bound<'_, PyAny>) {
-    let _ = HOOKS.set(Hooks { weigh: weigh.unbind(), arguments: arguments.unbind() });
+pub(super) fn set_hooks(weigh: Bound<'_, PyAny>, arguments: Bound<'_, PyAny>, task: Bound<'_, PyAny>) {
+    let _ = HOOKS.set(Hooks { weigh: weigh.unbind(), arguments: arguments.unbind(), task: task.unbind() });
 }
 
 /// Has Python weigh what a process would have been sent for a call that has ended.
@@ -49,8 +52,24 @@ pub(super) unsafe fn arguments(coro: &Obj) -> Option<Obj> {
     unraisable(found, &hooks.arguments).filter(|found| found.ptr() != ffi::Py_None())
 }
 
+/// The ticket of a task that is handed to the pool of `owner`; None if it is not to be measured.
+pub(crate) unsafe fn ticket(owner: &Obj, function: &Obj, args: &Obj) -> Option<Box<Ticket>> {
+    let hooks = HOOKS.get()?;
+    let outside = Span::outside();
+    let found = call(hooks.task.as_ptr(), &[owner.ptr(), function.ptr(), args.ptr()]).and_then(|pair| numbers(&pair));
+    let found = unraisable(found, &hooks.task);
+    outside.end();
+    found.and_then(|(number, calls)| Ticket::new(number, calls))
+}
+
+unsafe fn numbers(pair: &Obj) -> Res<(usize, u64)> {
+    let (mut number, mut calls) = (0_usize, 0_u64);
+    let read = ffi::PyArg_ParseTuple(pair.ptr(), c"nK".as_ptr(), &raw mut number, &raw mut calls);
+    if read == 0 { Err(crate::object::Raised) } else { Ok((number, calls)) }
+}
+
 /// What is asked about a call must not change how it goes.
-unsafe fn unraisable(outcome: Res<Obj>, hook: &Py<PyAny>) -> Option<Obj> {
+unsafe fn unraisable<T>(outcome: Res<T>, hook: &Py<PyAny>) -> Option<T> {
     if outcome.is_err() {
         ffi::PyErr_WriteUnraisable(hook.as_ptr());
     }

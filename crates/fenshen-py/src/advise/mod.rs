@@ -21,6 +21,8 @@
 //! The sampling thread never enters the interpreter, and reads no memory but its own, the counters here, and those
 //! two words.
 //!
+//! Tasks of process pools are measured where they are pickled and where they run (`remote/`); nothing is sampled.
+//!
 //! # Bias
 //! A thread that was just given the lock and is not on a processor yet waits for a processor, not for the lock. On a
 //! machine that is busy with something else, looks come late, and sooner when there is a processor to spare: so how
@@ -29,10 +31,12 @@
 //! just given the lock is often displaced by the one that gave it. A call shorter than the interval is seen in proportion to its length. The error is the binomial
 //! one, widened by the correlation of successive looks, which is counted here (`Function::pairs`).
 
+mod crowd;
 mod function;
 mod lock;
 mod look;
 mod measure;
+pub(crate) mod remote;
 mod sampler;
 mod span;
 mod steps;
@@ -43,6 +47,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+pub(crate) use measure::ticket;
 pub(crate) use steps::{Step, created};
 
 /// Whether anything is measured.
@@ -65,13 +70,19 @@ pub(crate) fn helper() -> i32 {
 }
 
 /// Begins to measure. `weigh(function, callable, args, kwargs, result)` is called after the first calls that compute,
-/// `arguments(coroutine)` before the first steps of a task.
+/// `arguments(coroutine)` before the first steps of a task; `task(owner, function, args)`, of each task for a pool of
+/// processes, tells the number of its row and how many calls it makes.
 ///
 /// Returns what is known of the interpreter lock: "known", "waits" (who holds it cannot be told), "none" or "unknown".
 #[pyfunction]
-fn advise_start(py: Python<'_>, weigh: Bound<'_, PyAny>, arguments: Bound<'_, PyAny>) -> &'static str {
+fn advise_start(
+    py: Python<'_>,
+    weigh: Bound<'_, PyAny>,
+    arguments: Bound<'_, PyAny>,
+    task: Bound<'_, PyAny>,
+) -> &'static str {
     let lock = lock::learn(py);
-    measure::set_hooks(weigh, arguments);
+    measure::set_hooks(weigh, arguments, task);
     ON.store(true, Ordering::Relaxed);
     lock
 }
@@ -125,6 +136,19 @@ fn advise_counts(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyTuple>>> {
     rows.into_iter().map(|(source, counts, looks, pairs)| (source, counts, looks, pairs).into_pyobject(py)).collect()
 }
 
+/// What was counted of functions whose calls other processes make, a tuple for each: the number of its row, how many
+/// tasks are on their way, the largest number of them at once, and for how long there was at least one; then how many
+/// tasks came back, the calls that they made, how many tasks raised; wall time, CPU time, and the time without a
+/// processor in the workers; the bytes sent, the time to pickle and to load them; the bytes returned, the time to pickle
+/// and to load them. Times are in nanoseconds.
+#[pyfunction]
+fn advise_remote_counts(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyTuple>>> {
+    let flat = function::remote_counts().into_iter().map(|(number, running, peak, span, counts)| {
+        PyTuple::new(py, [number as u64, running, peak, span].into_iter().chain(counts).collect::<Vec<u64>>())
+    });
+    flat.collect()
+}
+
 /// Adds the functions to the module.
 pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(advise_start, m)?)?;
@@ -134,5 +158,6 @@ pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(advise_forget, m)?)?;
     m.add_function(wrap_pyfunction!(advise_function, m)?)?;
     m.add_function(wrap_pyfunction!(advise_counts, m)?)?;
+    m.add_function(wrap_pyfunction!(advise_remote_counts, m)?)?;
     measure::add_to(m)
 }

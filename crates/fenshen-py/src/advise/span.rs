@@ -29,6 +29,11 @@ pub(super) fn cpu() -> u64 {
     clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
 }
 
+/// The CPU time of all threads of this process.
+pub(super) fn process_cpu() -> u64 {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(0)
+}
+
 /// Another thread's CPU time, by the kernel's number of it; None once it has ended.
 pub(super) fn cpu_of(tid: i32) -> Option<u64> {
     const PER_THREAD: i32 = 4;

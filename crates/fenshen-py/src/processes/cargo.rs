@@ -7,6 +7,7 @@ use std::time::Duration;
 use fenshen_pool::{Cargo, Job, Prelude, Write};
 
 use super::pickling::Pickle;
+use crate::advise::remote::Ticket;
 use crate::object::Obj;
 
 /// A call.
@@ -15,12 +16,16 @@ pub(crate) struct Call {
     pub(crate) function: Option<Arc<Prelude>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: u32,
-    /// The future, or what is called with whether it went well, and the outcome.
+    /// How many items it may send ahead; 0 for a call that returns one result.
+    pub(crate) window: u32,
+    /// The future, the sink of a stream, or what is called with whether it went well, and the outcome.
     pub(crate) sink: Obj,
     /// `(function, args, kwargs)`, in case it has to be pickled in another way.
     pub(crate) what: Obj,
     /// It was pickled by value already.
     pub(crate) by_value: bool,
+    /// It is measured.
+    pub(crate) ticket: Option<Box<Ticket>>,
 }
 
 // SAFETY: what is Python's in it is only touched by threads that are attached; packing reads buffers that are held, and
@@ -35,7 +40,10 @@ pub(crate) type PyJob = Job<Call>;
 impl Cargo for Call {
     fn pack(&self, write: &mut Write<'_>) -> io::Result<bool> {
         let name = self.function.as_ref().map_or(0, |f| f.name);
-        self.pickle.with(&name.to_ne_bytes(), |body, parts| write(body, parts))
+        match &self.ticket {
+            None => self.pickle.with(&name.to_ne_bytes(), |body, parts| write(body, parts)),
+            Some(ticket) => ticket.copying(|| self.pickle.with(&ticket.head(name), |body, parts| write(body, parts))),
+        }
     }
 
     fn prelude(&self) -> Option<&Arc<Prelude>> {
@@ -49,6 +57,10 @@ impl Cargo for Call {
     fn retries(&self) -> u32 {
         self.retries
     }
+
+    fn window(&self) -> u32 {
+        self.window
+    }
 }
 
 /// What a result is.
@@ -57,3 +69,7 @@ pub(crate) const RETURNED: u32 = 0;
 pub(crate) const RAISED: u32 = 1;
 /// The same, of a task that could not be loaded, and so did not run.
 pub(crate) const NOT_LOADED: u32 = 2;
+/// Nothing: a stream that was closed, as the pool had told it to.
+pub(crate) const CLOSED: u32 = 3;
+/// `(exception, text of its traceback)`, of a stream that raised when it was closed.
+pub(crate) const RAISED_AT_CLOSE: u32 = 4;

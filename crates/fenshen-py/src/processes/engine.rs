@@ -11,10 +11,13 @@ use fenshen_shm::Message;
 use fenshen_sync::Late;
 use pyo3::ffi::{self, PyObject};
 
-use super::cargo::{Call, NOT_LOADED, PyJob, RETURNED};
+use super::cargo::{CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED};
 use super::known::known;
-use super::pickling::{Dumpers, Pickle, unpack};
+use super::pickling::{Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
+use super::stream::{End, flow_of};
+use crate::advise;
+use crate::advise::remote::{self, Measures};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, boolean, call, call_method, done, none, text};
 use crate::threads::future::{self, Keeper, Stopped, Turn};
@@ -42,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) stopped: AtomicBool,
     pub(crate) paused: AtomicBool,
     dumpers: Dumpers,
-    functions: HashMap<usize, (Obj, Option<Arc<Prelude>>)>,
+    functions: HashMap<usize, (Obj, Arc<Prelude>)>,
 }
 
 impl Inner {
@@ -105,7 +108,8 @@ impl Keeper for Kept {
     }
 
     fn is_running(&self) -> bool {
-        self.pool.is_running(&self.job)
+        // What another thread of that process did with the pool is half done for ever in a copy.
+        self.owner_id == std::process::id() && self.pool.is_running(&self.job)
     }
 }
 
@@ -122,11 +126,14 @@ pub(crate) struct Asked {
     pub(crate) kwargs: Obj,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: u32,
+    /// How many items may be sent ahead; 0 for a call that returns one result.
+    pub(crate) window: u32,
 }
 
 /// Makes a task of a call, and hands it to the pool. What cannot be pickled fails by itself.
 pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
     own(e)?;
+    let ticket = if advise::on() { advise::ticket(&owner(e)?, &asked.function, &asked.args) } else { None };
     let function = known_function(e, &asked.function)?;
     let shown = if function.is_some() { none() } else { asked.function.again() };
     let tuple = Obj::new(ffi::PyTuple_Pack(3, shown.ptr(), asked.args.ptr(), asked.kwargs.ptr()))?;
@@ -143,8 +150,11 @@ pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
             Err(exc) => return fail(&asked.sink, &exc),
         },
     };
-    let Asked { sink, timeout, retries, .. } = asked;
-    push(e, Call { pickle, function, timeout, retries, sink, what, by_value })
+    if let Some(ticket) = &ticket {
+        ticket.pickled(pickle.bytes());
+    }
+    let Asked { sink, timeout, retries, window, .. } = asked;
+    push(e, Call { pickle, function, timeout, retries, window, sink, what, by_value, ticket })
 }
 
 /// What is raised is the pickler's; the other pickle, or the exception to fail with.
@@ -171,6 +181,8 @@ unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
     if is_future(&job.cargo.sink) {
         let keeper = Kept { owner_id: this.owner_id, pool: this.pool.clone(), job: job.clone(), kill: this.kill };
         future::keep(job.cargo.sink.ptr().cast(), Arc::new(keeper));
+    } else if let Some(flow) = flow_of(&job.cargo.sink) {
+        flow.attach(&job)?;
     }
     let after = this.pool.push(job);
     refuse(after)
@@ -178,10 +190,14 @@ unsafe fn push(e: *mut Engine, call: Call) -> Res<()> {
 
 /// Fails what could not be sent.
 pub(crate) unsafe fn refuse(after: Aftermath<Call>) -> Res<()> {
+    let mut outcome = Ok(());
     for (job, error) in &after.refused {
-        refuse_one(job, error)?;
+        if refuse_one(job, error).is_err() {
+            let earlier = std::mem::replace(&mut outcome, Err(errors::take()));
+            drop(earlier);
+        }
     }
-    Ok(())
+    outcome.or_else(|exc| errors::raise_object(&exc))
 }
 
 unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
@@ -196,28 +212,35 @@ unsafe fn refuse_one(job: &PyJob, error: &io::Error) -> Res<()> {
 /// The prelude of a function that is pickled by its name, so that it is pickled once; `None` for any other callable.
 unsafe fn known_function(e: *mut Engine, function: &Obj) -> Res<Option<Arc<Prelude>>> {
     let kind = ffi::Py_TYPE(function.ptr());
-    if kind != &raw mut ffi::PyFunction_Type && kind != &raw mut ffi::PyCFunction_Type {
+    if kind != &raw mut ffi::PyFunction_Type && !(kind == &raw mut ffi::PyCFunction_Type && is_plain(function)) {
         return Ok(None);
     }
     let key = function.ptr() as usize;
     if let Some((_, prelude)) = inner(e)?.functions.get(&key) {
-        return Ok(prelude.clone());
+        return Ok(Some(prelude.clone()));
     }
     let prelude = match Dumpers::dump(&raw mut inner(e)?.dumpers, function.ptr()) {
-        Ok(pickle) if pickle.buffers.is_empty() => Some(Arc::new(Prelude::new(pickle.into_bytes()))),
-        Ok(_) => None,
+        Ok(pickle) if pickle.buffers.is_empty() => Arc::new(Prelude::new(pickle.into_bytes())),
+        Ok(_) => return Ok(None),
         Err(Raised) if ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0 => return Err(Raised),
         Err(Raised) => {
+            // It is not kept either, with all that a closure holds.
             ffi::PyErr_Clear();
-            None
+            return Ok(None);
         }
     };
     let this = inner(e)?;
     let old = if this.functions.len() >= FUNCTIONS { std::mem::take(&mut this.functions) } else { HashMap::new() };
-    // A bound method of a builtin is made anew at every look: its address may be another's tomorrow, so it is kept.
+    // Its address may be another's tomorrow, so it is kept.
     let again = this.functions.insert(key, (function.again(), prelude.clone()));
     drop((old, again));
-    Ok(prelude)
+    Ok(Some(prelude))
+}
+
+/// Whether a builtin function is a module's: a method that is bound to an object is made anew at every look.
+unsafe fn is_plain(function: &Obj) -> bool {
+    let of = ffi::PyCFunction_GetSelf(function.ptr());
+    of.is_null() || ffi::PyModule_Check(of) != 0
 }
 
 unsafe fn owner(e: *mut Engine) -> Res<Obj> {
@@ -236,6 +259,13 @@ unsafe fn settle(sink: &Obj, outcome: Turn) -> Res<()> {
             if future::is_done(future::state(f)) { Ok(()) } else { future::finish_late(f, outcome, &mut late) };
         late.wake();
         return finished;
+    }
+    if let Some(flow) = flow_of(sink) {
+        return match outcome {
+            Turn::Return(value) => flow.end(End::Returned(value)),
+            Turn::Raise(exc) => flow.end(End::Raised(exc)),
+            Turn::Cancel | Turn::End | Turn::Run => Ok(()),
+        };
     }
     let (well, value) = match outcome {
         Turn::Return(value) => (true, value),
@@ -286,11 +316,13 @@ pub(crate) unsafe fn drive(e: *mut Engine) -> Res<bool> {
 
 unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
     match event {
-        Event::Done(job, flavour, message) => finished(e, job, flavour, message),
-        Event::Item(job, flavour, message) => {
-            let value = unpack(message, 0)?;
-            let flavour = Obj::new(ffi::PyLong_FromLong(flavour.into()))?;
-            tell(e, &known().item, &[job.cargo.sink.ptr(), flavour.ptr(), value.ptr()])
+        Event::Done(job, flavour, message) => or_fail(&job, finished(e, &job, flavour, message)),
+        Event::Item(job, _, message) => arrived(e, &job, message),
+        Event::Note(_, flavour, message) if remote::split(flavour).1 => {
+            if let Some(late) = remote::Late::read(body(&message, 0)) {
+                late.count();
+            }
+            Ok(())
         }
         Event::Note(worker, _, message) => {
             let note = unpack(message, 0)?;
@@ -299,8 +331,8 @@ unsafe fn handle(e: *mut Engine, event: Event<Call>) -> Res<()> {
         Event::TimedOut(job) => {
             let seconds = job.cargo.timeout.unwrap_or_default().as_secs_f64();
             let seconds = Obj::new(ffi::PyFloat_FromDouble(seconds))?;
-            let exc = call_method(&known().timed_out, &[owner(e)?.ptr(), seconds.ptr()])?;
-            fail(&job.cargo.sink, &exc)
+            let exc = call_method(&known().timed_out, &[owner(e)?.ptr(), seconds.ptr()]);
+            or_fail(&job, exc.and_then(|exc| fail(&job.cargo.sink, &exc)))
         }
         Event::Ready(worker) => tell(e, &known().ready, &[number(worker)?.ptr()]),
         Event::Retiring(worker) => tell(e, &known().retiring, &[number(worker)?.ptr()]),
@@ -328,34 +360,99 @@ unsafe fn buried(e: *mut Engine, gone: Gone<Call>) -> Res<()> {
     let [worker, expected, was_ready, has_lost] = &args;
     let owner = owner(e)?;
     let all = [owner.ptr(), worker.ptr(), expected.ptr(), was_ready.ptr(), has_lost.ptr()];
-    let exc = call_method(&known().gone, &all)?;
-    gone.lost.iter().try_for_each(|job| fail(&job.cargo.sink, &exc))
+    let outcome = call_method(&known().gone, &all);
+    let exc = match &outcome {
+        Ok(exc) => exc.again(),
+        Err(Raised) => errors::take(),
+    };
+    for job in &gone.lost {
+        or_fail(job, fail(&job.cargo.sink, &exc)).unwrap_or_else(|Raised| ffi::PyErr_WriteUnraisable(e.cast()));
+    }
+    if outcome.is_err() { errors::raise_object(&exc) } else { Ok(()) }
 }
 
-unsafe fn finished(e: *mut Engine, job: Arc<PyJob>, flavour: u32, message: Message) -> Res<()> {
-    if let Some(error) = message.missing() {
-        return refuse_one(&job, error);
+/// Fails a task with what is raised instead of its outcome: nobody is to wait for it for ever.
+unsafe fn or_fail(job: &PyJob, outcome: Res<()>) -> Res<()> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Raised) => fail(&job.cargo.sink, &errors::take()),
     }
-    let loaded = unpack(message, 0);
+}
+
+/// An item of a stream.
+unsafe fn arrived(e: *mut Engine, job: &PyJob, message: Message) -> Res<()> {
+    let Some(flow) = flow_of(&job.cargo.sink) else {
+        return Ok(());
+    };
+    if let Some(error) = message.missing() {
+        refuse_one(job, error)?;
+        return flow.stop(job);
+    }
+    match unpack(message, 0) {
+        Ok(item) => flow.push(item),
+        Err(Raised) => {
+            not_loaded(e, job, "an item")?;
+            flow.stop(job)
+        }
+    }
+}
+
+/// Tells every task that sends items to end.
+pub(crate) unsafe fn stop_streams(e: *mut Engine) -> Res<()> {
+    for job in inner(e)?.pool.clone().stop_streams() {
+        if let Some(flow) = flow_of(&job.cargo.sink) {
+            flow.end(End::Closed)?;
+        }
+    }
+    Ok(())
+}
+
+unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) -> Res<()> {
+    if let Some(error) = message.missing() {
+        return refuse_one(job, error);
+    }
+    let (flavour, loaded) = loaded(job, flavour, message);
     if flavour == RETURNED {
         return match loaded {
             Ok(value) => settle(&job.cargo.sink, Turn::Return(value)),
-            Err(Raised) => not_loaded(e, &job, "the result"),
+            Err(Raised) => not_loaded(e, job, "the result"),
         };
+    }
+    if let (CLOSED, Some(flow)) = (flavour, flow_of(&job.cargo.sink)) {
+        return flow.end(End::Closed);
     }
     // `(exception, text)`, or what went wrong when that was loaded.
     let Ok(pair) = loaded else {
-        return not_loaded(e, &job, "the exception that it raised");
+        return not_loaded(e, job, "the exception that it raised");
     };
-    if flavour == NOT_LOADED && try_by_value(e, &job)? {
+    if flavour == NOT_LOADED && try_by_value(e, job)? {
         return Ok(());
     }
     let exc = call_method(&known().failed, &[owner(e)?.ptr(), pair.ptr()])?;
     if flavour == NOT_LOADED {
         let _ = errors::raise_object::<()>(&exc);
-        return not_loaded(e, &job, "the task");
+        return not_loaded(e, job, "the task");
     }
-    fail(&job.cargo.sink, &exc)
+    match flow_of(&job.cargo.sink) {
+        Some(flow) if flavour == RAISED_AT_CLOSE => flow.end(End::RaisedAtClose(exc)),
+        _ => fail(&job.cargo.sink, &exc),
+    }
+}
+
+/// A result's own flavour, and what it stands for; what was measured is counted.
+unsafe fn loaded(job: &PyJob, flavour: u32, message: Message) -> (u32, Res<Obj>) {
+    let (flavour, is_measured) = remote::split(flavour);
+    if !is_measured {
+        return (flavour, unpack(message, 0));
+    }
+    let measures = Measures::read(body(&message, 0));
+    let load = |message| unpack(message, Measures::LEN);
+    let (Some(ticket), Some(measures), true) = (&job.cargo.ticket, measures, flavour != NOT_LOADED) else {
+        return (flavour, load(message));
+    };
+    let beside: usize = message.parts().map(|(part, _)| part.len()).sum();
+    let bytes = (body(&message, Measures::LEN).len() + beside) as u64;
+    (flavour, ticket.loading(&measures, bytes, flavour != RETURNED, || load(message)))
 }
 
 /// Fails a task of which something could not be loaded; why is raised.
@@ -367,7 +464,7 @@ unsafe fn not_loaded(e: *mut Engine, job: &PyJob, what: &str) -> Res<()> {
 
 /// Sends a call that a worker could not load again, by value; whether that can be.
 unsafe fn try_by_value(e: *mut Engine, job: &PyJob) -> Res<bool> {
-    let Call { timeout, retries, by_value, .. } = job.cargo;
+    let Call { timeout, retries, window, by_value, .. } = job.cargo;
     if by_value {
         return Ok(false);
     }
@@ -377,7 +474,11 @@ unsafe fn try_by_value(e: *mut Engine, job: &PyJob) -> Res<bool> {
         return Ok(false);
     }
     let (pickle, sink) = (pickle_of(&found)?, job.cargo.sink.again());
-    push(e, Call { pickle, function: None, timeout, retries, sink, what, by_value: true })?;
+    let ticket = job.cargo.ticket.as_ref().and_then(|ticket| ticket.again());
+    if let Some(ticket) = &ticket {
+        ticket.pickled(pickle.bytes());
+    }
+    push(e, Call { pickle, function: None, timeout, retries, window, sink, what, by_value: true, ticket })?;
     Ok(true)
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fenshen_pool::Pool;
+use fenshen_pool::{Counts, Pool};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::engine::{self, Asked, Engine, Inner, OpeningObject, inner};
@@ -17,10 +17,10 @@ use crate::object::{Obj, Raised, Res, boolean, done, none, set};
 use crate::types::{TypeBuilder, free};
 
 const NEW: Signature<2> = Signature { func: "Engine", names: [c"owner", c"kill"], positional: 2, required: 1 };
-const SUBMIT: Signature<6> = Signature {
+const SUBMIT: Signature<7> = Signature {
     func: "submit",
-    names: [c"sink", c"function", c"args", c"kwargs", c"timeout", c"retries"],
-    positional: 6,
+    names: [c"sink", c"function", c"args", c"kwargs", c"timeout", c"retries", c"window"],
+    positional: 7,
     required: 4,
 };
 const ADD: Signature<3> = Signature { func: "add", names: [c"opening", c"pidfd", c"most"], positional: 3, required: 2 };
@@ -87,7 +87,8 @@ unsafe fn integer(o: *mut PyObject) -> Res<i64> {
 }
 
 fast!(py_submit, |e: Engine, args| {
-    let [sink, function, arguments, kwargs, timeout, retries] = args.sort(&SUBMIT)?;
+    let [sink, function, arguments, kwargs, timeout, retries, window] = args.sort(&SUBMIT)?;
+    let window = if window.is_null() { 0 } else { integer(window)? };
     let retries = if retries.is_null() { 0 } else { integer(retries)? };
     let asked = Asked {
         sink: Obj::from(sink),
@@ -96,6 +97,7 @@ fast!(py_submit, |e: Engine, args| {
         kwargs: Obj::from(kwargs),
         timeout: seconds(timeout)?,
         retries: u32::try_from(retries).unwrap_or(0),
+        window: u32::try_from(window).unwrap_or(0),
     };
     engine::submit(e, asked)?;
     Ok(none())
@@ -158,6 +160,12 @@ no_args!(py_stop, |e: Engine| {
     }
     Ok(none())
 });
+no_args!(py_stop_streams, |e: Engine| {
+    if engine::is_own(e)? {
+        engine::stop_streams(e)?;
+    }
+    Ok(none())
+});
 no_args!(py_close, |e: Engine| {
     if engine::is_own(e)? {
         engine::refuse(inner(e)?.pool.close())?;
@@ -166,17 +174,21 @@ no_args!(py_close, |e: Engine| {
 });
 no_args!(py_fileno, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.waiter().as_raw_fd().into())));
 no_args!(py_due, |e: Engine| {
-    match inner(e)?.pool.due() {
+    match engine::own(e)?.pool.due() {
         Some(due) => Obj::new(ffi::PyFloat_FromDouble(due.as_secs_f64())),
         None => Ok(none()),
     }
 });
 no_args!(py_counts, |e: Engine| {
-    let counts = inner(e)?.pool.counts();
+    let counts = if engine::is_own(e)? { inner(e)?.pool.counts() } else { Counts::default() };
     let [queued, sent, workers, idle] = [counts.queued, counts.sent, counts.workers, counts.idle];
     Obj::new(ffi::Py_BuildValue(c"(nnnn)".as_ptr(), queued, sent, workers, idle))
 });
-one_arg!(py_retire, |e: Engine, worker| Ok(boolean(engine::own(e)?.pool.retire(integer(worker)? as u32))));
+one_arg!(py_retire, |e: Engine, worker| {
+    let (is_there, after) = engine::own(e)?.pool.retire(integer(worker)? as u32);
+    engine::refuse(after)?;
+    Ok(boolean(is_there))
+});
 one_arg!(py_kill, |e: Engine, number| {
     let Some(number) = i32::try_from(integer(number)?).ok().filter(|n| (1..=64).contains(n)) else {
         return raise(ffi::PyExc_ValueError, "signal number out of range");
@@ -196,7 +208,12 @@ unsafe fn sinks(jobs: Vec<std::sync::Arc<super::cargo::PyJob>>) -> Res<Obj> {
 }
 
 no_args!(py_clear, |e: Engine| if engine::is_own(e)? { sinks(inner(e)?.pool.clear()) } else { sinks(Vec::new()) });
-one_arg!(py_tasks, |e: Engine, worker| sinks(inner(e)?.pool.tasks_of(integer(worker)? as u32)));
+no_args!(py_interrupt, |e: Engine| if engine::is_own(e)? {
+    sinks(inner(e)?.pool.interrupt())
+} else {
+    sinks(Vec::new())
+});
+one_arg!(py_tasks, |e: Engine, worker| sinks(engine::own(e)?.pool.tasks_of(integer(worker)? as u32)));
 getter!(get_bell, |e: Engine| Obj::new(ffi::PyLong_FromLong(inner(e)?.pool.bell().as_raw_fd().into())));
 getter!(get_fds, |o: OpeningObject| {
     let Some(opening) = &(*o).opening else {
@@ -231,7 +248,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .weakrefs(std::mem::offset_of!(Engine, weakrefs))
         .property(c"bell", get_bell, None)
-        .fast(c"submit", py_submit, c"submit($self, sink, function, args, kwargs, timeout=None, retries=0)\n--\n\nHave a worker call `function(*args, **kwargs)`. `sink` is a Future, or is called with whether it went well and the\nresult or exception. What cannot be pickled fails the task, not this call.")
+        .fast(c"submit", py_submit, c"submit($self, sink, function, args, kwargs, timeout=None, retries=0, window=0)\n--\n\nHave a worker call `function(*args, **kwargs)`. `sink` is a Future, or is called with whether it went well and the\nresult or exception; or that of a stream, with as many items in its `window`. What cannot be pickled fails the task, not this call.")
         .no_args(c"open", py_open, c"open($self, /)\n--\n\nPrepare a worker: what its process needs.\n\nRaises OSError.")
         .fast(c"add", py_add, c"add($self, opening, pidfd, most=None)\n--\n\nTake in a worker whose process was started, for at most so many tasks; its number.\n\nRaises OSError.")
         .no_args(c"drive", py_drive, c"drive($self, /)\n--\n\nTake what comes, until stop() or pause() is called; whether it was stop().")
@@ -241,13 +258,15 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"listen", py_listen, c"listen($self, /)\n--\n\nHave fileno() become readable by the next result; False if there is one already.")
         .no_args(c"ring", py_ring, c"ring($self, /)\n--\n\nWake whoever drives.")
         .no_args(c"stop", py_stop, c"stop($self, /)\n--\n\nHave drive() return.")
+        .no_args(c"stop_streams", py_stop_streams, c"stop_streams($self, /)\n--\n\nHave every stream end.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nSay that no more tasks come: workers end when nothing is left to do.")
         .no_args(c"fileno", py_fileno, c"fileno($self, /)\n--\n\nWhat is readable when there may be something to take.")
         .no_args(c"due", py_due, c"due($self, /)\n--\n\nAfter how many seconds the clock makes a turn necessary, or None.")
         .no_args(c"counts", py_counts, c"counts($self, /)\n--\n\nHow many tasks wait, how many were sent, how many workers there are, and how many have nothing to do.")
-        .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it was sent; whether there is such a one.")
+        .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it has begun, and give others what it has not; whether there is such a one.")
         .one_arg(c"kill", py_kill, c"kill($self, signal, /)\n--\n\nSend every worker a signal that ends it.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nTake out every task that has not begun; their sinks.")
+        .no_args(c"interrupt", py_interrupt, c"interrupt($self, /)\n--\n\nTake out every task that has not begun, and interrupt those that began after the interrupt of the keyboard had reached\ntheir worker; the sinks of the former.")
         .one_arg(c"tasks", py_tasks, c"tasks($self, worker, /)\n--\n\nThe sinks of the tasks that a worker was sent, oldest first.")
         .build(None)
 }

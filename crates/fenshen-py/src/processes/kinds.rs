@@ -16,6 +16,10 @@ kinds! {
     opening, OPENING;
     /// `Worker`.
     worker, WORKER;
+    /// What a stream's task tells.
+    stream_sink, STREAM_SINK;
+    /// `StreamBase`.
+    stream, STREAM;
     /// What picklers write to.
     sink, SINK;
     /// Memory that came beside a pickle.
@@ -63,6 +67,8 @@ unsafe fn init_pool() -> Res<()> {
     PART.store(super::pickling::build_part()?, Ordering::Relaxed);
     ENGINE.store(super::engine_type::build()?, Ordering::Relaxed);
     OPENING.store(super::engine_type::build_opening()?, Ordering::Relaxed);
+    STREAM_SINK.store(super::stream::build_sink()?, Ordering::Relaxed);
+    STREAM.store(super::stream::build()?, Ordering::Relaxed);
     WORKER.store(super::worker_type::build()?, Ordering::Relaxed);
     TEMPLATE.store(super::template::build()?, Ordering::Relaxed);
     Ok(())

@@ -27,6 +27,11 @@ fn lifeline() -> PyResult<i32> {
 /// In a forked child: close what it has inherited of its parent's lifeline.
 #[pyfunction]
 fn leave_lifeline() {
+    leave();
+}
+
+/// The same.
+pub(super) fn leave() {
     LIFELINE.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 

@@ -5,6 +5,7 @@
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
 //! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `StreamBase`, `StreamSink` | `stream/` | `stream/base.rs`, `stream/sink.rs` |
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
 //! | `Block` | `places.rs` | `block.rs` |
@@ -33,6 +34,7 @@ mod lifeline;
 mod lock_names;
 mod managers;
 mod number;
+mod own_methods;
 mod pickling;
 mod places;
 mod queue;
@@ -40,6 +42,7 @@ mod segment;
 mod semlock;
 mod shared_lock;
 mod shared_place;
+mod stream;
 mod synchronize;
 mod synchronized;
 mod template;
@@ -59,10 +62,12 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
-    m.add_function(wrap_pyfunction!(template::fork, m)?)?;
     carry::add_to(m)?;
+    pickling::add_to(m)?;
     lifeline::add_to(m)?;
+    own_methods::add_to(m)?;
     synchronize::add_to(m)?;
     managers::add_to(m)?;
     let channels = [

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use fenshen_shm::{Message, Part};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::known::known;
 use super::{carry, kinds};
@@ -120,6 +122,14 @@ impl Pickle {
         use_them(&body, &parts)
     }
 
+    /// How many bytes it has, with what travels beside it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.with(&[], |body, parts| {
+            let beside = parts.iter().map(|part| part.bytes.len());
+            body.iter().map(|piece| piece.len()).chain(beside).sum::<usize>() as u64
+        })
+    }
+
     /// All of it in one, where nothing travels beside.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         if let [Piece::Short(..)] = self.pieces.as_slice() {
@@ -216,7 +226,14 @@ impl Dumper {
 #[derive(Default)]
 pub(crate) struct Dumpers(Option<Dumper>);
 
+// SAFETY: what it holds is only used by attached threads.
+unsafe impl Send for Dumpers {}
+
 impl Dumpers {
+    pub(crate) const fn new() -> Dumpers {
+        Dumpers(None)
+    }
+
     pub(crate) unsafe fn dump(this: *mut Dumpers, o: *mut PyObject) -> Res<Pickle> {
         let dumper = match (*this).0.take() {
             Some(dumper) => dumper,
@@ -232,7 +249,7 @@ impl Dumpers {
 }
 
 /// What a pickle, and the parts beside it, stand for.
-unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
+pub(crate) unsafe fn load(body: &[u8], parts: &[Obj]) -> Res<Obj> {
     let view =
         Obj::new(ffi::PyMemoryView_FromMemory(body.as_ptr().cast_mut().cast(), body.len() as isize, ffi::PyBUF_READ))?;
     let loaded = if parts.is_empty() {
@@ -286,6 +303,18 @@ pub(crate) unsafe fn unpack(message: Message, skip: usize) -> Res<Obj> {
         parts.push(o);
     }
     load(body(&message, skip), &parts)
+}
+
+/// What was received stays as it is in a forked child, too.
+#[pyfunction]
+fn own_pages() {
+    fenshen_shm::before_fork();
+}
+
+pub(crate) fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let before = PyDict::new(m.py());
+    before.set_item("before", wrap_pyfunction!(own_pages, m)?)?;
+    m.py().import("os")?.call_method("register_at_fork", (), Some(&before)).map(drop)
 }
 
 /// A message's body behind its first bytes.

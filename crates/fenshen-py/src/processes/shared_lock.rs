@@ -7,6 +7,7 @@ use pyo3::ffi;
 
 use super::kinds;
 use super::lock_names::names;
+use super::own_methods::is_same;
 use super::semlock::{self, SemLock};
 use super::waiting::Patience;
 
@@ -145,7 +146,7 @@ unsafe fn is_plain(lock: &Obj) -> Res<bool> {
         return Ok(false);
     }
     for name in [&names().acquire, &names().release, &names().enter, &names().exit] {
-        if attr(ty.cast(), name)?.ptr() != attr(ours.cast(), name)?.ptr() {
+        if !is_same(&attr(ty.cast(), name)?, &attr(ours.cast(), name)?) {
             return Ok(false);
         }
     }

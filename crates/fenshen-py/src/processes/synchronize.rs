@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{kinds, places, semlock};
+use super::{kinds, places, semlock, worker};
 
 /// Before a fork.
 #[pyfunction]
@@ -15,6 +15,7 @@ fn before_fork() {
 #[pyfunction]
 fn after_fork_in_child() {
     fenshen_shm::Process::forget();
+    worker::forked();
     places::after_fork_in_child();
 }
 

@@ -1,15 +1,19 @@
 //! `Template`: a process of this interpreter's state from which workers are copied.
 
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 
 use fenshen_pool::template::{Around, Order, Seat, Template, Told};
+use fenshen_pool::tie;
 use fenshen_reactor::Owner;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
-use pyo3::prelude::*;
 
+use super::lifeline;
 use super::segment::os_error;
+use crate::args::{Args, Signature};
 use crate::errors::{entry, raise, take, type_error};
-use crate::methods::{getter, no_args, one_arg};
+use crate::methods::{fast, getter, no_args, one_arg};
 use crate::object::{Obj, Raised, Res, done, none};
 use crate::types::{TypeBuilder, free};
 
@@ -25,23 +29,13 @@ pub(crate) struct PyTemplate {
     starting: bool,
 }
 
-/// What `os.fork` would have the interpreter do.
+/// What `os.fork` would have the interpreter do in the child.
 struct Interpreter;
 
 impl Around for Interpreter {
-    fn before(&mut self) {
-        // SAFETY: the thread is attached, and is the only one.
-        unsafe { ffi::PyOS_BeforeFork() }
-    }
-
-    fn in_template(&mut self) {
-        // SAFETY: as above.
-        unsafe { ffi::PyOS_AfterFork_Parent() }
-    }
-
     fn in_worker(&mut self) {
         Owner::forked();
-        // SAFETY: as above.
+        // SAFETY: the thread is attached, and is the only one; the program has called `PyOS_BeforeFork`.
         unsafe { ffi::PyOS_AfterFork_Child() }
     }
 }
@@ -78,19 +72,26 @@ unsafe fn order<'a>(pair: *mut PyObject) -> Res<(&'a [u8], Vec<BorrowedFd<'a>>)>
     }
     let size = ffi::PyBytes_Size(bytes) as usize;
     let bytes = std::slice::from_raw_parts(ffi::PyBytes_AsString(bytes).cast::<u8>(), size);
-    let numbers = Obj::new(ffi::PySequence_Tuple(ffi::PyTuple_GET_ITEM(pair, 1)))?;
-    let mut files = Vec::new();
-    for at in 0..ffi::PyTuple_GET_SIZE(numbers.ptr()) {
-        let fd = ffi::PyLong_AsLong(ffi::PyTuple_GET_ITEM(numbers.ptr(), at)) as i32;
-        if !ffi::PyErr_Occurred().is_null() {
-            return Err(Raised);
-        }
-        if fd < 0 {
-            return raise(ffi::PyExc_ValueError, "a descriptor is not negative");
-        }
-        files.push(BorrowedFd::borrow_raw(fd));
+    Ok((bytes, descriptors(ffi::PyTuple_GET_ITEM(pair, 1))?))
+}
+
+unsafe fn descriptor(number: *mut PyObject) -> Res<i32> {
+    let fd = ffi::PyLong_AsLong(number) as i32;
+    if !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
     }
-    Ok((bytes, files))
+    if fd < 0 {
+        return raise(ffi::PyExc_ValueError, "a descriptor is not negative");
+    }
+    Ok(fd)
+}
+
+/// Those of a sequence of numbers.
+unsafe fn descriptors<'a>(numbers: *mut PyObject) -> Res<Vec<BorrowedFd<'a>>> {
+    let numbers = Obj::new(ffi::PySequence_Tuple(numbers))?;
+    (0..ffi::PyTuple_GET_SIZE(numbers.ptr()))
+        .map(|at| Ok(BorrowedFd::borrow_raw(descriptor(ffi::PyTuple_GET_ITEM(numbers.ptr(), at))?)))
+        .collect()
 }
 
 unsafe fn start(t: *mut PyTemplate, orders: *mut PyObject) -> Res<Obj> {
@@ -125,16 +126,54 @@ unsafe fn start(t: *mut PyTemplate, orders: *mut PyObject) -> Res<Obj> {
     Ok(list)
 }
 
-unsafe fn serve(t: *mut PyTemplate) -> Res<Obj> {
+const FORK: Signature<2> = Signature { func: "fork", names: [c"end", c"passed"], positional: 2, required: 2 };
+
+/// Forks the template. In between there is no interpreter: the fork that it is told of before is over for the program when
+/// it is forked, and for each worker when that is copied.
+unsafe fn fork(t: *mut PyTemplate, args: &Args<'_>) -> Res<Obj> {
+    let [end, passed] = args.sort(&FORK)?;
+    let end = BorrowedFd::borrow_raw(descriptor(end)?);
+    let passed = descriptors(passed)?;
     let Some(seat) = (*t).seat.take() else {
-        return raise(ffi::PyExc_RuntimeError, "the template serves already, or was forked");
+        return raise(ffi::PyExc_RuntimeError, "the template was forked");
     };
-    drop((*t).program.take());
-    match seat.serve(&mut Interpreter) {
-        Ok(Some(told)) => pair(told),
-        Ok(None) => Ok(none()),
-        Err(error) => os_error(&error),
+    ffi::PyOS_BeforeFork();
+    let pid = libc::fork();
+    if pid == 0 {
+        drop((*t).program.take());
+        lifeline::leave();
+        return match live(seat, end, &passed) {
+            Ok(Some(told)) => pair(told),
+            Ok(None) => libc::_exit(0),
+            Err(error) => {
+                eprintln!("fenshen: no more worker processes can be made: {error}");
+                libc::_exit(1)
+            }
+        };
     }
+    let error = std::io::Error::last_os_error();
+    ffi::PyOS_AfterFork_Parent();
+    if pid < 0 { os_error(&error) } else { Obj::new(ffi::PyLong_FromLong(pid.into())) }
+}
+
+/// The template's life; returns in each worker too, with what it is told.
+unsafe fn live(seat: Seat, end: BorrowedFd<'_>, passed: &[BorrowedFd<'_>]) -> io::Result<Option<Told>> {
+    let tied = tie(end)?;
+    let_go(passed)?;
+    let told = seat.serve(&mut Interpreter)?;
+    drop(tied);
+    Ok(told)
+}
+
+/// Keeps nobody from seeing the end of these files, and the numbers from others: objects here may hold them for theirs.
+unsafe fn let_go(files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    for file in files {
+        if libc::dup3(nothing.as_raw_fd(), file.as_raw_fd(), libc::O_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 unsafe fn pair(told: Told) -> Res<Obj> {
@@ -158,12 +197,8 @@ unsafe fn close(t: *mut PyTemplate) -> Res<Obj> {
 }
 
 one_arg!(py_start, |t: PyTemplate, orders| start(t, orders));
-no_args!(py_serve, |t: PyTemplate| serve(t));
+fast!(py_fork, |t: PyTemplate, args| fork(t, &args));
 no_args!(py_close, |t: PyTemplate| close(t));
-no_args!(py_forked, |t: PyTemplate| {
-    drop((*t).seat.take());
-    Ok(none())
-});
 getter!(get_untold, |t: PyTemplate| {
     match (*t).program.as_ref().and_then(Template::untold) {
         Some(pid) => Obj::new(ffi::PyLong_FromLong(pid.into())),
@@ -171,34 +206,14 @@ getter!(get_untold, |t: PyTemplate| {
     }
 });
 
-/// Fork a child process, as `os.fork()`, without a look at how many threads there are.
-///
-/// Returns 0 in the child, and its process number in the parent. Raises OSError if there can be no more processes.
-#[pyfunction]
-pub(crate) fn fork(py: Python<'_>) -> PyResult<i32> {
-    py.import("sys")?.call_method1("audit", ("os.fork",))?;
-    // SAFETY: the thread is attached; the interpreter is told before and after, on either side.
-    unsafe {
-        ffi::PyOS_BeforeFork();
-        let pid = libc::fork();
-        let error = std::io::Error::last_os_error();
-        match pid {
-            0 => ffi::PyOS_AfterFork_Child(),
-            _ => ffi::PyOS_AfterFork_Parent(),
-        }
-        if pid < 0 { Err(error.into()) } else { Ok(pid) }
-    }
-}
-
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<PyTemplate>(c"fenshen._processes.Template")
-        .doc(c"Template()\n--\n\nBoth sides of a process that is to be forked, and from which workers are then copied. The forked child calls\n`serve()`, the program `forked()`.\n\nRaises OSError if too many files are open.")
+        .doc(c"Template()\n--\n\nBoth sides of a process that is to be forked, and from which workers are then copied.\n\nRaises OSError if too many files are open.")
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .one_arg(c"start", py_start, c"start($self, orders, /)\n--\n\nHave a worker made for each of `orders`, tuples of bytes and of the descriptors that the worker gets copies of.\n\nReturns a list of their process numbers, or of the OSErrors that there are instead, in the order of the orders.\nIt is shorter than they are if the template has ended: the rest have no worker.")
-        .no_args(c"serve", py_serve, c"serve($self, /)\n--\n\nIn the template, whose only thread this is: make workers as the program asks, each as `os.fork()` makes a child,\nbut as children of the program.\n\nReturns in each worker, with a tuple of the bytes that it is told and the list of its descriptors; and in the\ntemplate None, when the program has closed its side.")
-        .no_args(c"forked", py_forked, c"forked($self, /)\n--\n\nIn the program, when the template was forked: drop what is the template's.")
+        .fast(c"fork", py_fork, c"fork($self, /, end, passed)\n--\n\nFork the template, a child that is tied to the program by the lifeline whose `end` it is given, and lets go of the\ndescriptors that are `passed`. It makes workers as the program asks, each as `os.fork()` makes a child, but as\nchildren of the program.\n\nReturns in the program the template's process number, and in each worker a tuple: the bytes that it is told, and\nthe list of its descriptors. Raises OSError if there can be no more processes.")
         .no_args(c"close", py_close, c"close($self, /)\n--\n\nHave the template end.")
         .property(c"untold", get_untold, None)
         .build(None)

@@ -2,24 +2,23 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use fenshen_pool::Ends;
+use fenshen_pool::{Ends, Growth};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::segment::os_error;
 use super::worker::{self, Inner, PyWorker};
 use crate::args::{Signature, sort_call};
 use crate::errors::{entry, type_error};
-use crate::methods::{fast, no_args, one_arg};
+use crate::methods::{no_args, one_arg};
 use crate::object::{Obj, Raised, Res, none};
 use crate::types::{TypeBuilder, free};
 
-const NEW: Signature<5> = Signature {
+const NEW: Signature<6> = Signature {
     func: "Worker",
-    names: [c"segment", c"tasks", c"results", c"bell", c"helper"],
-    positional: 5,
+    names: [c"segment", c"tasks", c"results", c"bell", c"helper", c"growth"],
+    positional: 6,
     required: 5,
 };
-const ITEM: Signature<2> = Signature { func: "item", names: [c"flavour", c"value"], positional: 2, required: 2 };
 
 /// A descriptor of its own for what a number stands for.
 unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
@@ -34,18 +33,31 @@ unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
     Ok(OwnedFd::from_raw_fd(fd))
 }
 
+/// By how many bytes the process may grow, where that is limited.
+unsafe fn limit(o: *mut PyObject) -> Res<Option<Growth>> {
+    if o.is_null() || o == ffi::Py_None() {
+        return Ok(None);
+    }
+    let bytes = ffi::PyLong_AsUnsignedLongLong(o);
+    if bytes == u64::MAX && !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    Growth::new(bytes).map(Some).or_else(|error| os_error(&error))
+}
+
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
-        let [segment, tasks, results, bell, helper] = sort_call(&NEW, args, kwargs)?;
+        let [segment, tasks, results, bell, helper, growth] = sort_call(&NEW, args, kwargs)?;
         let ends = [descriptor(segment)?, descriptor(tasks)?, descriptor(results)?];
         let bell = descriptor(bell)?;
+        let growth = limit(growth)?;
         // Only the process that the ends were made for is handed them.
         let made = match Ends::adopt(ends).and_then(|ends| fenshen_pool::Worker::new(ends, bell)) {
             Ok(made) => made,
             Err(error) => return os_error(&error),
         };
         let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-        let inner = Inner::new(made, Obj::from(helper));
+        let inner = Inner::new(made, Obj::from(helper), growth);
         std::ptr::write(&raw mut (*o.ptr().cast::<PyWorker>()).inner, Some(Box::new(inner)));
         Ok(o)
     })
@@ -68,24 +80,14 @@ one_arg!(py_note, |w: PyWorker, bytes| {
     worker::note(w, std::slice::from_raw_parts(start, ffi::PyBytes_Size(bytes) as usize))?;
     Ok(none())
 });
-fast!(py_item, |w: PyWorker, args| {
-    let [flavour, value] = args.sort(&ITEM)?;
-    let flavour = ffi::PyLong_AsLong(flavour);
-    if flavour == -1 && !ffi::PyErr_Occurred().is_null() {
-        return Err(Raised);
-    }
-    worker::item(w, flavour as u32, value)?;
-    Ok(none())
-});
 
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<PyWorker>(c"fenshen._processes.Worker")
-        .doc(c"Worker(segment, tasks, results, bell, helper)\n--\n\nA worker's end of the link to its pool, from the descriptors that the pool's process made; they stay the caller's.\n\nRaises OSError.")
+        .doc(c"Worker(segment, tasks, results, bell, helper, growth=None)\n--\n\nA worker's end of the link to its pool, from the descriptors that the pool's process made; they stay the caller's. It\nleaves when its process has grown by more than `growth` bytes since the end of its first task.\n\nRaises OSError, OverflowError.")
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
         .no_args(c"serve", py_serve, c"serve($self, /)\n--\n\nRun what comes until the pool says that it is enough.")
         .one_arg(c"note", py_note, c"note($self, pickle, /)\n--\n\nTell the pool something besides the tasks' results; from any thread.")
-        .fast(c"item", py_item, c"item($self, flavour, value)\n--\n\nSend a part of the running task's result.")
         .build(None)
 }

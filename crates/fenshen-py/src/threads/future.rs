@@ -32,6 +32,11 @@ static TIMEOUT_ERROR: Standard = Standard::new(c"concurrent.futures._base", c"Ti
 static INVALID_STATE_ERROR: Standard = Standard::new(c"concurrent.futures._base", c"InvalidStateError");
 pub(crate) static LOGGER: Standard = Standard::new(c"concurrent.futures._base", c"LOGGER");
 
+/// `concurrent.futures.CancelledError`.
+pub(crate) unsafe fn cancelled_error() -> Res<*mut PyObject> {
+    CANCELLED_ERROR.get()
+}
+
 /// The layout of `Future`.
 #[repr(C)]
 pub(crate) struct Future {

@@ -31,7 +31,7 @@ mod known;
 mod live;
 mod lock;
 mod order;
-mod park;
+pub(crate) mod park;
 pub(crate) mod patience;
 mod pool;
 mod queue;

@@ -235,9 +235,18 @@ impl SharedQueue {
     /// # Errors
     /// `Busy`, `NoRoom`, `Failed`, `Corrupt`.
     pub fn stage(&self, message: &[u8], wait: bool) -> Result<Staged<'_>, Refused> {
-        let loan = self.allot(message.len() as u64, wait)?;
+        self.stage_pieces(&[message], wait)
+    }
+
+    /// The same for a message that lies in pieces.
+    ///
+    /// # Errors
+    /// As [`stage`](SharedQueue::stage).
+    pub fn stage_pieces(&self, message: &[&[u8]], wait: bool) -> Result<Staged<'_>, Refused> {
+        let len = slabs::length(message);
+        let loan = self.allot(len as u64, wait)?;
         loan.write(message)?;
-        Ok(Staged { loan, len: message.len() })
+        Ok(Staged { loan, len })
     }
 
     /// Puts a message that is at most [`INLINE`](SharedQueue::INLINE) long; returns its number.
@@ -401,7 +410,7 @@ impl SharedQueue {
         }
         waits.places.wake(1);
         // A ring that is half empty takes many messages for one wake-up.
-        if left <= RING / 2 {
+        if left <= RING / 2 && waits.space.any() && self.has_free_slabs() {
             waits.space.wake(u32::MAX);
         }
         if waits.armed.load(Ordering::Relaxed) != 0 {
@@ -411,7 +420,10 @@ impl SharedQueue {
 
     fn tell_space(&self) {
         fence(Ordering::SeqCst);
-        self.header().waits.space.wake(u32::MAX);
+        let space = &self.header().waits.space;
+        if space.any() && self.has_free_slabs() {
+            space.wake(u32::MAX);
+        }
     }
 }
 

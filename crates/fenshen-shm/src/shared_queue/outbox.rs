@@ -8,6 +8,7 @@ use std::{io, mem, ptr, thread};
 
 use fenshen_sync::Deadline;
 
+use super::slabs::length;
 use super::{Counted, INLINE, Refused, SharedQueue, Staged};
 
 /// How often this process has been the child of a fork.
@@ -43,6 +44,8 @@ struct State {
     /// The number of the outbox in the queue's memory.
     place: Option<usize>,
     feeding: bool,
+    /// How many threads wait for `changed`.
+    flushing: usize,
     abandoned: bool,
 }
 
@@ -87,6 +90,14 @@ impl Outbox {
     /// # Errors
     /// `Busy`, `Full`, `Failed`, `Corrupt`.
     pub fn put(self: &Arc<Outbox>, message: &[u8], wait: bool) -> Result<Option<u64>, Refused> {
+        self.put_pieces(&[message], wait)
+    }
+
+    /// The same for a message that lies in pieces.
+    ///
+    /// # Errors
+    /// As [`put`](Outbox::put).
+    pub fn put_pieces(self: &Arc<Outbox>, message: &[&[u8]], wait: bool) -> Result<Option<u64>, Refused> {
         if self.waiting() == 0 {
             match self.put_now(message, wait) {
                 Err(Refused::NoRoom) => {}
@@ -96,28 +107,32 @@ impl Outbox {
         self.keep(message, wait).map(|()| None)
     }
 
-    /// Puts it past whatever waits here.
+    /// Puts a message, which may be in pieces, past whatever waits here.
     ///
     /// # Errors
     /// As [`SharedQueue::try_put`].
-    pub fn put_now(&self, message: &[u8], wait: bool) -> Result<u64, Refused> {
-        if message.len() <= INLINE {
-            return self.queue.try_put(message, Counted::Now, wait);
+    pub fn put_now(&self, message: &[&[u8]], wait: bool) -> Result<u64, Refused> {
+        let len = length(message);
+        if len <= INLINE {
+            return match message {
+                [whole] => self.queue.try_put(whole, Counted::Now, wait),
+                pieces => self.queue.try_put(&pieces.concat(), Counted::Now, wait),
+            };
         }
         if self.queue.is_full() {
             return Err(Refused::Full);
         }
-        let staged = self.queue.stage(message, wait)?;
+        let staged = self.queue.stage_pieces(message, wait)?;
         // To write it again for want of a lock would be a waste.
         self.queue.put_staged(staged, Counted::Now, true).map_err(|(_, why)| why)
     }
 
     #[cold]
-    fn keep(self: &Arc<Outbox>, message: &[u8], wait: bool) -> Result<(), Refused> {
+    fn keep(self: &Arc<Outbox>, message: &[&[u8]], wait: bool) -> Result<(), Refused> {
         let mut state = self.state();
         let place = self.queue.count_in_outbox(state.place, wait)?;
         state.place = Some(place);
-        state.messages.push_back(message.to_vec());
+        state.messages.push_back(message.concat());
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if !state.feeding
             && let Err(error) = self.start_feeder()
@@ -149,7 +164,7 @@ impl Outbox {
                     (Some(message), Some(place)) => (message, place),
                     _ => {
                         state.feeding = false;
-                        self.changed.notify_all();
+                        self.tell(&state);
                         return;
                     }
                 }
@@ -157,8 +172,15 @@ impl Outbox {
             if self.pass(&message, place).is_err() {
                 self.queue.left_outbox(place);
             }
-            let _state = self.state();
+            let state = self.state();
             self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.tell(&state);
+        }
+    }
+
+    /// Something has changed. To wake somebody is a system call, even where there is nobody.
+    fn tell(&self, state: &State) {
+        if state.flushing > 0 {
             self.changed.notify_all();
         }
     }
@@ -195,14 +217,14 @@ impl Outbox {
     #[must_use]
     pub fn flush(&self, deadline: Option<Deadline>) -> bool {
         let mut state = self.state();
-        while self.waiting() > 0 {
-            let left = deadline.map_or(Duration::from_secs(3600), Deadline::remaining);
-            if left.is_zero() {
-                return false;
-            }
+        state.flushing += 1;
+        let mut left = Duration::MAX;
+        while self.waiting() > 0 && !left.is_zero() {
+            left = deadline.map_or(Duration::from_secs(3600), Deadline::remaining);
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        state.flushing -= 1;
+        self.waiting() == 0
     }
 
     /// Gives up what waits here.
@@ -214,7 +236,7 @@ impl Outbox {
         if let Some(place) = state.place.take() {
             self.queue.close_outbox(place);
         }
-        self.changed.notify_all();
+        self.tell(&state);
     }
 }
 

@@ -20,8 +20,17 @@ const LEAST: u64 = 64 << 10;
 /// The first slabs keep their memory, which is ten times cheaper to use again than fresh pages are.
 const WARM: usize = 4;
 const WARM_LEN: u64 = 32 << 20;
+/// So do short ones, as long as the queue is in use: until somebody has waited for a message in vain.
+const SHORT: u64 = 256 << 10;
+/// Whoever waits for slabs waits for so many of them: one at a time, each would cost a wake-up.
+const MANY: usize = SLABS / 4;
 /// From here on the file is begun anew as soon as no slab is used.
 const FAR: u64 = 1 << 32;
+
+/// How long a message is that is in pieces.
+pub(super) fn length(message: &[&[u8]]) -> usize {
+    message.iter().map(|piece| piece.len()).sum()
+}
 
 /// A slab that this thread holds; it is free when this is dropped.
 #[derive(Debug)]
@@ -58,8 +67,20 @@ impl SharedQueue {
         self.slab(slab).holder.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn has_free_slab(&self) -> bool {
-        (0..SLABS).any(|slab| self.is_free(slab))
+    /// Whether there are free slabs enough for one who waited to go on for a while.
+    pub(super) fn has_free_slabs(&self) -> bool {
+        (0..SLABS).filter(|&slab| self.is_free(slab)).nth(MANY - 1).is_some()
+    }
+
+    /// Gives the memory of short slabs back that is not used. Does nothing while others put.
+    #[cold]
+    pub(super) fn cool(&self) {
+        let Ok(_held) = self.lock_put(false) else { return };
+        for slab in WARM..SLABS {
+            if self.is_free(slab) && self.slab(slab).capacity.load(Ordering::Relaxed) > 0 {
+                self.empty_slab(slab);
+            }
+        }
     }
 
     fn lend(&self, slab: usize) -> Loan<'_> {
@@ -94,8 +115,8 @@ impl SharedQueue {
 
     fn empty_slab(&self, slab: usize) {
         let loan = self.loan(slab);
-        self.slab(slab).capacity.store(0, Ordering::Relaxed);
         loan.punch();
+        self.slab(slab).capacity.store(0, Ordering::Relaxed);
         std::mem::forget(loan);
     }
 
@@ -143,19 +164,21 @@ impl Loan<'_> {
         self.slab
     }
 
-    /// Writes the message.
-    pub(super) fn write(&self, message: &[u8]) -> io::Result<()> {
-        if self.offset < LEN as u64 || message.len() as u64 > self.capacity {
+    /// Writes the message, which may be in pieces.
+    pub(super) fn write(&self, message: &[&[u8]]) -> io::Result<()> {
+        if self.offset < LEN as u64 || length(message) as u64 > self.capacity {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut rest = message;
         let mut offset = self.offset;
-        while !rest.is_empty() {
-            match pwrite(self.queue.segment.as_fd(), rest, offset) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => (rest, offset) = (&rest[n..], offset + n as u64),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
+        for piece in message {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                match pwrite(self.queue.segment.as_fd(), rest, offset) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(n) => (rest, offset) = (&rest[n..], offset + n as u64),
+                    Err(Errno::INTR) => {}
+                    Err(e) => return Err(e.into()),
+                }
             }
         }
         Ok(())
@@ -194,7 +217,7 @@ impl Loan<'_> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        if self.slab >= WARM || self.capacity > WARM_LEN {
+        if self.capacity > if self.slab < WARM { WARM_LEN } else { SHORT } {
             self.punch();
         }
         self.queue.slab(self.slab).holder.store(0, Ordering::Release);

@@ -45,7 +45,11 @@ fn spins(other: &AtomicU32, ready: &impl Fn() -> bool) -> bool {
 impl SharedQueue {
     /// Waits until there is a message, at most until the deadline.
     pub fn wait_for_item(&self, deadline: Option<Deadline>) -> Slept {
-        self.wait(&self.header().waits.items, &self.header().put.processor, deadline, || !self.is_empty())
+        let slept = self.wait(&self.header().waits.items, &self.header().put.processor, deadline, || !self.is_empty());
+        if slept == Slept::TimedOut && self.is_empty() {
+            self.cool();
+        }
+        slept
     }
 
     /// Waits until the queue is not full.
@@ -54,11 +58,11 @@ impl SharedQueue {
     }
 
     /// Waits for what was [`NoRoom`](Refused::NoRoom): until the ring is half empty and, if a message is yet to be
-    /// [staged](SharedQueue::stage), until there may be a place for it.
+    /// [staged](SharedQueue::stage), until there are places for many.
     pub fn wait_for_space(&self, staging: bool, deadline: Option<Deadline>) -> Slept {
         let ready = || {
             let (tail, head) = self.marks();
-            tail.bytes_since(head) <= super::RING / 2 && (!staging || self.has_free_slab())
+            tail.bytes_since(head) <= super::RING / 2 && (!staging || self.has_free_slabs())
         };
         self.wait(&self.header().waits.space, &self.header().get.processor, deadline, ready)
     }
@@ -193,7 +197,8 @@ impl SharedQueue {
     pub(super) fn left_outbox(&self, place: usize) {
         if let Some(outbox) = self.header().outboxes.get(place) {
             let was = outbox.load(Ordering::Acquire);
-            if was & 0xffff_ffff != 0 {
+            // One that was given back meanwhile may be another process' by now.
+            if (was >> 32) as u32 == std::process::id() && was & 0xffff_ffff != 0 {
                 outbox.store(was - 1, Ordering::Release);
             }
         }
