@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import importlib
 import marshal
 import os
 import signal
@@ -26,6 +27,8 @@ from multiprocessing.popen_fork import Popen as _Popen
 
 from fenshen import _processes
 
+_bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +39,7 @@ __all__ = ["launcher"]
 
 util: Any = _util  # its stub leaves out what every start method of the standard library's uses
 _RESTART = 5.0  # seconds that a fork server which was killed may take to end
+_IMPORT = 5.0  # seconds that a module which another thread imports is waited for
 _F_SETSIG = 10  # of the kernel; the module fcntl leaves it out
 
 os.register_at_fork(after_in_child=_processes.leave_lifeline)
@@ -184,6 +188,7 @@ class _Template:
         # Nothing that a terminal sends to everybody is for the template; its workers get the mask back.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
+            _wait_for_imports()
             forked = self._native.fork(end, passed)
             if isinstance(forked, tuple):
                 self._work(*forked, end, mask)
@@ -256,6 +261,19 @@ def _others() -> list[threading.Thread]:
     """The Python threads of this process but for the one that asks."""
     me = threading.current_thread()
     return [thread for thread in threading.enumerate() if thread is not me]
+
+
+def _imports_elsewhere() -> bool:
+    """Whether another thread imports a module: a copy of this process could never import that one."""
+    me = threading.get_ident()
+    locks = [reference() for reference in list(_bootstrap._module_locks.values())]
+    return any(getattr(lock, "owner", None) not in (None, me) for lock in locks)
+
+
+def _wait_for_imports() -> None:
+    until = time.monotonic() + _IMPORT
+    while _imports_elsewhere() and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def _warn_of_threads() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from typing import Any
 
-#: After so many workers in a row that died before they were ready, the pool gives up.
+#: After so many workers in a row that died before they were ready, the pool gives up if no other worker is ready.
 _STILLBORN = 3
 
 
@@ -69,6 +69,8 @@ class Supervisor:
         self._lock = threading.RLock()
         self._launcher: Any = None
         self._stillborn = 0
+        #: Workers that live and have been ready.
+        self._ready: set[int] = set()
         #: The thread has ended: nobody will do what is submitted from now on.
         self.over = False
         self._make_broken = broken
@@ -302,9 +304,10 @@ class Supervisor:
         error.__cause__ = exc
         return error
 
-    def ready(self, _: int) -> None:
+    def ready(self, number: int) -> None:
         """A worker is ready."""
         self._stillborn = 0
+        self._ready.add(number)
 
     def retiring(self, number: int) -> None:
         """A worker has had as many tasks as it may, or has grown too large: another takes its place."""
@@ -342,6 +345,7 @@ class Supervisor:
             process = self._by_number.pop(number, None)
             if process is None:  # whoever started it was interrupted, and ended it
                 return self._make_died("the worker process was ended", None) if has_lost else None
+            self._ready.discard(number)
             process.join()
             assert process.pid is not None
             self.processes.pop(process.pid, None)
@@ -354,7 +358,7 @@ class Supervisor:
             died = self._make_died(self._describe(process), process.exitcode) if has_lost else None
             if not was_ready and not expected:
                 self._stillborn += 1
-                if self._stillborn >= _STILLBORN or (process.exitcode or 0) >= 0:
+                if (self._stillborn >= _STILLBORN and not self._ready) or (process.exitcode or 0) >= 0:
                     why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
             if not is_leaving and self._staying() < self.workers and self._needed():
                 why = self._start_again()

@@ -18,10 +18,12 @@ import warnings
 from collections.abc import Iterator
 from multiprocessing import connection, forkserver
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import commands
 import pytest
+from fenshen import _launch
 from fenshen._launch import launcher
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -180,7 +182,7 @@ def test_no_descriptor_leaks(start: Any) -> None:
     once(20)
     for _ in range(30):
         once(1)
-    assert open_files() == before
+    assert open_files() <= before  # those of others may be closed meanwhile
     start.close()
 
 
@@ -188,6 +190,7 @@ PROGRAM = """
 import multiprocessing, os, sys, time
 sys.path.insert(0, {path!r})
 import launching
+from fenshen import _launch
 from fenshen._launch import launcher
 
 if __name__ == "__main__":
@@ -503,3 +506,24 @@ def test_who_asks_in_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
     """
     said = commands.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)])
     assert said == (0, "7\n", "")
+
+
+def test_a_template_waits_for_modules_that_other_threads_import(
+    forks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_late.py").write_text("import launching\nlaunching.BEGUN.set()\nlaunching.GO.wait()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    launching.BEGUN, launching.GO = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def no_longer_now(_: float) -> None:
+        waited.append(_launch._imports_elsewhere())
+        launching.GO.set()
+        importer.join(PATIENCE)
+
+    importer = threading.Thread(target=__import__, args=("imported_late",), daemon=True)
+    importer.start()
+    assert launching.BEGUN.wait(PATIENCE)
+    monkeypatch.setattr(_launch, "time", SimpleNamespace(monotonic=time.monotonic, sleep=no_longer_now))
+    assert ended(forks.start(__import__, ("imported_late",))) == 0
+    assert waited == [True]

@@ -11,15 +11,16 @@ import pickle
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import run
 from fenshen.futures import WorkerDied
 from fenshen.multiprocessing.pool import Pool
 
@@ -179,10 +180,15 @@ def test_workers_are_there_from_the_start() -> None:
 
 
 def test_a_second_pool_is_no_reason_for_a_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with forks(1) as first, forks(1) as second:
-            assert first.apply(pooling.square, (2,)) == second.apply(pooling.square, (2,)) == 4
+    # In a process of its own, where no thread is but those of the pools.
+    code = """
+        import multiprocessing
+        from fenshen.multiprocessing.pool import Pool
+        context = multiprocessing.get_context("fork")
+        with Pool(1, context=context) as first, Pool(1, context=context) as second:
+            print(first.apply(abs, (-2,)), second.apply(abs, (-2,)))
+    """
+    assert run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)]) == (0, "2 2\n", "")
 
 
 def test_an_initializer(pool: Any) -> None:

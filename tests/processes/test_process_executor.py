@@ -534,46 +534,6 @@ def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun(
     assert running.result(LIMIT) is None
 
 
-def test_a_task_that_comes_as_the_pool_gives_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    with futures.ProcessPoolExecutor(1, mp.get_context("fork"), _refuse) as pool:
-        with pytest.raises(futures.BrokenExecutor):
-            pool.submit(double, 1).result(60)
-        pool._supervisor.join(60)
-        monkeypatch.setattr(pool, "_check", lambda: None)  # as it was when whoever submits looked
-        with pytest.raises(futures.BrokenExecutor, match="before it was ready"):
-            pool.submit(double, 1).result(60)
-
-
-def test_a_worker_that_sigterm_does_not_end_ends_all_the_same() -> None:
-    before = signal.signal(signal.SIGTERM, lambda *_: None)  # which forked workers inherit
-    try:
-        pool = futures.ProcessPoolExecutor(2, mp.get_context("fork"))
-        _running(pool.submit(time.sleep, 1))
-        pool.terminate_workers()
-        thread = pool._executor_manager_thread
-        thread.join(60)
-        alive = thread.is_alive()
-        pool.kill_workers()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert not alive
-
-
-def test_a_worker_that_cannot_be_started_again_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    with futures.ProcessPoolExecutor(1, mp.get_context("fork")) as pool:
-        assert pool.submit(double, 1).result(60) == 2
-
-        def refuse(*_, **__):
-            raise EOFError("the fork server has gone")
-
-        monkeypatch.setattr(pool._supervisor._launcher, "start_many", refuse)
-        first, second = pool.submit(die), pool.submit(double, 1)
-        with pytest.raises(futures.WorkerDied):
-            first.result(60)
-        with pytest.raises(futures.BrokenExecutor, match="the fork server has gone"):
-            second.result(60)
-
-
 _TWO_DRIVERS = """
 import threading, time
 from fenshen import futures
