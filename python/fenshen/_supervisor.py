@@ -78,8 +78,8 @@ class Supervisor:
         self._make_died = died or (lambda words, _: broken(words))
         self._make_remote = remote
         self._make_unloaded = unloaded
-        #: The numbers of those that are to end: others have their places.
-        self._leaving: set[int] = set()
+        #: Those that are to end, by number: whether another takes the place of each.
+        self._leaving: dict[int, bool] = {}
         self._killed = False
         #: A worker is missing, as no process could be started for it.
         self.short = False
@@ -189,7 +189,7 @@ class Supervisor:
             staying = [number for number in reversed(self._by_number) if number not in self._leaving]
             staying.sort(key=lambda number: len(self.engine.tasks(number)))
             for number in staying[:-missing]:
-                self._leaving.add(number)
+                self._leaving[number] = False
                 self.engine.retire(number)
 
     def _grow(self, workers: int) -> None:
@@ -315,9 +315,9 @@ class Supervisor:
         with self._lock:
             if number in self._leaving:
                 return  # there are to be fewer
-            self._leaving.add(number)
+            self._leaving[number] = replaced = self._staying() <= self.workers and self._needed()
             self._counted["recycled"] += 1
-            if self._staying() < self.workers and self._needed():
+            if replaced:
                 why = self._start_again()
         if why is not None:
             self.fail(why)
@@ -350,8 +350,7 @@ class Supervisor:
             assert process.pid is not None
             self.processes.pop(process.pid, None)
             is_leaving = number in self._leaving
-            self._leaving.discard(number)
-            if self.on_end is not None and (is_leaving or self._needed()):
+            if self.on_end is not None and (self._leaving.pop(number, False) or self._needed()):
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1

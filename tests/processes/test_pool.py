@@ -377,7 +377,9 @@ def test_no_thread_and_no_descriptor_is_left() -> None:
     for _ in range(5):
         once()
     gc.collect()
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    # Others' may have gone by now.
+    assert len(os.listdir("/proc/self/fd")) <= before[0]
+    assert threading.active_count() <= before[1]
 
 
 def test_from_many_threads() -> None:
