@@ -377,7 +377,7 @@ def test_no_thread_and_no_descriptor_is_left() -> None:
     for _ in range(5):
         once()
     gc.collect()
-    # Others' may have gone by now.
+    # Those of pools before may go meanwhile.
     assert len(os.listdir("/proc/self/fd")) <= before[0]
     assert threading.active_count() <= before[1]
 
