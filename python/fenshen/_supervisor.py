@@ -350,7 +350,8 @@ class Supervisor:
             assert process.pid is not None
             self.processes.pop(process.pid, None)
             is_leaving = number in self._leaving
-            if self.on_end is not None and (self._leaving.pop(number, False) or self._needed()):
+            replaced = self._leaving.pop(number, False) or self._needed()
+            if self.on_end is not None and replaced:
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1
