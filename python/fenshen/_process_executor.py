@@ -360,8 +360,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         """After Ctrl-C nobody waits for what has not begun, nor for what began when its worker had had the signal."""
         with self._shutdown_lock:
             self._shutdown_thread = True
-        for future in self._engine.interrupt():
-            future.cancel()
+        self._supervisor.interrupt()
         self._supervisor.close()
 
     def terminate_workers(self) -> None:

@@ -221,6 +221,12 @@ class Supervisor:
         self._killed = True
         self.engine.kill(signal)
 
+    def interrupt(self) -> None:
+        """Take out what has not begun, and interrupt what began after its worker had had the signal."""
+        for sink in self.engine.interrupt():
+            if hasattr(sink, "cancel"):
+                sink.cancel()
+
     def give_up(self) -> None:
         """End without what waits, and without what runs: the program was interrupted."""
         for sink in self.engine.clear():
@@ -458,10 +464,15 @@ def _at_exit() -> None:
     running = [(thread, reference()) for thread, reference in list(_running.items())]
     interrupted = isinstance(getattr(sys, "last_value", None), KeyboardInterrupt)
     for _, supervisor in running:
-        if supervisor is not None and interrupted:
+        if supervisor is None:
+            continue
+        if interrupted:
             supervisor.give_up()
-        elif supervisor is not None:
-            supervisor.close()
+            continue
+        # The program's own signal may have come as it was about to shut the pool down because of a worker's.
+        if not supervisor.closing and supervisor.engine.was_interrupted():
+            supervisor.interrupt()
+        supervisor.close()
     for thread, _ in running:
         thread.join()
 

@@ -514,6 +514,45 @@ def test_a_task_that_begins_after_the_interrupt_is_interrupted_too(tmp_path: Pat
     assert time.monotonic() - began < LIMIT
 
 
+_INTERRUPTED_TWICE = """
+import os, signal, sys, time
+from pathlib import Path
+from fenshen import futures
+
+def interrupt_oneself():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(600)
+
+def begin(flag):
+    Path(flag).touch()
+    time.sleep(600)
+
+class Interrupted(futures.ProcessPoolExecutor):
+    def __exit__(self, *error):
+        while not os.path.exists(sys.argv[1]):
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    try:
+        with Interrupted(1) as pool:
+            first = pool.submit(interrupt_oneself)
+            for _ in range(3):
+                pool.submit(begin, sys.argv[1])
+            first.result()
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_an_interrupt_before_the_pool_could_be_shut_down_holds_up_nobody(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_INTERRUPTED_TWICE)
+    words = [sys.executable, str(program), str(tmp_path / "began")]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True)
+    assert done.stdout == "interrupted\n"
+
+
 def test_a_task_that_the_interrupt_did_not_reach_is_waited_for() -> None:
     with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
         running = pool.submit(time.sleep, 0.5)

@@ -265,12 +265,16 @@ impl<C: Cargo> Hand<C> {
 
     /// Passes an interrupt on to a task that began after it came, when the worker had none to run or another.
     pub(crate) fn interrupt(&self) {
-        let interrupted = face(&self.shared).interrupted.load(Ordering::Acquire);
-        let is_fresh = now().saturating_sub(interrupted) < FRESH.as_nanos() as u64;
         let began = self.flying.front().and_then(|f| self.leases().claimed(f.seq));
-        if interrupted > 0 && is_fresh && began.is_some_and(|began| began >= interrupted) {
+        if self.interrupted().zip(began).is_some_and(|(interrupted, began)| began >= interrupted) {
             rustix::process::pidfd_send_signal(&self.pidfd, Signal::INT).ok();
         }
+    }
+
+    /// When an interrupt came that the program may go by.
+    pub(crate) fn interrupted(&self) -> Option<u64> {
+        let interrupted = face(&self.shared).interrupted.load(Ordering::Acquire);
+        (interrupted > 0 && now().saturating_sub(interrupted) < FRESH.as_nanos() as u64).then_some(interrupted)
     }
 
     /// Kills it.

@@ -209,6 +209,11 @@ impl<C: Cargo> Pool<C> {
         all
     }
 
+    /// Whether an interrupt has lately reached a worker, as one that the terminal sends reaches all.
+    pub fn was_interrupted(&self) -> bool {
+        lock(&self.crew).hands.iter().any(|hand| hand.interrupted().is_some())
+    }
+
     /// No more tasks will come: every worker ends when there is nothing left to do.
     pub fn close(&self) -> Aftermath<C> {
         let mut after = Aftermath::default();

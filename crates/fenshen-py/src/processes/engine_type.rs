@@ -208,6 +208,7 @@ unsafe fn sinks(jobs: Vec<std::sync::Arc<super::cargo::PyJob>>) -> Res<Obj> {
 }
 
 no_args!(py_clear, |e: Engine| if engine::is_own(e)? { sinks(inner(e)?.pool.clear()) } else { sinks(Vec::new()) });
+no_args!(py_was_interrupted, |e: Engine| Ok(boolean(engine::is_own(e)? && inner(e)?.pool.was_interrupted())));
 no_args!(py_interrupt, |e: Engine| if engine::is_own(e)? {
     sinks(inner(e)?.pool.interrupt())
 } else {
@@ -266,6 +267,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
         .one_arg(c"retire", py_retire, c"retire($self, worker, /)\n--\n\nHave a worker end when it has run what it has begun, and give others what it has not; whether there is such a one.")
         .one_arg(c"kill", py_kill, c"kill($self, signal, /)\n--\n\nSend every worker a signal that ends it.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nTake out every task that has not begun; their sinks.")
+        .no_args(c"was_interrupted", py_was_interrupted, c"was_interrupted($self, /)\n--\n\nWhether an interrupt of the keyboard has lately reached a worker.")
         .no_args(c"interrupt", py_interrupt, c"interrupt($self, /)\n--\n\nTake out every task that has not begun, and interrupt those that began after the interrupt of the keyboard had reached\ntheir worker; the sinks of the former.")
         .one_arg(c"tasks", py_tasks, c"tasks($self, worker, /)\n--\n\nThe sinks of the tasks that a worker was sent, oldest first.")
         .build(None)
