@@ -167,7 +167,9 @@ class Supervisor:
         _, _, _, idle = self.engine.counts()
         if not idle and self._staying() < self.workers and self._owner == os.getpid():
             with self._lock:
-                why = None if self.closing else self._start_again()
+                # Somebody else may have started one meanwhile.
+                enough = self.closing or self._staying() >= self.workers
+                why = None if enough else self._start_again()
             if why is not None:
                 self.fail(why)
 

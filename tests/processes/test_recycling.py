@@ -221,3 +221,13 @@ def test_a_pool_that_is_closed_starts_nobody_while_the_last_task_runs(tmp_path) 
     os.unlink(path)
     assert last.result(LIMIT)[1] in before
     pool.shutdown()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_is_replaced_by_one_only_though_a_task_comes_meanwhile(method: str) -> None:
+    for _ in range(3):
+        with futures.ProcessPoolExecutor(1, mp.get_context(method), max_tasks_per_child=1) as pool:
+            first, second = (pool.submit(os.getpid).result(LIMIT) for _ in range(2))
+            assert first != second
+            assert len(pool.stats()["pids"]) <= 2
+            until(lambda: len(pool.stats()["pids"]) <= 1)
