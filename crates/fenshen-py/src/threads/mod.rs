@@ -34,7 +34,7 @@ mod order;
 pub(crate) mod park;
 pub(crate) mod patience;
 mod pool;
-mod queue;
+pub(crate) mod queue;
 mod request;
 mod rlock;
 mod semaphore;
