@@ -41,13 +41,12 @@ def run_processes(
     import multiprocessing
 
     entry = functools.partial(_loop_worker.main, debug=debug, loop_factory=loop_factory)
-    crew = Crew(multiprocessing.get_context(), processes, limit=1, name=None, entry=entry)
+    # As an initializer's argument it is inherited by fork, with all that it refers to.
+    crew = Crew(multiprocessing.get_context(), processes, _learn, (main,), limit=1, entry=entry)
     ears = _Ears(processes if signals else 0)
     try:
         with _shutdown.register(signals, ears.tell, ears.tell):
-            calls = [
-                (_main, (number, main, signals, grace, ear), {}) for number, ear in enumerate(ears.given(processes))
-            ]
+            calls = [(_main, (number, signals, grace, ear), {}) for number, ear in enumerate(ears.given(processes))]
             futures = crew.submit_each(calls)
             crew.shutdown(wait=False)
             try:
@@ -84,12 +83,18 @@ class _Ears:
                 end.close()
 
 
-async def _main(
-    number: int, main: Callable[[], Coroutine[Any, Any, Any]], signals: tuple[int, ...], grace: float, ear: Any
-) -> Any:
+#: What each process is to run, there.
+_learnt: list[Callable[[], Coroutine[Any, Any, Any]]] = []
+
+
+def _learn(main: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    _learnt[:] = [main]
+
+
+async def _main(number: int, signals: tuple[int, ...], grace: float, ear: Any) -> Any:
     """What runs in each process."""
     _process_number.set_number(number)
-    coroutine = main()
+    coroutine = _learnt[0]()
     if not asyncio.iscoroutine(coroutine):
         raise TypeError(f"main must return a coroutine, not {coroutine!r}")
     if ear is None:
