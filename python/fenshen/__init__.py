@@ -10,6 +10,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fenshen import asyncio as asyncio
+    from fenshen._process_number import process_number as process_number
+    from fenshen._shutdown import shutdown_requested as shutdown_requested
+    from fenshen._shutdown import until_shutdown as until_shutdown
     from fenshen._to_process import to_process as to_process
     from fenshen.deadlock import DeadlockError as DeadlockError
     from fenshen.installing import install as install
@@ -37,10 +40,13 @@ __all__ = [
     "engine",
     "install",
     "new_event_loop",
+    "process_number",
     "run",
     "shared_array",
+    "shutdown_requested",
     "to_process",
     "uninstall",
+    "until_shutdown",
 ]
 
 _homes = {
@@ -52,10 +58,13 @@ _homes = {
     "Semaphore": "fenshen.together",
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
+    "process_number": "fenshen._process_number",
     "run": "fenshen.runners",
+    "shutdown_requested": "fenshen._shutdown",
     "to_process": "fenshen._to_process",
     "shared_array": "fenshen.shared_arrays",
     "uninstall": "fenshen.installing",
+    "until_shutdown": "fenshen._shutdown",
 }
 
 
