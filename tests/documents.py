@@ -7,7 +7,8 @@ How a page says what is to be done with a block:
 - `<!-- goes on -->`: it is appended to the block before it, and both run as one program;
 - `<!-- file: bank.py -->`: it is saved under that name, for a console block of the page;
 - a ```` ```console ```` block whose command runs such a file is run too, and what follows the command is compared with
-  what is printed. Numbers, addresses and folders are not compared, and a line of `...` stands for any lines.
+  what is printed. Numbers, addresses and folders are not compared; a line of `...` stands for any lines, and `...` in a
+  line for any part of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FENCE = re.compile(r"^(?P<fence>```+)(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=
 REMARK = re.compile(r"<!-- (?P<what>not run|goes on|file)(?:: (?P<detail>.*?))? -->\n*\Z")
 LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+(?:\([^()]*\))?)\)")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *#* *$", re.MULTILINE)
-COMMAND = re.compile(r"\$ (?:\w+=\S+ )*(?:fenshen run|python)(?: -\S+)* (?P<file>[\w./]+\.py)(?: .*)?$")
+COMMAND = re.compile(r"\$ (?:\w+=\S+ )*(?:fenshen run|python)\b.*? (?P<file>[\w./]+\.py)(?: .*)?$")
 
 
 class Block(NamedTuple):
@@ -154,9 +155,11 @@ def essence(printed: str, folder: str = "") -> list[str]:
 
 
 def agrees(expected: list[str], printed: list[str]) -> bool:
-    """Whether these are the same lines, where a line of `...` stands for any number of them."""
+    """Whether these are the same lines, where a line of `...` stands for any number of them, and `...` in one for any
+    part of it."""
     if not expected:
         return not printed
     if expected[0].strip() == "...":
         return any(agrees(expected[1:], printed[start:]) for start in range(len(printed) + 1))
-    return bool(printed) and expected[0] == printed[0] and agrees(expected[1:], printed[1:])
+    pattern = ".*".join(map(re.escape, expected[0].split("...")))
+    return bool(printed) and bool(re.fullmatch(pattern, printed[0])) and agrees(expected[1:], printed[1:])
