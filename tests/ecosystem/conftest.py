@@ -5,14 +5,17 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 
 import fenshen
 import pytest
 
+from . import process_ways, thread_ways, ways
 from .needs import libraries
+from .process_ways import Scripts
 from .servers import logs, mariadb, postgres, redis
+from .thread_ways import Comparison
 from .ways import Exchange
 
 # Tests for those that run them in a process of their own.
@@ -22,9 +25,14 @@ __all__ = ["mariadb", "postgres", "redis"]
 
 # Every wait in a test has a shorter limit of its own; this is for the one that has been forgotten.
 SECONDS_A_TEST = 300
+# The way of --smoke.
+SMOKE = "fenshen run"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--smoke", action="store_true", help="of the ways in which a program comes to us, `fenshen run` only"
+    )
     parser.addoption("--skips-to", metavar="FILE", help="write what was skipped, and why, a line a module")
 
 
@@ -37,6 +45,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the native engine is not built for this Python")
     for mark in item.iter_markers("needs"):
         libraries(*mark.args)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --smoke a server, too, runs in one of its ways."""
+    if config.getoption("--smoke"):
+        others = [item for item in items if isinstance(item, pytest.Function) and is_of_another_way(item)]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
+
+
+def is_of_another_way(item: pytest.Function) -> bool:
+    """Whether a test is a server's or a program's in another way than `fenshen run`."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(name in ("way", "server") and params[name] != SMOKE for name in params)
+
+
+def ways_of(request: pytest.FixtureRequest, table: Collection[str]) -> list[str]:
+    """The ways in which to run a program; the first is the one that the others are compared with."""
+    first, *others = table
+    return [first, SMOKE] if request.config.getoption("--smoke") else [first, *others]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,6 +96,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
+def exchange(tmp_path: Path, request: pytest.FixtureRequest) -> Exchange:
     """Runs a program of the folder `programs` in each way; see `Exchange`."""
-    return Exchange(tmp_path)
+    return Exchange(tmp_path, ways_of(request, ways.WAYS))
+
+
+@pytest.fixture
+def compare(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Comparison:
+    """Runs a program of the folder `threads` in each way; see `Comparison`."""
+    return Comparison(tmp_path_factory.mktemp("c"), ways_of(request, thread_ways.WAYS))
+
+
+@pytest.fixture
+def scripts(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Scripts:
+    """Runs a script with processes in each way; see `Scripts`."""
+    return Scripts(tmp_path_factory.mktemp("s"), ways_of(request, process_ways.WAYS))
