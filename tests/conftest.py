@@ -1,7 +1,16 @@
 """What every test may take for granted."""
 
+import gc
 import signal
+
+import pytest
 
 # A shell that starts the tests in the background has the interrupt ignored, by them and by what they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What lives as long as the tests do is not looked at again by each of the many collections that they ask for."""
+    gc.collect()
+    gc.freeze()
