@@ -5,9 +5,11 @@ import signal
 
 import pytest
 
-# A shell that starts the tests in the background has the interrupt ignored, by them and by what they start.
+# A shell that starts the tests in the background has these ignored, by them and by what they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
