@@ -13,7 +13,6 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import Any
 
 import fenshen
 import pytest

@@ -1,4 +1,4 @@
-"""The native half of `fenshen.Queue`, `fenshen.Event` and `fenshen.Semaphore`: a module of its own in the native library.
+"""The native half of `fenshen.Queue`, `fenshen.Event` and `fenshen.Semaphore`: a module of its own in the library.
 
 It stands on those of threads and of the event loop.
 """
