@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
     from fenshen.shared_arrays import shared_array as shared_array
+    from fenshen.task_groups import TaskGroup as TaskGroup
+    from fenshen.task_groups import checkpoint as checkpoint
+    from fenshen.task_groups import shield as shield
 
     engine: str
     __version__: str
@@ -27,12 +30,15 @@ __all__ = [
     "DeadlockError",
     "EventLoop",
     "Runner",
+    "TaskGroup",
     "__version__",
+    "checkpoint",
     "engine",
     "install",
     "new_event_loop",
     "run",
     "shared_array",
+    "shield",
     "to_process",
     "uninstall",
 ]
@@ -41,11 +47,14 @@ _homes = {
     "DeadlockError": "fenshen.deadlock",
     "EventLoop": "fenshen.loop",
     "Runner": "fenshen.runners",
+    "TaskGroup": "fenshen.task_groups",
+    "checkpoint": "fenshen.task_groups",
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
     "run": "fenshen.runners",
     "to_process": "fenshen._to_process",
     "shared_array": "fenshen.shared_arrays",
+    "shield": "fenshen.task_groups",
     "uninstall": "fenshen.installing",
 }
 
