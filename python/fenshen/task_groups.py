@@ -59,6 +59,10 @@ class TaskGroup(Children):
         still runs is cancelled, and the block raises TimeoutError, or an ExceptionGroup that holds it if children have
         failed. `thread_pool` and `process_pool` are executors to use in place of the group's own threads and the
         processes of `fenshen.to_process`; they are not shut down. `name` is for messages.
+
+        The first of `signals` that comes has `fenshen.shutdown_requested()` be true and `until_shutdown()` return, so
+        that the body and the children may end in order; `grace` seconds later, or at the second signal, the group is
+        cancelled. Only in the main thread.
         """
         super().__init__(name, timeout, deadline)
         self._thread_pool = thread_pool
@@ -206,6 +210,7 @@ class TaskGroup(Children):
         if self._deadline is not None:
             wait = max(0.0, self._deadline - time.monotonic())
             self._timers.append(self._loop.call_later(wait, self._on_deadline))
+        self._heed_signals(self._loop)
         if self._stopped:  # it was cancelled before
             self._abort()
             self._interrupt()
@@ -261,6 +266,8 @@ class TaskGroup(Children):
             timer.cancel()
         self._timers.clear()
         shielding.leave(self._number)
+        if self._registration is not None:
+            self._registration.close()
         if self._own_pool is not None:
             self._own_pool.shutdown(wait=False)
 

@@ -6,8 +6,7 @@ import contextvars
 from typing import Any
 
 from commands import needs_native
-from fenshen import TaskGroup
-from fenshen._groups import context
+from fenshen import TaskGroup, _carried
 
 from groups import parts
 
@@ -70,7 +69,7 @@ def test_a_value_that_cannot_be_pickled_keeps_nothing_else_back(processes: Any) 
         parts.unpicklable.set(lambda: None)
         nameless = contextvars.ContextVar[int]("nameless")
         nameless.set(1)
-        assert [place[1] for place in context.pack(contextvars.copy_context())].count("request") == 1
+        assert [place[1] for place in _carried.pick()].count("request") == 1
         with TaskGroup(process_pool=processes) as group:
             child = group.to_process(parts.which_request)
         assert child.result() == "r3"

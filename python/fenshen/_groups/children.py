@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import sys
 import threading
 import time
 
+from fenshen import _carried
 from fenshen._groups import late
 from fenshen._groups.handles import Handle, ProcessHandle, ThreadHandle, name_of
 from fenshen._groups.shielding import is_shielded
@@ -59,6 +59,9 @@ class Children:
         self._thread_pool: Any = None
         self._process_pool: Any = None
         self._own_pool: Any = None
+        self._signals: tuple[int, ...] = ()
+        self._grace = 10.0
+        self._registration: Any = None
 
     def __repr__(self) -> str:
         info = [""] if self._name is None else ["", repr(self._name)]
@@ -118,25 +121,22 @@ class Children:
         """
         self._check()
         handle: ProcessHandle[Any] = ProcessHandle(name_of(fn))
-        if inspect.iscoroutinefunction(fn):
-            from fenshen import _process_tasks
-
-            handle.adopt(_process_tasks.submit(self._process_pool, fn, args, kwargs))
-        else:
-            handle.adopt(self._submit(fn, args, kwargs))
+        handle.adopt(self._submit(fn, args, kwargs))
         return self._adopt(handle)
 
     def _submit(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        from fenshen._groups import context
-
         pool = self._process_pool
+        if inspect.iscoroutinefunction(fn):
+            from fenshen import _process_tasks
+
+            return _process_tasks.submit(pool, fn, args, kwargs)
         if pool is None:
             from fenshen import _to_process
 
             pool = _to_process.pool()
-        packed = context.pack(contextvars.copy_context())
-        if packed:
-            return pool.submit(context.call, packed, fn, *args, **kwargs)
+        variables = _carried.pick()
+        if variables:
+            return pool.submit(_carried.call, variables, fn, *args, **kwargs)
         return pool.submit(fn, *args, **kwargs)
 
     def _adopt(self, handle: Any) -> Any:
@@ -184,6 +184,25 @@ class Children:
         self._errors.append(error)
         if self._base_error is None and is_base_error(error):
             self._base_error = error
+
+    # -- Signals ------------------------------------------------------------------------------------------------------
+
+    def _heed_signals(self, loop: Any) -> None:
+        """Have the first of the group's signals give it its grace, and the second end it, on that loop's thread."""
+        if self._signals:
+            from fenshen import _shutdown
+
+            def on_first(_: int) -> None:
+                loop.call_later(self._grace, self.cancel)
+
+            def on_second(_: int) -> None:
+                self.cancel()
+
+            self._registration = _shutdown.register(self._signals, on_first, on_second, loop=loop)
+
+    def cancel(self, msg: str | None = None) -> None:
+        """End the group."""
+        raise NotImplementedError
 
     # -- What comes of it ---------------------------------------------------------------------------------------------
 

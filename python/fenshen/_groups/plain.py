@@ -38,6 +38,8 @@ class Plain:
             loop = self._own_loop()
             wait = max(0.0, deadline - time.monotonic())
             loop.call_soon_threadsafe(loop.call_later, wait, self._group._on_deadline)
+        if self._group._signals:
+            self._group._heed_signals(self._own_loop())
         self._body.__enter__()
 
     def create_task(self, coro: Any, name: str | None, context: Any) -> CoroutineHandle[Any]:
@@ -131,6 +133,8 @@ class Plain:
 
     def _close(self) -> BaseException | None:
         interrupted = None
+        if self._group._registration is not None:
+            self._group._registration.close()
         if self._group._own_pool is not None:
             interrupted = insist(self._group._own_pool.shutdown)
         if self._thread is not None:
