@@ -88,11 +88,12 @@ class TaskGroup(Children):
         Raises RuntimeError, and from Python 3.13 on closes the coroutine, if the group was not entered, is shutting
         down or is finished.
         """
-        refusal = self._refusal()
-        if refusal is not None:
-            if sys.version_info >= (3, 13):
+        try:
+            self._check()
+        except BaseException:
+            if sys.version_info >= (3, 13) or self._plain is not None:
                 coro.close()
-            raise RuntimeError(refusal)
+            raise
         if self._plain is not None:
             return self._adopt(self._plain.create_task(coro, name, context))
         loop = self._loop
@@ -172,6 +173,8 @@ class TaskGroup(Children):
                 return
             self._stopped = True
         if self._entered:
+            if self._plain is not None:  # first: the body must not find the group ending and not know why
+                self._interrupt()
             self._abort(msg)
             self._interrupt()
 

@@ -9,6 +9,7 @@ import threading
 import time
 
 from fenshen import _carried
+from fenshen._cancelling import checkpoint
 from fenshen._groups import late
 from fenshen._groups.handles import Handle, ProcessHandle, ThreadHandle, name_of
 from fenshen._groups.shielding import is_shielded
@@ -88,7 +89,18 @@ class Children:
     def _check(self) -> None:
         refusal = self._refusal()
         if refusal is not None:
+            if self._aborting:
+                self._cancel_caller()
+                checkpoint()
             raise RuntimeError(refusal)
+
+    def _cancel_caller(self) -> None:
+        """Cancel the child that the calling thread runs: it may come here before its turn to be cancelled."""
+        me = threading.get_ident()
+        with self._lock:
+            mine = [child for child in self._tasks if getattr(child, "ident", None) == me]
+        for child in mine:
+            child.cancel()
 
     def to_thread(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Handle[T]:
         """Call `fn(*args, **kwargs)` in a thread, in a copy of the present context; returns its handle.
