@@ -185,6 +185,17 @@ def test_cancel_at_once(single: Crew) -> None:
         assert all(future.cancelled() for future in futures)
 
 
+def test_one_that_returned_before_it_could_be_cancelled_is_cancelled(single: Crew) -> None:
+    """What was promised to be cancelled does not go on with its result."""
+    assert single.submit(coroutines.double, (1,), {}).result(LIMIT) == 2
+    for _ in range(200):
+        future = single.submit(coroutines.pid, (), {})
+        time.sleep(0.0002)
+        promised = not future.done() and future.cancel()
+        assert wait([future], LIMIT).done
+        assert future.cancelled() >= promised
+
+
 def test_one_that_ends_as_if_cancelled(single: Crew) -> None:
     future = single.submit(coroutines.cancel_itself, (), {})
     with pytest.raises(CancelledError):
