@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
     from fenshen.shared_arrays import shared_array as shared_array
+    from fenshen.together import Event as Event
+    from fenshen.together import Queue as Queue
+    from fenshen.together import Semaphore as Semaphore
 
     engine: str
     __version__: str
 
 __all__ = [
     "DeadlockError",
+    "Event",
     "EventLoop",
+    "Queue",
     "Runner",
+    "Semaphore",
     "__version__",
     "engine",
     "install",
@@ -45,8 +51,11 @@ __all__ = [
 
 _homes = {
     "DeadlockError": "fenshen.deadlock",
+    "Event": "fenshen.together",
     "EventLoop": "fenshen.loop",
+    "Queue": "fenshen.together",
     "Runner": "fenshen.runners",
+    "Semaphore": "fenshen.together",
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
     "process_number": "fenshen._process_number",

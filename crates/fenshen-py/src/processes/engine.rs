@@ -318,7 +318,6 @@ pub(crate) unsafe fn turn(e: *mut Engine) -> Res<bool> {
 /// Waits until something has happened, without the interpreter.
 pub(crate) unsafe fn wait(e: *mut Engine, most: Option<Duration>) -> Res<()> {
     let pool = inner(e)?.pool.clone();
-    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let waited = pool.wait(most);
     crate::exit::restore_thread(state);
