@@ -16,7 +16,7 @@ from typing import Any
 
 import fenshen
 import pytest
-from fenshen import _process_tasks
+from fenshen import _process_tasks, _to_process
 from fenshen._process_tasks import Crew, awaited, submit
 from fenshen.futures import ProcessPoolExecutor, WorkerDied, wait
 from fenshen.multiprocessing import get_context
@@ -55,6 +55,9 @@ def own() -> Iterator[None]:
     crew = _process_tasks._own.pop(os.getpid(), None)
     if crew is not None:
         crew.shutdown()
+    pool = _to_process._pool.pop(os.getpid(), None)
+    if pool is not None:
+        pool.shutdown()
 
 
 def until(true: Callable[[], object]) -> None:
@@ -386,3 +389,20 @@ def test_a_loop_that_closes_leaves_the_others_theirs(single: Crew) -> None:
     future = single.submit(coroutines.pid_after, (0.3,), {})
     run(main())
     assert future.result(LIMIT)
+
+
+def test_a_loop_that_has_ended_holds_up_nobody(own: None) -> None:
+    """Far less than the second that the pool's thread would sleep."""
+
+    async def main() -> None:
+        for function in (coroutines.double, abs):
+            await fenshen.to_process(function, 1)
+
+    run(main())
+    best = 60.0
+    for _ in range(10):
+        began = time.monotonic()
+        run(main())
+        assert _process_tasks.own_crew().submit(coroutines.double, (1,), {}).result(LIMIT) == 2
+        best = min(best, time.monotonic() - began)
+    assert best < 0.5
