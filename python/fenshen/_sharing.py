@@ -1,7 +1,7 @@
 """How what is made with `shared=True` is made, and how it reaches other processes.
 
-As the queues of `multiprocessing` do: a forked child has it, one that is spawned gets it with its arguments, and through our
-own pools and queues it goes as an argument, a result or an item.
+As the queues of `multiprocessing` do: a forked child has it, one that is spawned gets it with its arguments, and
+through our own pools and queues it goes as an argument, a result or an item.
 """
 
 from __future__ import annotations

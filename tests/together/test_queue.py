@@ -289,7 +289,8 @@ def test_the_end_of_all_work(factory, shared):
         with blocked(q.join) as joined:
             await q.aget()
             q.task_done()
-            assert not (joining.done() or joined.done())
+            assert not joining.done()
+            assert not joined.done()
             await q.aget()
             q.task_done()
             assert await asyncio.wait_for(joining, PATIENCE) is True

@@ -222,7 +222,7 @@ impl SharedQueue {
     /// Whether there is no message to take, and none in an outbox.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.is_empty() && self.len() == 0
+        self.is_empty() && self.in_outboxes() == 0
     }
 
     /// Whether it holds as many as its bound says.
