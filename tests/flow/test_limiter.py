@@ -166,6 +166,10 @@ def test_loop_that_ended_does_not_keep_a_place() -> None:
     limiter.release()
     assert limiter.taken == 0
     assert not waiting(limiter)
+    with limiter:
+        del task
+        gc.collect()  # which closes the coroutine where it waited
+        assert limiter.taken == 1
 
 
 @each_loop
