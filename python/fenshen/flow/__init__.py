@@ -1,4 +1,4 @@
-"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md).
+"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), map and reduce (docs/map-reduce.md).
 
 Importing this package imports nothing else: each name below is loaded when it is first used.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fenshen.flow._map_reduce import files as files
+    from fenshen.flow._map_reduce import map_reduce as map_reduce
+    from fenshen.flow._map_reduce import shards as shards
     from fenshen.flow.limiter import Limiter as Limiter
     from fenshen.flow.pipelines import Pipeline as Pipeline
     from fenshen.flow.pipelines import pipeline as pipeline
@@ -24,7 +27,10 @@ __all__ = [
     "RateLimiter",
     "Stage",
     "WorkerPool",
+    "files",
+    "map_reduce",
     "pipeline",
+    "shards",
     "stage",
     "worker_pool",
 ]
@@ -36,7 +42,10 @@ _homes = {
     "RateLimiter": "rate_limiter",
     "Stage": "stages",
     "WorkerPool": "worker_pools",
+    "files": "_map_reduce",
+    "map_reduce": "_map_reduce",
     "pipeline": "pipelines",
+    "shards": "_map_reduce",
     "stage": "stages",
     "worker_pool": "worker_pools",
 }
