@@ -50,6 +50,8 @@ kinds! {
     synchronized, SYNCHRONIZED;
     /// `Field`.
     field, FIELD;
+    /// `Tally`.
+    tally, TALLY;
 }
 
 /// Makes every type.
@@ -58,6 +60,7 @@ pub(crate) unsafe fn init() -> Res<()> {
     init_pool()?;
     init_synchronize()?;
     init_queues()?;
+    TALLY.store(super::tally::build()?, Ordering::Relaxed);
     Ok(())
 }
 

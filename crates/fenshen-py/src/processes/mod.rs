@@ -16,6 +16,7 @@
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
 //! | `Connection` | a socket or a pipe | `connection/` |
+//! | `Tally` | `tally/table.rs`, `tally/packed.rs` | `tally/` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
@@ -45,6 +46,7 @@ mod shared_place;
 mod stream;
 mod synchronize;
 mod synchronized;
+mod tally;
 mod template;
 mod waiting;
 mod with_method;
@@ -64,6 +66,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
+    add(m, &[("Tally", kinds::tally())])?;
     carry::add_to(m)?;
     pickling::add_to(m)?;
     lifeline::add_to(m)?;
