@@ -17,6 +17,7 @@
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
 //! | `Connection` | a socket or a pipe | `connection/` |
+//! | `Tally` | `tally/table.rs`, `tally/packed.rs` | `tally/` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
@@ -48,6 +49,7 @@ mod shared_place;
 mod stream;
 mod synchronize;
 mod synchronized;
+mod tally;
 mod template;
 pub(crate) mod waiting;
 mod with_method;
@@ -69,6 +71,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("LoopWorker", kinds::loop_worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
+    add(m, &[("Tally", kinds::tally())])?;
     carry::add_to(m)?;
     pickling::add_to(m)?;
     lifeline::add_to(m)?;
