@@ -48,14 +48,17 @@ class Supervisor:
         unloaded: Callable[[str], BaseException] | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
+        many: int | None = None,
     ) -> None:
-        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks."""
+        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks. Workers
+        that have a loop run up to `many` at once."""
         self.context = context
         self._owner = os.getpid()
         self.workers = workers
         self.most = most
         self._kill = kill
-        self.engine = Engine(self, kill)
+        self._many = many
+        self.engine = Engine(self, kill, many)
         #: Every worker's process by its pid, as pools of the standard library have them.
         self.processes: dict[int, BaseProcess] = {}
         self.thread: threading.Thread | None = None
@@ -114,7 +117,7 @@ class Supervisor:
             self._owner = os.getpid()
             self._lock = threading.RLock()
             self._launcher = None
-            self.engine = Engine(self, self._kill)
+            self.engine = Engine(self, self._kill, self._many)
         return self.engine
 
     def _start_thread(self) -> None:

@@ -73,3 +73,5 @@ pub(crate) const NOT_LOADED: u32 = 2;
 pub(crate) const CLOSED: u32 = 3;
 /// `(exception, text of its traceback)`, of a stream that raised when it was closed.
 pub(crate) const RAISED_AT_CLOSE: u32 = 4;
+/// Nothing: a coroutine that was cancelled.
+pub(crate) const CANCELLED: u32 = 5;

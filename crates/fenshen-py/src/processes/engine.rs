@@ -11,7 +11,7 @@ use fenshen_shm::Message;
 use fenshen_sync::Late;
 use pyo3::ffi::{self, PyObject};
 
-use super::cargo::{CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED};
+use super::cargo::{CANCELLED, CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED};
 use super::known::known;
 use super::pickling::{Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
@@ -103,6 +103,7 @@ impl Keeper for Kept {
                 drop(after);
                 Stopped::Yes
             }
+            (Cancelled::Asked, _) => Stopped::Asked,
             (Cancelled::Running | Cancelled::Ended, _) => Stopped::No,
         }
     }
@@ -134,7 +135,8 @@ pub(crate) struct Asked {
 pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
     own(e)?;
     // What a stream waits for is whoever takes its items, which would tell nothing of the function.
-    let measured = advise::on() && asked.window == 0;
+    // What a loop's worker does meanwhile is no work of one function's.
+    let measured = advise::on() && asked.window == 0 && !inner(e)?.pool.is_of_loops();
     let ticket = if measured { advise::ticket(&owner(e)?, &asked.function, &asked.args) } else { None };
     let function = known_function(e, &asked.function)?;
     let shown = if function.is_some() { none() } else { asked.function.again() };
@@ -256,6 +258,9 @@ unsafe fn owner(e: *mut Engine) -> Res<Obj> {
 unsafe fn settle(sink: &Obj, outcome: Turn) -> Res<()> {
     if is_future(sink) {
         let f = sink.ptr().cast();
+        if let Turn::Cancel = outcome {
+            return future::end(f).map(drop);
+        }
         let mut late = Late::default();
         let finished =
             if future::is_done(future::state(f)) { Ok(()) } else { future::finish_late(f, outcome, &mut late) };
@@ -297,7 +302,6 @@ pub(crate) unsafe fn turn(e: *mut Engine) -> Res<bool> {
 /// Waits until something has happened, without the interpreter.
 pub(crate) unsafe fn wait(e: *mut Engine, most: Option<Duration>) -> Res<()> {
     let pool = inner(e)?.pool.clone();
-    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let waited = pool.wait(most);
     crate::exit::restore_thread(state);
@@ -412,6 +416,9 @@ pub(crate) unsafe fn stop_streams(e: *mut Engine) -> Res<()> {
 unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) -> Res<()> {
     if let Some(error) = message.missing() {
         return refuse_one(job, error);
+    }
+    if flavour == CANCELLED {
+        return settle(&job.cargo.sink, Turn::Cancel);
     }
     let (flavour, loaded) = loaded(job, flavour, message);
     if flavour == RETURNED {

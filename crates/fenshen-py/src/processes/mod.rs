@@ -5,6 +5,7 @@
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
 //! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `LoopWorker` | `loop_worker.rs` over `fenshen_pool::LoopWorker` | `loop_worker_type.rs` |
 //! | `StreamBase`, `StreamSink` | `stream/` | `stream/base.rs`, `stream/sink.rs` |
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
@@ -32,6 +33,8 @@ mod kinds;
 mod known;
 mod lifeline;
 mod lock_names;
+mod loop_worker;
+mod loop_worker_type;
 mod managers;
 mod number;
 mod own_methods;
@@ -58,10 +61,12 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("LoopWorker", kinds::loop_worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
     carry::add_to(m)?;

@@ -34,7 +34,7 @@ mod order;
 pub(crate) mod park;
 pub(crate) mod patience;
 mod pool;
-mod queue;
+pub(crate) mod queue;
 mod request;
 mod rlock;
 mod semaphore;
@@ -104,6 +104,7 @@ fn queues() -> [(&'static str, *mut PyTypeObject); 4] {
 /// Has our queues and the standard library's be instances of each other's classes, and share their exceptions.
 #[pyfunction]
 fn meet_queues(py: Python<'_>) -> PyResult<()> {
+    crate::exit::arm();
     // SAFETY: the thread is attached, and the types are made.
     unsafe { queue::meet() }.map_err(|e| crate::fetch(py, e))
 }
@@ -112,6 +113,7 @@ fn meet_queues(py: Python<'_>) -> PyResult<()> {
 #[pymodule(gil_used = false)]
 fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe {
         known::init().map_err(|e| crate::fetch(py, e))?;

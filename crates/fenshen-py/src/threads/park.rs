@@ -72,7 +72,6 @@ impl Park for PyPark {
     fn park(&mut self, waiter: &Waiter, deadline: Option<Deadline>) -> Result<Grant, Failed> {
         // SAFETY: the thread is attached, as the trait's user in this crate promises by the crate's contract.
         unsafe {
-            crate::exit::arm();
             let mut wait = Wait::new(waiter.owner(), waiter, self.target, deadline.is_some(), self.what as usize);
             wait.idle = self.idle;
             let mut entered = stuck::enter(&wait)?;
@@ -126,7 +125,6 @@ impl Park for PyPark {
     fn let_go(&mut self, wake: impl FnOnce()) {
         // SAFETY: the thread is attached, as above; nothing of Python is touched meanwhile.
         unsafe {
-            crate::exit::arm();
             let state = ffi::PyEval_SaveThread();
             wake();
             crate::exit::restore_thread(state);

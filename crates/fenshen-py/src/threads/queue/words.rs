@@ -78,12 +78,17 @@ pub(crate) unsafe fn raise_empty<T>() -> Res<T> {
 
 /// Raises `queue.Full`.
 #[cold]
-pub(super) unsafe fn raise_full<T>() -> Res<T> {
+pub(crate) unsafe fn raise_full<T>() -> Res<T> {
     raise(&FULL)
 }
 
 /// Raises `queue.ShutDown`.
 #[cold]
-pub(super) unsafe fn raise_shut_down<T>() -> Res<T> {
+pub(crate) unsafe fn raise_shut_down<T>() -> Res<T> {
     raise(&SHUT_DOWN)
+}
+
+/// `queue.ShutDown`; borrowed, for ever.
+pub(crate) unsafe fn shut_down_class() -> Res<*mut ffi::PyObject> {
+    SHUT_DOWN.get()
 }
