@@ -1,5 +1,6 @@
-"""Stands in for pytest where a child imports a test's module for one of its functions: importing the true one takes longer
-than all that the child does.
+"""Stands in for pytest where a child imports a test's module for one of its functions.
+
+Importing the true one would take longer than all that the child does.
 """
 
 from __future__ import annotations
