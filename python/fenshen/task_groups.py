@@ -95,12 +95,15 @@ class TaskGroup(Children):
                 coro.close()
             raise
         if self._plain is not None:
-            return self._adopt(self._plain.create_task(coro, name, context))
-        loop = self._loop
+            handle: Any = self._plain.create_task(coro, name, context)
+            self._adopt(handle)
+            return handle
+        loop: Any = self._loop
         if asyncio._get_running_loop() is not loop:
-            handle: CoroutineHandle[T] = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
+            handle = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
             handle.start(loop, coro, context)
-            return self._adopt(handle)
+            self._adopt(handle)
+            return handle
         if name is not None:
             options["name"] = name
         if context is not None:
@@ -115,6 +118,7 @@ class TaskGroup(Children):
 
     def _shelter(self, coro: Any) -> Any:
         """The shield of a new child, which is not cancelled with the others; its error is ours if nobody awaits it."""
+        outer: Any = None
         task = asyncio.ensure_future(coro, loop=self._loop)
         shielding.protect(task)
         self._tasks.add(task)

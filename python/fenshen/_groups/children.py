@@ -111,7 +111,8 @@ class Children:
         self._check()
         handle: ThreadHandle[T] = ThreadHandle(name_of(fn))
         handle.submit(self._threads(), fn, args, kwargs)
-        return self._adopt(handle)
+        self._adopt(handle)
+        return handle
 
     def _threads(self) -> Any:
         if self._thread_pool is not None:
@@ -134,7 +135,8 @@ class Children:
         self._check()
         handle: ProcessHandle[Any] = ProcessHandle(name_of(fn))
         handle.adopt(self._submit(fn, args, kwargs))
-        return self._adopt(handle)
+        self._adopt(handle)
+        return handle
 
     def _submit(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         pool = self._process_pool
@@ -151,7 +153,7 @@ class Children:
             return pool.submit(_carried.call, variables, fn, *args, **kwargs)
         return pool.submit(fn, *args, **kwargs)
 
-    def _adopt(self, handle: Any) -> Any:
+    def _adopt(self, handle: Any) -> None:
         """Have a child that was begun be one of ours."""
         with self._lock:
             finished = self._finished
@@ -162,7 +164,6 @@ class Children:
         if finished:
             raise RuntimeError(f"TaskGroup {self!r} is finished")
         self._watch(handle)
-        return handle
 
     # -- Who goes -----------------------------------------------------------------------------------------------------
 

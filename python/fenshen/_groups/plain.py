@@ -84,7 +84,7 @@ class Plain:
     def leave(self, exc: BaseException | None) -> BaseException | None:
         """Wait for the children; what the block is to raise."""
         group = self._group
-        self._body.__exit__()
+        self._body.__exit__(None, None, None)
         cancelled = exc if is_cancelled_error(exc) and not self._is_ours(exc) else None
         if exc is not None and not group._aborting:
             group._abort()
