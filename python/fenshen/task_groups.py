@@ -98,17 +98,16 @@ class TaskGroup(Children):
             handle: Any = self._plain.create_task(coro, name, context)
             self._adopt(handle)
             return handle
-        loop: Any = self._loop
-        if asyncio._get_running_loop() is not loop:
+        if asyncio._get_running_loop() is not self._loop:
             handle = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
-            handle.start(loop, coro, context)
+            handle.start(self._loop, coro, context)
             self._adopt(handle)
             return handle
         if name is not None:
             options["name"] = name
         if context is not None:
             options["context"] = context
-        task = loop.create_task(coro, **options)
+        task = self._loop.create_task(coro, **options)
         if task.done():  # it was run eagerly
             self._on_task_done(task)
         else:
