@@ -98,7 +98,8 @@ class TaskGroup(Children):
             handle: Any = self._plain.create_task(coro, name, context)
             self._adopt(handle)
             return handle
-        if asyncio._get_running_loop() is not self._loop:
+        running: Any = asyncio._get_running_loop()
+        if running is not self._loop:
             handle = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
             handle.start(self._loop, coro, context)
             self._adopt(handle)
