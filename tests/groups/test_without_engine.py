@@ -1,4 +1,4 @@
-"""Groups where there is no native engine: the standard library's types serve, and `checkpoint()` ends a thread's work."""
+"""Groups where there is no native engine: the standard library's types serve, and `checkpoint()` ends a thread."""
 
 from __future__ import annotations
 
