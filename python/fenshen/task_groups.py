@@ -88,12 +88,13 @@ class TaskGroup(Children):
         Raises RuntimeError, and from Python 3.13 on closes the coroutine, if the group was not entered, is shutting
         down or is finished.
         """
-        try:
-            self._check()
-        except BaseException:
-            if sys.version_info >= (3, 13) or self._plain is not None:
-                coro.close()
-            raise
+        if self._exiting or self._aborting or not self._entered:
+            try:
+                self._check()
+            except BaseException:
+                if sys.version_info >= (3, 13) or self._plain is not None:
+                    coro.close()
+                raise
         if self._plain is not None:
             handle: Any = self._plain.create_task(coro, name, context)
             self._adopt(handle)
@@ -269,9 +270,10 @@ class TaskGroup(Children):
             return self._finished
 
     def _close(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        if self._timers:
+            for timer in self._timers:
+                timer.cancel()
+            self._timers.clear()
         shielding.leave(self._number)
         if self._registration is not None:
             self._registration.close()
