@@ -170,6 +170,19 @@ def test_an_inherited_socket_serves_in_all() -> None:
         assert sorted(answers) == [b"0", b"1"]
 
 
+async def started() -> str:
+    """How a program that a process starts deals with signals."""
+    words = "import signal; print([signal.getsignal(n).name for n in (signal.SIGTERM, signal.SIGUSR1)])"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", words, stdout=subprocess.PIPE)
+    out, _ = await child.communicate()
+    return out.decode().strip()
+
+
+def test_programs_that_are_started_inherit_no_ignored_signal() -> None:
+    found = fenshen.run(started, processes=1, shutdown_signals=[signal.SIGTERM, signal.SIGUSR1])
+    assert found == ["['SIG_DFL', 'SIG_DFL']"]
+
+
 # -- Signals ----------------------------------------------------------------------------------------------------------
 
 SERVER = """
