@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fenshen._cluster_executor import ClusterExecutor
     from fenshen._process_executor import ProcessPoolExecutor
     from fenshen._stream import Stream
     from fenshen._thread_executor import ThreadPoolExecutor
@@ -44,20 +45,21 @@ __all__ = [
 __all__ += [name for name in _standard.__all__ if name not in __all__]
 # Pools need much, so they are imported only when they are asked for, as there.
 _LATER = {
+    "ClusterExecutor": "_cluster_executor",
     "ProcessPoolExecutor": "_process_executor",
     "Stream": "_stream",
     "ThreadPoolExecutor": "_thread_executor",
     "NotLoaded": "worker_died",
     "WorkerDied": "worker_died",
 }
-__all__ += ["NotLoaded", "WorkerDied"]
+__all__ += ["ClusterExecutor", "NotLoaded", "WorkerDied"]
 if TYPE_CHECKING or _engine.engine() == "native":
     __all__ += ["Stream"]
 
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is asked for, and what is left of the standard module."""
-    if name in ("NotLoaded", "WorkerDied") or (name in _LATER and _engine.engine() == "native"):
+    if name in ("ClusterExecutor", "NotLoaded", "WorkerDied") or (name in _LATER and _engine.engine() == "native"):
         import importlib
 
         found = getattr(importlib.import_module(f"fenshen.{_LATER[name]}"), name)

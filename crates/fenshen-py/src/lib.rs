@@ -112,6 +112,7 @@ fn panic_for_test(message: &str) {
 #[pymodule]
 fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe {
         names::init().map_err(|e| fetch(py, e))?;

@@ -5,6 +5,7 @@
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
 //! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `LoopWorker` | `loop_worker.rs` over `fenshen_pool::LoopWorker` | `loop_worker_type.rs` |
 //! | `StreamBase`, `StreamSink` | `stream/` | `stream/base.rs`, `stream/sink.rs` |
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
@@ -16,6 +17,7 @@
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
 //! | `Connection` | a socket or a pipe | `connection/` |
+//! | `Tally` | `tally/table.rs`, `tally/packed.rs` | `tally/` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
@@ -32,6 +34,8 @@ mod kinds;
 mod known;
 mod lifeline;
 mod lock_names;
+mod loop_worker;
+mod loop_worker_type;
 mod managers;
 mod number;
 mod own_methods;
@@ -45,6 +49,7 @@ mod shared_place;
 mod stream;
 mod synchronize;
 mod synchronized;
+mod tally;
 mod template;
 pub(crate) mod waiting;
 mod with_method;
@@ -58,12 +63,15 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("LoopWorker", kinds::loop_worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
+    add(m, &[("Tally", kinds::tally())])?;
     carry::add_to(m)?;
     pickling::add_to(m)?;
     lifeline::add_to(m)?;

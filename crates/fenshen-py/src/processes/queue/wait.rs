@@ -21,7 +21,6 @@ pub(super) struct Wait {
 
 /// Runs something without the interpreter.
 pub(crate) unsafe fn without_interpreter<T>(work: impl FnOnce() -> T) -> T {
-    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let outcome = work();
     crate::exit::restore_thread(state);
