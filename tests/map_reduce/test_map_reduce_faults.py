@@ -39,7 +39,7 @@ def test_an_error_names_its_item() -> None:
     [
         ({"map": lambda n: n}, "what map() gave of the item 0"),
         ({"map": lambda n: [(n, n)], "reduce": lambda key, values: 1 / key}, "reduce() of the key 0"),
-        ({"map": lambda n: [(0, n)], "combine": lambda key, values: 1 / key}, "combine() of the key 0"),
+        ({"map": lambda n: [(0, n)] * 2, "combine": lambda key, values: 1 / key}, "combine() of the key 0"),
         ({"map": lambda n: [([], n)]}, "what map() gave of the item 0"),
         ({"items": shards([lambda: 1 / 0])}, "reading"),
     ],
