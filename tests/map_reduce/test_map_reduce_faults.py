@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,9 @@ def test_what_the_input_raises() -> None:
 
 
 def test_a_function_that_cannot_be_pickled() -> None:
-    file = sys.__stderr__
+    lock = threading.Lock()
     with pytest.raises(TypeError, match="pickle"):
-        map_reduce([1], lambda n: [(file, n)], sum, workers=1)
+        map_reduce([1], lambda n: [(lock.locked(), n)], sum, workers=1)
 
 
 class Twin:
@@ -158,7 +159,7 @@ def test_after_an_interrupt_nothing_is_left(tmp_path: Path) -> None:
     )
     try:
         assert program.stdout is not None
-        assert program.stdout.readline() == "begun\n"
+        assert program.stdout.readline().startswith("begun")
         os.killpg(program.pid, signal.SIGINT)
         rest, _ = program.communicate(timeout=60)
         assert "interrupted" in rest
@@ -168,7 +169,7 @@ def test_after_an_interrupt_nothing_is_left(tmp_path: Path) -> None:
             time.sleep(0.05)
         assert of_session(program.pid) == []
         assert [name for name in os.listdir(spill) if not name.startswith("pymp-")] == []
-        assert set(os.listdir("/dev/shm")) <= shared | set(os.listdir("/dev/shm")) - {"fenshen-map-reduce"}
+        assert not [name for name in set(os.listdir("/dev/shm")) - shared if "map-reduce" in name]
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
