@@ -20,7 +20,7 @@ from .workloads import Workload
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
-OF_POOLS = ("pool", "burn", "first")
+OF_POOLS = ("pool", "burn", "first", "served")
 HUNG = "it did not end"
 GRACE = 2.0  # seconds that what a program has left behind has to end by itself
 

@@ -14,6 +14,7 @@ from .measured import Measured, repeat
 from .pinned import Pinned
 from .pools import POOLS, Make, Pool
 from .tasks import nothing, pid
+from .together import TOGETHER
 from .workloads import Workload, every
 
 WORKERS = 2
@@ -69,7 +70,21 @@ def first(workload: Workload, name: str, seconds: float) -> Measured:
     return measured
 
 
-MEASURES = {"pool": pool, "burn": pool, "first": first}
+def served(workload: Workload, name: str, seconds: float) -> Measured:
+    """Requests, again and again; everything is there and warm."""
+    assert workload.program
+    program, server = workload.program, TOGETHER[name].make()()
+
+    def batch(operations: int = workload.batch) -> int:
+        program(server, operations)
+        return operations
+
+    measured = repeat(batch, seconds, family.cpu)
+    server.close()
+    return measured
+
+
+MEASURES = {"pool": pool, "burn": pool, "first": first, "served": served}
 
 
 def main() -> None:

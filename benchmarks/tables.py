@@ -7,6 +7,7 @@ from .loops import LOOPS
 from .peers import PEERS
 from .pools import POOLS
 from .shared import SHARED
+from .together import TOGETHER
 
 
 class Contender(Protocol):
@@ -166,6 +167,34 @@ TABLES = {
             "too, are pinned to one core: a wake-up on another core costs many times as much, whoever makes it. "
             "Queues, one-way pipes and contended rows have every core. The processes are there before the clock "
             "starts. The CPU is that of all processes together, each by its own clock.",
+        ),
+        see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
+    ),
+    "together": Table(
+        name="together",
+        page="benchmarks-together",
+        title="Benchmarks of programs that wait and work",
+        contenders=TOGETHER,
+        base="stdlib asyncio",
+        reference="stdlib asyncio",
+        ours=("fenshen",),
+        colours={
+            "stdlib asyncio": ("#8a8f98", "#9aa0aa"),
+            "stdlib executor": ("#3b7dd8", "#6aa5f2"),
+            "aiomultiprocess": ("#c2711f", "#e69a4e"),
+            "fenshen executor": ("#b08ad9", "#8f6cc0"),
+            "fenshen": ("#7a3fc4", "#c49bff"),
+            "fenshen processes=2": ("#5a2fa0", "#d8b8ff"),
+        },
+        how=(
+            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s, and "
+            "at least one pass. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
+            "and the greatest behind it. The CPU is that of all processes together.",
+            "",
+            '"stdlib asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of two '
+            'workers, "fenshen executor" the same with ours; "aiomultiprocess" and "fenshen" (`fenshen.to_process`) '
+            'run the whole coroutine in two worker processes that have run some before; "fenshen processes=2" is '
+            "`fenshen.run(main, processes=2)`, the start of its processes included.",
         ),
         see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),

@@ -6,7 +6,7 @@ import os
 import textwrap
 
 import pytest
-from commands import PYTHON, end, start
+from commands import PYTHON, end, run, start
 
 SOAK = bool(os.environ.get("FENSHEN_SOAK"))
 AT_A_TIME = 4
@@ -67,6 +67,50 @@ def test_daemon_threads(body: str) -> None:
         for process in processes:
             outcome = end(process, seconds=20)
             assert (outcome.status, outcome.err) == (0, ""), outcome
+
+
+BELOW_A_METHOD = """
+import sys, threading, time
+from fenshen import asyncio, futures, queue
+
+class Item:
+    def __lt__(self, other):
+        return sum(range(99)) < 0
+
+def again(make, use):
+    def run():
+        while True:
+            it = make()
+            for _ in range(50):
+                use(it)
+    return run
+
+sys.setswitchinterval(1e-5)
+for make, use in [
+    (queue.PriorityQueue, lambda items: items.put(Item())),
+    (asyncio.PriorityQueue, lambda items: items.put_nowait(Item())),
+    (futures.Future, lambda future: future.add_done_callback(lambda _: sum(range(99)))),
+]:
+    threading.Thread(target=again(make, use), daemon=True).start()
+time.sleep(0.04)
+"""
+
+
+def test_daemon_threads_in_what_a_method_of_ours_calls() -> None:
+    """They have run no loop and waited for nothing: the interpreter ends them below a method that calls Python."""
+    for _ in range(RUNS // AT_A_TIME):
+        processes = [start([*PYTHON, "-c", BELOW_A_METHOD]) for _ in range(AT_A_TIME)]
+        for process in processes:
+            outcome = end(process, seconds=20)
+            assert (outcome.status, outcome.err) == (0, ""), outcome
+
+
+def test_daemon_threads_that_import_us() -> None:
+    """The first loop of the program is being made by a daemon when the interpreter ends."""
+    code = DAEMONS.format(body=BODIES["tasks"])
+    for i in range(RUNS):
+        outcome = run([*PYTHON, "-c", code.replace("0.04", str(i * 0.02 / RUNS))])
+        assert (outcome.status, outcome.err) == (0, ""), outcome
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ class Workload(NamedTuple):
     `batch` is how many operations a program does in one go: enough that its own set-up does not count. `kind` says how
     it is measured: a `program` on a loop, or, with a measure of its own, `runs`, `startup`, `echo`, `accept`, `crowd`,
     of which the last three need `serve` and `load`; of threads a `threads` program, `objects`, or `timeouts`, which
-    need `vain`; of pools `pool`, `burn` or `first`; an `ipc` program of processes. `contenders` are those that it is
-    for, where it is not for all; `rounds` is the most that it is worth; `everywhere` lets it run on every core; `also`
-    are further targets.
+    need `vain`; of pools `pool`, `burn` or `first`; an `ipc` program of processes; of programs that
+    wait and work `served`. `contenders` are those that it is for, where it is not for all; `rounds` is the most that it
+    is worth; `everywhere` lets it run on every core; `also` are further targets.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Workload(NamedTuple):
         return (self.target, *self.also) if self.target else self.also
 
 
-TABLES = ("loops", "threads", "processes", "ipc")
+TABLES = ("loops", "threads", "processes", "ipc", "together")
 
 
 def groups(table: str) -> tuple[str, ...]:

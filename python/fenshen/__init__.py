@@ -10,6 +10,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fenshen import asyncio as asyncio
+    from fenshen._process_number import process_number as process_number
+    from fenshen._shutdown import shutdown_requested as shutdown_requested
+    from fenshen._shutdown import until_shutdown as until_shutdown
     from fenshen._to_process import to_process as to_process
     from fenshen.deadlock import DeadlockError as DeadlockError
     from fenshen.installing import install as install
@@ -19,34 +22,58 @@ if TYPE_CHECKING:
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
     from fenshen.shared_arrays import shared_array as shared_array
+    from fenshen.task_groups import TaskGroup as TaskGroup
+    from fenshen.task_groups import checkpoint as checkpoint
+    from fenshen.task_groups import shield as shield
+    from fenshen.together import Event as Event
+    from fenshen.together import Queue as Queue
+    from fenshen.together import Semaphore as Semaphore
 
     engine: str
     __version__: str
 
 __all__ = [
     "DeadlockError",
+    "Event",
     "EventLoop",
+    "Queue",
     "Runner",
+    "Semaphore",
+    "TaskGroup",
     "__version__",
+    "checkpoint",
     "engine",
     "install",
     "new_event_loop",
+    "process_number",
     "run",
     "shared_array",
+    "shield",
+    "shutdown_requested",
     "to_process",
     "uninstall",
+    "until_shutdown",
 ]
 
 _homes = {
     "DeadlockError": "fenshen.deadlock",
+    "Event": "fenshen.together",
     "EventLoop": "fenshen.loop",
+    "Queue": "fenshen.together",
     "Runner": "fenshen.runners",
+    "TaskGroup": "fenshen.task_groups",
+    "checkpoint": "fenshen.task_groups",
+    "Semaphore": "fenshen.together",
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
+    "process_number": "fenshen._process_number",
     "run": "fenshen.runners",
+    "shutdown_requested": "fenshen._shutdown",
     "to_process": "fenshen._to_process",
     "shared_array": "fenshen.shared_arrays",
+    "shield": "fenshen.task_groups",
     "uninstall": "fenshen.installing",
+    "until_shutdown": "fenshen._shutdown",
 }
 
 

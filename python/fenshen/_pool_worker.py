@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Helper(_worker._Helper):
+class _Helper(_worker.Helper):
     """What the native worker asks of Python."""
 
     @staticmethod
@@ -27,7 +27,7 @@ class _Helper(_worker._Helper):
     @staticmethod
     def not_pickled(exc: BaseException, refused: BaseException) -> tuple[BaseException, str]:
         """What is sent for an exception that cannot be pickled."""
-        _, text = _worker._Helper.not_pickled(exc, refused)
+        _, text = _worker.Helper.not_pickled(exc, refused)
         return MaybeEncodingError(refused, exc), text
 
 

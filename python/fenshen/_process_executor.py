@@ -148,6 +148,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         self._retries = retries
         self._room = None if max_pending is None else threading.Semaphore(max_pending)
         self._shutdown_thread = False
+        #: The workers of coroutines, once there is one: a `Crew`.
+        self._crew: Any = None
         # Pickling, which it is held for, runs the user's code.
         self._shutdown_lock = threading.RLock()
         self._supervisor = Supervisor(
@@ -228,6 +230,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 self._engine = supervisor.engine
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
+            supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
             if supervisor.over:
                 supervisor.sweep()
@@ -341,9 +344,13 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         if cancel_futures:
             for future in self._engine.clear():
                 future.cancel()
+        if self._crew is not None:
+            self._crew.shutdown(wait=False, cancel_futures=cancel_futures)
         self._supervisor.close()
         if wait:
             self._supervisor.join()
+            if self._crew is not None:
+                self._crew.shutdown()
 
     def __exit__(self, kind: Any, value: Any, traceback: Any) -> bool | None:
         try:
@@ -374,6 +381,8 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
     def _end(self, number: int) -> None:
         self.shutdown(wait=False, cancel_futures=True)
         self._supervisor.kill(number)
+        if self._crew is not None:
+            self._crew.supervisor.kill(number)
 
     def stats(self) -> dict[str, Any]:
         """How the pool stands: tasks that wait and that were sent, workers, how many there may be, idle ones; deaths,

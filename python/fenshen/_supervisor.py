@@ -48,14 +48,17 @@ class Supervisor:
         unloaded: Callable[[str], BaseException] | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
+        many: int | None = None,
     ) -> None:
-        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks."""
+        """`entry` is what a worker's process calls; with `finishes`, the program's end waits for its tasks. Workers
+        that have a loop run up to `many` at once."""
         self.context = context
         self._owner = os.getpid()
         self.workers = workers
         self.most = most
         self._kill = kill
-        self.engine = Engine(self, kill)
+        self._many = many
+        self.engine = Engine(self, kill, many)
         #: Every worker's process by its pid, as pools of the standard library have them.
         self.processes: dict[int, BaseProcess] = {}
         self.thread: threading.Thread | None = None
@@ -114,7 +117,7 @@ class Supervisor:
             self._owner = os.getpid()
             self._lock = threading.RLock()
             self._launcher = None
-            self.engine = Engine(self, self._kill)
+            self.engine = Engine(self, self._kill, self._many)
         return self.engine
 
     def _start_thread(self) -> None:
@@ -251,12 +254,18 @@ class Supervisor:
 
     def adopt(self, loop: Any) -> None:
         """Have a running loop take the results, on its own thread, as long as it runs."""
+        self.leave_loop()
         if self._loop is not loop and self._loop is None and self.thread is not None:
             self._loop = loop
             self._freed.clear()
             loop.add_reader(self.engine.fileno(), self._turn)
             self.engine.pause()
             loop.call_soon(self._turn)
+
+    def leave_loop(self) -> None:
+        """Have the thread drive again at once, if the loop that did has ended and nobody has noticed yet."""
+        if self._loop is not None and not self._loop.is_running():
+            self._freed.set()
 
     def _turn(self) -> None:
         self.engine.turn()
@@ -271,7 +280,8 @@ class Supervisor:
             while not self.engine.listen():
                 self.engine.turn()
             _, sent, _, _ = self.engine.counts()
-            self._freed.wait(0.05 if sent else 1.0)
+            if self._freed.wait(0.05 if sent else 1.0):
+                self._freed.clear()  # it may run again
             self.engine.turn()
         # One that is closed has no readers any more. Only then can the loop adopt the engine anew.
         with contextlib.suppress(RuntimeError):

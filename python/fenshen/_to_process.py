@@ -7,6 +7,8 @@ import functools
 import os
 import threading
 
+from fenshen import _process_tasks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +46,14 @@ async def to_process(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
     Beside `asyncio.to_thread`, for what needs a CPU of its own. There is one pool for the whole program, with a worker
     for each CPU that it may use. Cancelling the awaiting task ends the call. Raises WorkerDied (of `fenshen.futures`)
     if the process dies, and what pickling raises if something cannot be sent.
+
+    A coroutine function runs on a loop in the worker, beside up to 4,095 others. Cancelling the awaiting task cancels
+    the coroutine there, and the wait ends when that has: with CancelledError, unless it returned or raised something
+    else. Context variables travel along, as far as their values can be pickled.
     """
+    if _process_tasks.is_coroutine_function(func):
+        crew = _process_tasks.own_crew()
+        return await _process_tasks.awaited(crew.submit(func, args, kwargs), crew)  # type: ignore[no-any-return]
     loop = asyncio.get_running_loop()
     call: Any = functools.partial(func, *args, **kwargs) if kwargs else func
     return await loop.run_in_executor(pool(), call, *(() if kwargs else args))

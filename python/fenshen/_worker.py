@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Helper:
+class Helper:
     """What the native worker asks of Python."""
 
     by_value = staticmethod(_pickling.by_value_or_none)
@@ -76,21 +76,26 @@ def main(
     fds: Sequence[int],
 ) -> None:
     """Serve a pool over the descriptors of the link to it: segment, tasks, results, bell."""
-    worker = enter(fds, _Helper, growth)
+    worker = enter(fds, Helper, growth)
     if logs:
-        _relay(worker)
+        relay(worker)
     if initializer is not None:
-        try:
-            initializer(*initargs)
-        except BaseException:
-            from concurrent.futures import _base
-
-            _base.LOGGER.critical("Exception in initializer:", exc_info=True)
-            raise InitializerFailed(1) from None
+        initialize(initializer, initargs)
     worker.serve()
 
 
-def _relay(worker: Worker) -> None:
+def initialize(initializer: Callable[..., object], initargs: Sequence[object]) -> None:
+    """Call the initializer, which ends the worker if it raises."""
+    try:
+        initializer(*initargs)
+    except BaseException:
+        from concurrent.futures import _base
+
+        _base.LOGGER.critical("Exception in initializer:", exc_info=True)
+        raise InitializerFailed(1) from None
+
+
+def relay(worker: Any) -> None:
     """Send every log record that reaches the root logger to the pool's process, and to nobody here."""
     import logging
 

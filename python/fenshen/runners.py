@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar, overload
 
 from fenshen import _engine
 
@@ -78,18 +78,85 @@ class Runner(_Base):  # type: ignore[misc,unused-ignore]
         return loop
 
 
-def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None, loop_factory: LoopFactory | None = None) -> T:
+@overload
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    processes: None = None,
+    debug: bool | None = None,
+    loop_factory: LoopFactory | None = None,
+) -> T: ...
+@overload
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    processes: None = None,
+    shutdown_signals: Iterable[int],
+    grace: float = 10.0,
+    debug: bool | None = None,
+    loop_factory: LoopFactory | None = None,
+) -> T | None: ...
+@overload
+def run(
+    main: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    processes: int,
+    shutdown_signals: Iterable[int] = (),
+    grace: float = 10.0,
+    debug: bool | None = None,
+    loop_factory: LoopFactory | None = None,
+) -> list[T | None]: ...
+def run(
+    main: Any,
+    *,
+    processes: int | None = None,
+    shutdown_signals: Iterable[int] = (),
+    grace: float = 10.0,
+    debug: bool | None = None,
+    loop_factory: LoopFactory | None = None,
+) -> Any:
     """`asyncio.run` on fenshen's event loop: run `main` to its end on a new loop, close the loop, and return main's
     result.
 
     `debug` and `loop_factory` are as for `Runner`. Raises what `main` raises; RuntimeError in a thread whose loop is
     running; ValueError (TypeError from Python 3.14 on) if `main` is not a coroutine; KeyboardInterrupt after Ctrl-C,
     once `main` has been cancelled.
+
+    With `processes`, `main` is a coroutine function without arguments, and runs on a loop in each of that many new
+    processes, started as `multiprocessing` does by default; `process_number()` tells which. The list of what they
+    return, in order of their numbers. The first one that fails has the others cancelled, and its exception is raised,
+    with those of the others, in an ExceptionGroup; WorkerDied (of `fenshen.futures`) for a process that dies. Raises
+    ValueError if there is to be less than one.
+
+    At the first of the `shutdown_signals` (`signal.SIGTERM`, ...), servers of the loop close their listening sockets,
+    and `shutdown_requested()` is true. What runs may go on for `grace` seconds; then, or at the second signal, it is
+    cancelled. Once all tasks have ended, what `main` returned is returned, or None if it was cancelled. In several
+    processes, each of them does so. Raises ValueError in another thread than the main one.
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError("asyncio.run() cannot be called from a running event loop")
+    signals = tuple(shutdown_signals)
+    if processes is not None:
+        from fenshen._run_processes import run_processes
+
+        return run_processes(main, processes, signals, grace, debug, loop_factory)
     with Runner(debug=debug, loop_factory=loop_factory) as runner:
-        return runner.run(main)
+        return _run_until_signal(runner, main, signals, grace) if signals else runner.run(main)
+
+
+def _run_until_signal(runner: Any, main: Coroutine[Any, Any, T], signals: tuple[int, ...], grace: float) -> T | None:
+    from fenshen import _draining, _shutdown
+
+    if not asyncio.iscoroutine(main):
+        return runner.run(main)  # type: ignore[no-any-return]  # it says what is wrong
+    drain = _draining.Drain(grace)
+    try:
+        asked = _shutdown.register(signals, drain.begin, drain.end, loop=runner.get_loop())
+    except BaseException:
+        main.close()
+        raise
+    with asked:
+        return runner.run(drain.run(main))  # type: ignore[no-any-return]
 
 
 __all__ = ["Runner", "run"]

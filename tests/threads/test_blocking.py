@@ -20,6 +20,9 @@ import os, signal, sys, time
 import threading as standard
 from fenshen import threading
 
+def ready():
+    print("ready", flush=True)
+
 def held(lock):
     thread = standard.Thread(target=lock.acquire)
     thread.start()
@@ -31,26 +34,26 @@ def waited(condition, call, *args):
         return getattr(condition, call)(*args)
 """
 
-# What blocks, and what it returns when its timeout is over.
+# What is made first, and the call on it that blocks.
 CALLS = {
-    "Lock": "held(threading.Lock()).acquire()",
-    "Lock, timeout": "held(threading.Lock()).acquire(timeout=60)",
-    "Lock, with": "held(threading.Lock()).__enter__()",
-    "RLock": "held(threading.RLock()).acquire()",
-    "RLock, timeout": "held(threading.RLock()).acquire(timeout=60)",
-    "Condition": "waited(threading.Condition(), 'wait')",
-    "Condition, timeout": "waited(threading.Condition(threading.Lock()), 'wait', 60)",
-    "Condition, standard lock": "waited(threading.Condition(standard.Lock()), 'wait')",
-    "Condition, wait_for": "waited(threading.Condition(), 'wait_for', lambda: False)",
-    "Semaphore": "threading.Semaphore(0).acquire()",
-    "Semaphore, timeout": "threading.Semaphore(0).acquire(timeout=60)",
-    "BoundedSemaphore": "threading.BoundedSemaphore(0).__enter__()",
-    "Event": "threading.Event().wait()",
-    "Event, timeout": "threading.Event().wait(60)",
-    "Barrier": "threading.Barrier(2).wait()",
-    "Barrier, timeout": "threading.Barrier(2).wait(60)",
+    "Lock": ("held(threading.Lock())", "it.acquire()"),
+    "Lock, timeout": ("held(threading.Lock())", "it.acquire(timeout=60)"),
+    "Lock, with": ("held(threading.Lock())", "it.__enter__()"),
+    "RLock": ("held(threading.RLock())", "it.acquire()"),
+    "RLock, timeout": ("held(threading.RLock())", "it.acquire(timeout=60)"),
+    "Condition": ("threading.Condition()", "waited(it, 'wait')"),
+    "Condition, timeout": ("threading.Condition(threading.Lock())", "waited(it, 'wait', 60)"),
+    "Condition, standard lock": ("threading.Condition(standard.Lock())", "waited(it, 'wait')"),
+    "Condition, wait_for": ("threading.Condition()", "waited(it, 'wait_for', lambda: False)"),
+    "Semaphore": ("threading.Semaphore(0)", "it.acquire()"),
+    "Semaphore, timeout": ("threading.Semaphore(0)", "it.acquire(timeout=60)"),
+    "BoundedSemaphore": ("threading.BoundedSemaphore(0)", "it.__enter__()"),
+    "Event": ("threading.Event()", "it.wait()"),
+    "Event, timeout": ("threading.Event()", "it.wait(60)"),
+    "Barrier": ("threading.Barrier(2)", "it.wait()"),
+    "Barrier, timeout": ("threading.Barrier(2)", "it.wait(60)"),
 }
-each_call = pytest.mark.parametrize("call", list(CALLS.values()), ids=list(CALLS))
+each_call = pytest.mark.parametrize(("made", "call"), list(CALLS.values()), ids=list(CALLS))
 
 
 def until_asleep(process: subprocess.Popen[str]) -> None:
@@ -67,14 +70,15 @@ def until_asleep(process: subprocess.Popen[str]) -> None:
 
 
 @each_call
-def test_ctrl_c(call: str) -> None:
+def test_ctrl_c(made: str, call: str) -> None:
     process = start(
         [
             *PYTHON,
             "-c",
             f"""{SETUP}
+it = {made}
 try:
-    print("ready", flush=True)
+    ready()
     {call}
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -88,7 +92,7 @@ except KeyboardInterrupt:
 
 
 @each_call
-def test_a_signal_handler_that_returns(call: str) -> None:
+def test_a_signal_handler_that_returns(made: str, call: str) -> None:
     """The call goes on as if nothing had been, and the handler can use locks."""
     process = start(
         [
@@ -102,8 +106,9 @@ def handler(*args):
     os.write(1, b"handled\\n")  # print() bears no second signal meanwhile
 
 signal.signal(signal.SIGUSR1, handler)
+it = {made}
 try:
-    print("ready", flush=True)
+    ready()
     {call}
 except KeyboardInterrupt:
     print("interrupted", len(handled), flush=True)
@@ -121,21 +126,21 @@ except KeyboardInterrupt:
 
 
 def test_daemons_in_them_when_the_interpreter_ends() -> None:
-    blocks = "\n".join(f"        lambda: {call}," for call in CALLS.values())
+    blocks = "\n".join(f"        ({made}, lambda it: {call})," for made, call in CALLS.values())
     status, out, err = run(
         [
             *PYTHON,
             "-c",
             f"""{SETUP}
 begun = []
-def daemon(block):
+def daemon(it, block):
     begun.append(1)
-    block()
+    block(it)
 
-for block in [
+for made, block in [
 {blocks}
 ] * 3:
-    standard.Thread(target=daemon, args=(block,), daemon=True).start()
+    standard.Thread(target=daemon, args=(made, block), daemon=True).start()
 while len(begun) < {3 * len(CALLS)}:
     time.sleep(0.001)
 time.sleep(0.05)

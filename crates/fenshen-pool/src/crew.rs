@@ -38,6 +38,8 @@ pub enum Cancelled {
     Killed,
     /// It has ended.
     Ended,
+    /// It runs beside others, and was asked to end: its result will tell.
+    Asked,
 }
 
 pub(crate) struct Crew<C> {
@@ -58,12 +60,14 @@ impl<C: Cargo> Crew<C> {
 
     /// Sends what can be sent.
     pub(crate) fn feed(&mut self, after: &mut Aftermath<C>) {
+        self.hands.iter_mut().for_each(Hand::tell);
         while let Some(job) = self.queue.front() {
             if !job.is_pending() {
                 after.dropped.extend(self.queue.pop_front());
                 continue;
             }
-            let free = self.hands.iter_mut().filter(|h| h.has_credit());
+            let share = self.share();
+            let free = self.hands.iter_mut().filter(|h| h.has_credit() && h.flying.len() < share);
             // The least busy; a worker that is still starting only where no other has credit.
             let Some(hand) = free.min_by_key(|h| (h.flying.len(), h.stage == Stage::Starting)) else {
                 break;
@@ -79,6 +83,17 @@ impl<C: Cargo> Crew<C> {
             }
         }
         self.dismiss();
+    }
+
+    /// How many tasks each may have, of those that there are: where many run at once, and are never moved, nobody gets
+    /// what another is about to be ready for.
+    fn share(&self) -> usize {
+        let awaited = |h: &Hand<C>| h.many.is_some() && h.stage == Stage::Starting;
+        if !self.hands.iter().any(awaited) {
+            return usize::MAX;
+        }
+        let sent: usize = self.hands.iter().map(|h| h.flying.len()).sum();
+        (self.queue.len() + sent).div_ceil(self.hands.len())
     }
 
     /// Tells those to end that are to.
@@ -142,6 +157,9 @@ impl<C: Cargo> Crew<C> {
                     after.dropped.push(revoked);
                     self.feed(after);
                     return Cancelled::Yes;
+                }
+                if hand.ask(seq) {
+                    return Cancelled::Asked;
                 }
                 if !kill {
                     return Cancelled::Running;

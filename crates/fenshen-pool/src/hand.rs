@@ -13,8 +13,9 @@ use crate::clock::now;
 use crate::credit::Credit;
 use crate::job::{Cargo, Job, Place};
 use crate::kind::{FORGET, PRELUDE, STOP, TASK};
-use crate::lease::{LEASES, Leases};
+use crate::lease::{LEASES, Leases, NUMBERS};
 use crate::link::face;
+use crate::many::{self, Many};
 use crate::sync::Ordering;
 use crate::window::Window;
 
@@ -24,15 +25,14 @@ const FRESH: Duration = Duration::from_secs(60);
 /// How many preludes a worker keeps.
 const KNOWN: usize = 1024;
 
-/// What a task's number has room for in its lease.
-const NUMBERS: u32 = u32::MAX >> 2;
-
 /// A task that a worker was sent; without the job, it has ended already and the worker is being killed.
 pub(crate) struct Flying<C> {
     pub(crate) seq: u32,
     pub(crate) job: Option<Arc<Job<C>>>,
     /// For one that sends items.
     pub(crate) window: Option<Window>,
+    /// It was asked to end.
+    pub(crate) asked: bool,
 }
 
 /// How far a worker has come.
@@ -53,6 +53,8 @@ pub(crate) struct Hand<C> {
     pub(crate) flying: VecDeque<Flying<C>>,
     pub(crate) pidfd: Arc<OwnedFd>,
     pub(crate) shared: Arc<Segment>,
+    /// For one that runs many tasks at once.
+    pub(crate) many: Option<Many>,
     /// How many tasks it may still be sent, where that is limited.
     left: Option<u32>,
     sender: Sender,
@@ -69,6 +71,7 @@ impl<C: Cargo> Hand<C> {
         shared: Arc<Segment>,
         pidfd: Arc<OwnedFd>,
         most: Option<u32>,
+        many: Option<Many>,
     ) -> Hand<C> {
         Hand {
             id,
@@ -77,6 +80,7 @@ impl<C: Cargo> Hand<C> {
             flying: VecDeque::new(),
             pidfd,
             shared,
+            many,
             left: most,
             sender,
             told: false,
@@ -93,6 +97,7 @@ impl<C: Cargo> Hand<C> {
     pub(crate) fn has_credit(&self) -> bool {
         match self.stage {
             Stage::Starting => self.flying.is_empty(),
+            Stage::Working if let Some(many) = &self.many => self.flying.len() < many.most as usize,
             // Whoever takes items may take all the time in the world: nothing is sent behind a task that sends them.
             Stage::Working => self.flying.len() < self.credit.tasks() && self.has_lease() && !self.ends_in_stream(),
             Stage::Retiring | Stage::Ending => false,
@@ -119,6 +124,13 @@ impl<C: Cargo> Hand<C> {
 
     /// Sends a task; false if there is no room.
     pub(crate) fn send(&mut self, job: &Arc<Job<C>>) -> io::Result<bool> {
+        match self.many {
+            None => self.send_now(job),
+            Some(_) => many::with_room(face(&self.shared.clone()), || self.send_now(job)),
+        }
+    }
+
+    fn send_now(&mut self, job: &Arc<Job<C>>) -> io::Result<bool> {
         if let Some(prelude) = job.cargo.prelude()
             && !self.known.contains(&prelude.name)
         {
@@ -144,8 +156,8 @@ impl<C: Cargo> Hand<C> {
         }
         self.seq = seq;
         job.put(Place::Sent(self.id, seq));
-        self.flying.push_back(Flying { seq, job: Some(job.clone()), window });
-        face(&self.shared).asleep.wake();
+        self.flying.push_back(Flying { seq, job: Some(job.clone()), window, asked: false });
+        self.wake();
         if let Some(left) = &mut self.left {
             *left -= 1;
             if *left == 0 && self.stage == Stage::Working {
@@ -153,6 +165,56 @@ impl<C: Cargo> Hand<C> {
             }
         }
         Ok(true)
+    }
+
+    /// Wakes it, if it sleeps.
+    fn wake(&self) {
+        match &self.many {
+            None => face(&self.shared).asleep.wake(),
+            Some(many) => many.wake(face(&self.shared)),
+        }
+    }
+
+    /// A task's result has come: what it was; `None` if it cannot have ended.
+    pub(crate) fn ended(&mut self, seq: u32) -> Option<Flying<C>> {
+        let at = self.position(seq)?;
+        // Tasks end in the order in which they were sent, unless they run beside each other.
+        if at == 0 || self.many.is_some() { self.flying.remove(at) } else { None }
+    }
+
+    /// Where a task is among those that it has: their numbers go up, and around.
+    fn position(&self, seq: u32) -> Option<usize> {
+        let first = self.flying.front()?.seq;
+        let behind = |seq: u32| seq.wrapping_sub(first) & NUMBERS;
+        self.flying.binary_search_by_key(&behind(seq), |f| behind(f.seq)).ok()
+    }
+
+    /// Whether it has begun a task that it has.
+    pub(crate) fn has_begun(&self, seq: u32) -> bool {
+        match self.many {
+            None => !self.leases().is_offered(seq),
+            Some(_) => many::has_begun(face(&self.shared), seq),
+        }
+    }
+
+    /// Asks a task that runs beside others to end; whether there is such a one.
+    pub(crate) fn ask(&mut self, seq: u32) -> bool {
+        let Some(at) = self.position(seq).filter(|_| self.many.is_some()) else {
+            return false;
+        };
+        self.flying[at].asked = true;
+        if let Some(many) = &mut self.many {
+            many.ask(seq);
+        }
+        self.tell();
+        true
+    }
+
+    /// Tells it what it could not be told before. An error is the ring's: it is found again when the worker is heard.
+    pub(crate) fn tell(&mut self) {
+        if let Some(many) = &mut self.many {
+            many.tell(face(&self.shared), &mut self.sender).ok();
+        }
     }
 
     /// A task's item has come; `None` if the task is given up.
@@ -171,7 +233,7 @@ impl<C: Cargo> Hand<C> {
         how(window);
         let word = window.word();
         self.leases().set_window(seq, word);
-        face(&self.shared).asleep.wake();
+        self.wake();
     }
 
     /// A task may send so many items more.
@@ -204,7 +266,7 @@ impl<C: Cargo> Hand<C> {
     /// Takes back a task that it has not begun; `None` if it has.
     pub(crate) fn revoke(&mut self, seq: u32) -> Option<Arc<Job<C>>> {
         let at = self.flying.iter().position(|f| f.seq == seq)?;
-        if !self.leases().revoke(seq) {
+        if self.many.is_some() || !self.leases().revoke(seq) {
             return None;
         }
         self.give_back();
@@ -216,7 +278,7 @@ impl<C: Cargo> Hand<C> {
     pub(crate) fn isolate(&mut self, seq: u32) -> (Vec<Arc<Job<C>>>, bool) {
         let mut back = Vec::new();
         while let Some(last) = self.flying.back().filter(|f| f.seq != seq) {
-            if !self.leases().revoke(last.seq) {
+            if self.many.is_some() || !self.leases().revoke(last.seq) {
                 return (back, false);
             }
             self.give_back();
@@ -259,12 +321,15 @@ impl<C: Cargo> Hand<C> {
         }
         self.told = true;
         self.stage = Stage::Ending;
-        face(&self.shared).asleep.wake();
+        self.wake();
         Ok(true)
     }
 
     /// Passes an interrupt on to a task that began after it came, when the worker had none to run or another.
     pub(crate) fn interrupt(&self) {
+        if self.many.is_some() {
+            return; // its tasks are cancelled by those who wait for them
+        }
         let began = self.flying.front().and_then(|f| self.leases().claimed(f.seq));
         if self.interrupted().zip(began).is_some_and(|(interrupted, began)| began >= interrupted) {
             rustix::process::pidfd_send_signal(&self.pidfd, Signal::INT).ok();

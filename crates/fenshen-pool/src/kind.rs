@@ -8,6 +8,8 @@ pub(crate) const PRELUDE: u32 = 2;
 pub(crate) const STOP: u32 = 3;
 /// From the pool: what later tasks refer to is sent again.
 pub(crate) const FORGET: u32 = 4;
+/// From the pool: a task that runs beside others is to be cancelled. Its tag is the task's number.
+pub(crate) const CANCEL: u32 = 5;
 /// From the worker: it is ready for tasks.
 pub(crate) const READY: u32 = 1;
 /// From the worker: a task's result. Its tag is the task's number, and how long it ran in microseconds above that.
@@ -18,6 +20,9 @@ pub(crate) const ITEM: u32 = 3;
 pub(crate) const NOTE: u32 = 4;
 /// From the worker: it begins no task any more, and waits to be told to end.
 pub(crate) const LEAVE: u32 = 5;
+
+/// From the worker: it has read all that there was, and there is room for what was too much before.
+pub(crate) const ROOM: u32 = 6;
 
 /// The upper bits are the user's.
 pub(crate) fn with(kind: u32, flavour: u32) -> u32 {

@@ -9,6 +9,9 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// How many tasks a worker has been sent at most.
 pub(crate) const LEASES: usize = 64;
 
+/// What a task's number has room for beside its status.
+pub(crate) const NUMBERS: u32 = u32::MAX >> 2;
+
 const OFFERED: u32 = 1;
 const CLAIMED: u32 = 2;
 const REVOKED: u32 = 3;

@@ -5,8 +5,9 @@
 //! | the pool: tasks to workers, results from them, and deaths | `pool.rs`, over `crew.rs`, `hand.rs`, `job.rs` |
 //! | how far ahead a worker is fed | `credit.rs` |
 //! | tasks that send items, and how far ahead these may be | `streams.rs`, `window.rs` |
+//! | tasks that run too long | `late.rs` |
 //! | which task a worker runs, for whoever finds it dead | `lease.rs` |
-//! | the worker's side | `worker.rs` |
+//! | the worker's side | `worker.rs`; `loop_worker.rs` of one that runs many tasks at once, as `many.rs` has it |
 //! | the memory between the two | `link.rs`, over `asleep.rs` |
 //! | how much memory a worker has gathered | `growth.rs` |
 //! | as many workers as there are to be, for a Rust program | `supervisor.rs` |
@@ -26,9 +27,12 @@ mod growth;
 mod hand;
 mod job;
 mod kind;
+mod late;
 mod lease;
 mod lifeline;
 mod link;
+mod loop_worker;
+mod many;
 mod oom;
 mod pidfd;
 mod pool;
@@ -47,6 +51,7 @@ pub use growth::Growth;
 pub use job::{Cargo, Job, Prelude, Write};
 pub use lifeline::{Lifeline, tie};
 pub use link::Ends;
+pub use loop_worker::{LoopOrder, LoopWorker};
 pub use oom::OomCounter;
 pub use pidfd::{Exit, Pidfd};
 pub use pool::{Opening, Pool};

@@ -33,6 +33,10 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     /// When an interrupt of the keyboard last came to the worker, by the clock of the leases; zero if none ever did.
     pub(crate) interrupted: AtomicU64,
+    /// The number of the last task that was begun, where tasks run [beside each other](crate::LoopWorker).
+    pub(crate) begun: AtomicU32,
+    /// One while the pool waits for room in the ring of tasks, and such a worker is to tell when there is some.
+    pub(crate) stuffed: AtomicU32,
     task_slabs: Releases,
     result_slabs: Releases,
 }

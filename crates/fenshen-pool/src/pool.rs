@@ -8,13 +8,13 @@ use std::time::Duration;
 use fenshen_shm::{Message, Receiver, Segment};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
-use crate::clock::now;
-use crate::crew::{Aftermath, Cancelled, Crew, PATIENCE};
+use crate::crew::{Aftermath, Cancelled, Crew};
 use crate::event::{Counts, Event, Gone};
 use crate::hand::{Flying, Hand, Stage};
 use crate::job::{Cargo, Job, Place};
-use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, READY};
+use crate::kind::{self, DONE, ITEM, LEAVE, NOTE, READY, ROOM};
 use crate::link::{Ends, Link, face};
+use crate::many::Many;
 use crate::window::Window;
 
 /// How many results of one worker are taken before the next one's turn.
@@ -52,6 +52,8 @@ pub struct Pool<C> {
     epoll: OwnedFd,
     bell: OwnedFd,
     last: Mutex<u32>,
+    /// How many tasks a worker runs at once, where that is not one after another.
+    pub(crate) many: Option<u32>,
 }
 
 impl<C> std::fmt::Debug for Pool<C> {
@@ -66,6 +68,8 @@ pub struct Opening {
     link: LinkBox,
     /// What the worker must get.
     pub ends: Ends,
+    /// And what wakes its loop, where it has one.
+    pub doorbell: Option<OwnedFd>,
 }
 
 struct LinkBox(Link);
@@ -87,6 +91,18 @@ impl<C: Cargo> Pool<C> {
     /// # Errors
     /// What the kernel says: no descriptor left.
     pub fn new() -> io::Result<Pool<C>> {
+        Pool::with(None)
+    }
+
+    /// One whose workers run up to `most` tasks at once each, as [loop workers](crate::LoopWorker) do.
+    ///
+    /// # Errors
+    /// As for [`new`](Pool::new).
+    pub fn of_loops(most: u32) -> io::Result<Pool<C>> {
+        Pool::with(Some(most))
+    }
+
+    fn with(many: Option<u32>) -> io::Result<Pool<C>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
@@ -97,7 +113,13 @@ impl<C: Cargo> Pool<C> {
             epoll,
             bell,
             last: Mutex::new(0),
+            many,
         })
+    }
+
+    /// Whether its workers run many tasks at once each.
+    pub fn is_of_loops(&self) -> bool {
+        self.many.is_some()
     }
 
     /// What workers ring when the pool sleeps.
@@ -121,7 +143,8 @@ impl<C: Cargo> Pool<C> {
     /// What the kernel says: no descriptor or memory left.
     pub fn prepare(&self) -> io::Result<Opening> {
         let (link, ends) = Link::new()?;
-        Ok(Opening { link: LinkBox(link), ends })
+        let doorbell = self.many.map(|_| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)).transpose()?;
+        Ok(Opening { link: LinkBox(link), ends, doorbell })
     }
 
     /// Takes in a worker whose process was started, with at most so many tasks. Returns what it is called.
@@ -142,7 +165,8 @@ impl<C: Cargo> Pool<C> {
         let mut crew = lock(&self.crew);
         epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(id.into()), epoll::EventFlags::IN)?;
         lock(&self.newcomers).push(ear);
-        crew.hands.push(Hand::new(id, sender, shared, pidfd, most));
+        let many = self.many.zip(place.doorbell).map(|(most, doorbell)| Many::new(most, doorbell));
+        crew.hands.push(Hand::new(id, sender, shared, pidfd, most, many));
         crew.feed(&mut after);
         drop(crew);
         // It may have said something before it was listened to.
@@ -185,9 +209,7 @@ impl<C: Cargo> Pool<C> {
     /// Whether a worker has begun a task and not ended it.
     pub fn is_running(&self, job: &Job<C>) -> bool {
         match job.place() {
-            Place::Sent(worker, seq) => {
-                lock(&self.crew).hand(worker).is_some_and(|hand| hand.leases().claimed(seq).is_some())
-            }
+            Place::Sent(worker, seq) => lock(&self.crew).hand(worker).is_some_and(|hand| hand.has_begun(seq)),
             Place::Queued | Place::Ended => false,
         }
     }
@@ -268,20 +290,6 @@ impl<C: Cargo> Pool<C> {
 
     fn welcome(&self, ears: &mut Vec<Ear>) {
         ears.append(&mut lock(&self.newcomers));
-    }
-
-    /// How long may be waited before the clock makes a turn necessary; `None` for ever.
-    pub fn due(&self) -> Option<Duration> {
-        let crew = lock(&self.crew);
-        let now = now();
-        let ends = crew.hands.iter().filter_map(|hand| {
-            let first = hand.flying.front()?;
-            let limit = first.job.as_ref()?.cargo.timeout()?.as_nanos() as u64;
-            Some(hand.leases().claimed(first.seq).unwrap_or(now).saturating_add(limit))
-        });
-        let end = ends.min().map(|end| Duration::from_nanos(end.saturating_sub(now)));
-        let idle = crew.hands.iter().any(Hand::is_idle) && crew.hands.iter().any(|h| h.flying.len() > 1);
-        end.into_iter().chain(idle.then_some(PATIENCE)).min()
     }
 
     /// Sleeps until something may have happened. Only the driver calls it.
@@ -390,6 +398,11 @@ impl<C: Cargo> Pool<C> {
                 tell(after, each);
             }
             LEAVE => self.leaves(worker, each)?,
+            ROOM => {
+                let mut after = Aftermath::default();
+                lock(&self.crew).feed(&mut after);
+                tell(after, each);
+            }
             _ => return Err(fenshen_shm::Corrupt("a result's kind").into()),
         }
         Ok(())
@@ -417,9 +430,7 @@ impl<C: Cargo> Pool<C> {
         let Some(hand) = crew.hand(worker) else {
             return Ok(Finished { job: None, after, retiring: false });
         };
-        // Tasks end in the order in which they were sent.
-        let is_first = hand.flying.front().is_some_and(|f| f.seq == tag as u32);
-        let Some(Flying { job, window, .. }) = is_first.then(|| hand.flying.pop_front()).flatten() else {
+        let Some(Flying { job, window, .. }) = hand.ended(tag as u32) else {
             return Err(fenshen_shm::Corrupt("a result's task").into());
         };
         if window.is_none() {
@@ -442,11 +453,11 @@ impl<C: Cargo> Pool<C> {
         };
         let mut hand = crew.hands.remove(at);
         let mut lost = Vec::new();
-        while let Some(Flying { seq, job, window }) = hand.flying.pop_back() {
+        while let Some(Flying { seq, job, window, asked }) = hand.flying.pop_back() {
             let Some(job) = job else { continue };
             // What was not begun is lost with nobody, unless it is what workers die of before they begin it; what was
             // begun is, unless it may be tried again.
-            let begun = !hand.leases().is_offered(seq);
+            let begun = asked || hand.has_begun(seq);
             let next = hand.flying.is_empty() && hand.stage != Stage::Starting;
             let again = match begun {
                 true => window.is_none_or(Window::is_untouched) && job.may_retry(),
@@ -467,34 +478,6 @@ impl<C: Cargo> Pool<C> {
         drop(hand);
         each(Event::Gone(Gone { worker: ear.id, lost, expected, was_ready }));
         tell(after, each);
-    }
-
-    /// Ends what runs too long.
-    fn look_at_clock(&self, each: &mut dyn FnMut(Event<C>)) {
-        let (mut late, mut returned) = (Vec::new(), Vec::new());
-        let mut crew = lock(&self.crew);
-        let now = now();
-        for hand in &mut crew.hands {
-            let Some(first) = hand.flying.front() else { continue };
-            let Some(limit) = first.job.as_ref().and_then(|j| j.cargo.timeout()) else { continue };
-            let began = hand.leases().claimed(first.seq);
-            if began.is_none_or(|began| now.saturating_sub(began) < limit.as_nanos() as u64) {
-                continue;
-            }
-            let (back, alone) = hand.isolate(first.seq);
-            returned.push(back);
-            if !alone {
-                continue; // it has ended just now
-            }
-            if let Some(job) = hand.flying.front_mut().and_then(|f| f.job.take()) {
-                job.put(Place::Ended);
-                late.push(job);
-            }
-            hand.kill();
-        }
-        returned.into_iter().for_each(|back| crew.take_back(back));
-        drop(crew);
-        late.into_iter().for_each(|job| each(Event::TimedOut(job)));
     }
 
     /// Sends every worker a signal, by its number, that ends it. One that lives on ends when it has run what it has.

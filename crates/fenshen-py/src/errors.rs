@@ -96,9 +96,11 @@ pub(crate) unsafe fn stop_value() -> Res<Obj> {
     crate::object::attr(exc.ptr(), &crate::names::names().value)
 }
 
-/// Runs a body that may panic, and turns the panic into a Python exception.
+/// Runs a body that may panic, and turns the panic into a Python exception. What it calls may be the last thing that a
+/// daemon thread does: see `exit`.
 #[inline(always)]
 pub(crate) fn wall<T>(failed: T, body: impl FnOnce() -> Res<T>) -> T {
+    crate::exit::arm();
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => value,
         Ok(Err(Raised)) => failed,

@@ -4,6 +4,7 @@
 //! force, which no Rust frame may see. Here it sleeps instead until the process is gone, as it does from 3.14 on.
 
 use pyo3::ffi;
+use std::cell::{Cell, RefCell};
 
 /// Whether the interpreter is being torn down.
 fn finalizing() -> bool {
@@ -37,24 +38,40 @@ pub(crate) fn is_main_thread() -> bool {
     unsafe { libc::getpid() as libc::c_long == libc::syscall(libc::SYS_gettid) }
 }
 
+thread_local! {
+    static ARMED: Cell<bool> = const { Cell::new(false) };
+    static HANDLER: RefCell<Option<Box<[usize; 8]>>> = const { RefCell::new(None) };
+}
+
 /// Has this thread sleep, should the interpreter end it while Rust frames are on its stack.
-///
+#[inline]
+pub(crate) fn arm() {
+    if cfg!(not(Py_3_14)) && !ARMED.get() {
+        push_handler();
+    }
+}
+
 /// glibc runs the handlers of `_pthread_cleanup_push` before it unwinds any frame that is younger than the handler's
 /// buffer, by address. A buffer on the heap lies below every stack: its handler runs before the first frame goes.
-pub(crate) unsafe fn arm() {
+#[cold]
+fn push_handler() {
     type Push = unsafe extern "C" fn(*mut [usize; 8], unsafe extern "C" fn(*mut libc::c_void), *mut libc::c_void);
-    thread_local! {
-        static ARMED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    }
-    if cfg!(Py_3_14) || ARMED.replace(true) || is_main_thread() {
+    // A thread that ends has let go of its thread-locals, and is not ended by the interpreter any more.
+    if ARMED.replace(true) || is_main_thread() {
         return;
     }
-    let found = libc::dlsym(libc::RTLD_DEFAULT, c"_pthread_cleanup_push".as_ptr());
+    // SAFETY: the name is a literal; the function has this type wherever it is found.
+    let push = unsafe {
+        let found = libc::dlsym(libc::RTLD_DEFAULT, c"_pthread_cleanup_push".as_ptr());
+        std::mem::transmute::<*mut libc::c_void, Option<Push>>(found)
+    };
     // Where there is none (musl), `pthread_exit` doesn't unwind.
-    if !found.is_null() {
-        let push = std::mem::transmute::<*mut libc::c_void, Push>(found);
-        push(Box::leak(Box::new([0; 8])), sleep_at_end, std::ptr::null_mut());
-    }
+    let Some(push) = push else { return };
+    let _ = HANDLER.try_with(|handler| {
+        let mut handler = handler.borrow_mut();
+        // SAFETY: the buffer lives as long as the thread runs code that could be unwound.
+        unsafe { push(&raw mut **handler.insert(Box::new([0; 8])), sleep_at_end, std::ptr::null_mut()) };
+    });
 }
 
 unsafe extern "C" fn sleep_at_end(_: *mut libc::c_void) {

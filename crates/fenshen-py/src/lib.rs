@@ -16,6 +16,7 @@
 //! | streams | `streams/` | `streams/` |
 //! | `SSLProtocol` | `tls/` | `tls/protocol_type.rs`, `tls/transport.rs` |
 //! | locks and queues for threads | `threads/`, the module `fenshen._threads` | `threads/` |
+//! | what all three share | `together/`, the module `fenshen._together` | `together/` |
 //!
 //! `pulse.rs` is what a loop shows of itself to other threads, and `watchdog/` the thread that looks at it. `advise/`
 //! measures what functions in threads, pools and tasks do, when it is asked to.
@@ -52,6 +53,7 @@ mod task;
 mod task_type;
 mod threads;
 mod tls;
+mod together;
 mod transports;
 mod types;
 mod watchdog;
@@ -110,6 +112,7 @@ fn panic_for_test(message: &str) {
 #[pymodule]
 fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe {
         names::init().map_err(|e| fetch(py, e))?;

@@ -158,6 +158,38 @@ impl Event {
         }
     }
 
+    /// Puts the waiter in line for one that does not block: its wake-up is a call. Returns whether the event is set
+    /// already.
+    ///
+    /// # Safety
+    /// As for [`wait_with`](Event::wait_with), but the waiter stays where it is until it was granted something, or
+    /// [`withdraw`](Event::withdraw) is called.
+    pub unsafe fn enlist(&self, waiter: &Waiter) -> bool {
+        let _held = self.guard();
+        if self.state.set_bits(QUEUED) & SET != 0 {
+            self.settle_queued();
+            return true;
+        }
+        // SAFETY: the latch is held; the waiter is the caller's promise.
+        unsafe { self.waiters.push_back(waiter) };
+        false
+    }
+
+    /// Gives up: takes the waiter out of the line. Returns whether it was let pass before.
+    ///
+    /// # Safety
+    /// The waiter was put in line here.
+    pub unsafe fn withdraw(&self, waiter: &Waiter) -> bool {
+        let held = self.guard();
+        // SAFETY: the latch is held.
+        let alone = unsafe { self.waiters.remove(waiter) };
+        if alone {
+            self.settle_queued();
+        }
+        drop(held);
+        !alone && waiter.settled() == Grant::GIVEN
+    }
+
     /// Clears `QUEUED` if nobody waits. The latch is held.
     fn settle_queued(&self) {
         if self.waiters.is_empty() {

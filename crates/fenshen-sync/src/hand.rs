@@ -60,7 +60,9 @@ impl<T> Hand<T> {
         Hand { waiter: Waiter::new(me, wake), item: Cell::new(None) }
     }
 
-    pub(crate) fn waiter(&self) -> &Waiter {
+    /// The record that stands in line for it.
+    #[must_use]
+    pub fn waiter(&self) -> &Waiter {
         &self.waiter
     }
 }

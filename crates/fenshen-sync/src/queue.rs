@@ -8,6 +8,9 @@
 //! Two things always hold while the latch is free: where a getter waits, there is no item; where a putter waits, there is
 //! no place. Those that are [away](Waiter::away) don't count: they are passed over, and try again when they are back.
 
+mod calls;
+mod ends;
+
 use std::cell::UnsafeCell;
 use std::fmt;
 
@@ -36,6 +39,8 @@ struct Inner<S> {
     store: S,
     /// How many items it takes.
     limit: usize,
+    /// Places that are kept for those who were [called](Queue::enlist_put) to put an item in.
+    kept: usize,
     /// Items that were put and not yet [done](Queue::task_done).
     unfinished: usize,
     state: State,
@@ -89,14 +94,18 @@ struct Inside<'a, S: Store> {
 
 /// Waiters to be told something when the latch is free.
 #[must_use]
-struct Told(*const Waiter);
+struct Told(*const Waiter, *const Waiter);
 
 impl Told {
+    const NOBODY: Told = Told(std::ptr::null(), std::ptr::null());
+
     #[inline]
     fn given(self) {
-        if !self.0.is_null() {
-            // SAFETY: it was taken out of its list, with the latch held, and has not been granted anything.
-            unsafe { Waiter::grant(self.0, Grant::GIVEN) };
+        for waiter in [self.0, self.1] {
+            if !waiter.is_null() {
+                // SAFETY: it was taken out of its list, with the latch held, and has not been granted anything.
+                unsafe { Waiter::grant(waiter, Grant::GIVEN) };
+            }
         }
     }
 }
@@ -111,7 +120,7 @@ impl<S: Store> Inside<'_, S> {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.inner().store.len() >= self.inner().limit
+        self.inner().store.len() + self.inner().kept >= self.inner().limit
     }
 
     /// Why no item may be put, if so.
@@ -134,25 +143,30 @@ impl<S: Store> Inside<'_, S> {
                 Some(hand) => hand.item.set(Some(item)),
                 None => put(&mut self.inner().store, item),
             }
-            Told(getter)
+            Told(getter, std::ptr::null())
         }
     }
 
-    /// Puts in the item of the longest-waiting putter, if there is a place.
+    /// Puts in the item of the longest-waiting putter, if there is a place; one that brings it later gets the place.
     #[inline]
     fn admit(&self) -> Told {
         if self.queue.putters.is_empty() || self.is_full() {
-            return Told(std::ptr::null());
+            return Told::NOBODY;
         }
         // SAFETY: as above.
         unsafe {
             let putter = self.queue.putters.claim();
-            if let Some(item) = putter.cast::<Hand<S::Item>>().as_ref().and_then(|hand| hand.item.take()) {
-                self.inner().unfinished += 1;
-                // A getter waits only if there is no item, and then there is a place for every putter.
-                self.inner().store.put(item);
+            match putter.cast::<Hand<S::Item>>().as_ref().map(|hand| hand.item.take()) {
+                Some(Some(item)) => {
+                    self.inner().unfinished += 1;
+                    // A getter waits beside a putter only as long as a place is kept.
+                    let Told(getter, _) = self.hand_over(item, S::put);
+                    return Told(putter, getter);
+                }
+                Some(None) => self.inner().kept += 1,
+                None => {}
             }
-            Told(putter)
+            Told(putter, std::ptr::null())
         }
     }
 
@@ -199,6 +213,7 @@ impl<S: Store> Queue<S> {
             inner: UnsafeCell::new(Inner {
                 store,
                 limit: limit.max(1),
+                kept: 0,
                 unfinished: 0,
                 state: State::Open,
                 retired: false,
@@ -418,117 +433,6 @@ impl<S: Store> Queue<S> {
         drop(inside);
         told.given();
         None
-    }
-
-    /// Has every later `put` fail, every `get` when there is no item left, and everyone who waits for either.
-    pub fn shutdown(&self) {
-        let inside = self.lock();
-        inside.inner().state = State::ShutDown;
-        inside.tell_both(Grant::REFUSED);
-    }
-
-    /// The same, and takes out what is left; each such item is [done](Queue::task_done).
-    pub fn shutdown_now(&self) -> Vec<S::Item> {
-        let inside = self.lock();
-        inside.inner().state = State::ShutDownNow;
-        let left = inside.take_all();
-        inside.tell_both(Grant::REFUSED);
-        self.count_down(self.lock(), left.len());
-        left
-    }
-
-    /// Opens it again after a [`shutdown`](Queue::shutdown).
-    pub fn reopen(&self) {
-        self.lock().inner().state = State::Open;
-    }
-
-    /// Whether it is shut down.
-    #[must_use]
-    pub fn is_shutdown(&self) -> bool {
-        self.lock().inner().state != State::Open
-    }
-
-    /// Gives the queue up: whoever puts, gets or waits is refused from now on, and everyone who waits is told; the number
-    /// of tasks, the limit and whether it is shut down are kept. What was left is the caller's, in the order in which it
-    /// would have been got; an interrupted getter may put back an item later, so one may ask again.
-    pub fn retire(&self) -> Vec<S::Item> {
-        let inside = self.lock();
-        inside.inner().retired = true;
-        let left = inside.take_all();
-        inside.tell_both(Grant::RETRY);
-        self.lock().tell_all(&self.joiners, Grant::RETRY);
-        left
-    }
-
-    /// Whether it was [retired](Queue::retire).
-    #[must_use]
-    pub fn is_retired(&self) -> bool {
-        self.lock().inner().retired
-    }
-
-    /// Counts an item that was put elsewhere.
-    pub fn task_added(&self) {
-        self.lock().inner().unfinished += 1;
-    }
-
-    /// Says that the work on an item is done; returns false if that was said of every item already.
-    #[inline]
-    pub fn task_done(&self) -> bool {
-        let inside = self.lock();
-        let due = inside.inner().unfinished > 0;
-        if due {
-            self.count_down(inside, 1);
-        }
-        due
-    }
-
-    #[inline]
-    fn count_down(&self, inside: Inside<'_, S>, count: usize) {
-        let unfinished = inside.inner().unfinished.saturating_sub(count);
-        inside.inner().unfinished = unfinished;
-        if unfinished == 0 && !self.joiners.is_empty() {
-            inside.tell_all(&self.joiners, Grant::GIVEN);
-        }
-    }
-
-    /// How many items were put of which it has not been said that they are [done](Queue::task_done).
-    #[must_use]
-    pub fn unfinished(&self) -> usize {
-        self.lock().inner().unfinished
-    }
-
-    /// Sets that number.
-    pub fn set_unfinished(&self, count: usize) {
-        let inside = self.lock();
-        inside.inner().unfinished = count;
-        self.count_down(inside, 0);
-    }
-
-    /// Blocks by `park` until every item is [done](Queue::task_done), until the deadline.
-    ///
-    /// # Errors
-    /// `TimedOut`, `Interrupted` and `Retired`.
-    pub fn join(&self, me: u32, wake: Wake, park: &mut impl Park, deadline: Option<Deadline>) -> Result<(), Refused> {
-        let waiter = Waiter::new(me, wake);
-        loop {
-            {
-                let inside = self.lock();
-                if inside.inner().unfinished == 0 {
-                    return Ok(());
-                }
-                if inside.inner().retired {
-                    return Err(Refused::Retired);
-                }
-                // SAFETY: the latch is held; `wait` takes the waiter out before this returns.
-                unsafe { self.joiners.push_back(&waiter) };
-            }
-            // SAFETY: the latch guards the list, and the waiter has just been put in.
-            match unsafe { wait(park, &self.latch, self.scope, &self.joiners, &waiter, deadline) } {
-                Ok(Grant::GIVEN) => return Ok(()),
-                Ok(_) => {}
-                Err((failed, _)) => return Err(failed.into()),
-            }
-        }
     }
 
     /// How many items are in it.

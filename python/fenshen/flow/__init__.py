@@ -1,4 +1,8 @@
-"""Patterns of concurrent programs."""
+"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), and map_reduce
+(docs/map-reduce.md).
+
+Importing this package imports nothing else: each name below is loaded when it is first used.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,53 @@ if TYPE_CHECKING:
     from fenshen.flow._map_reduce import files as files
     from fenshen.flow._map_reduce import map_reduce as map_reduce
     from fenshen.flow._map_reduce import shards as shards
+    from fenshen.flow.limiter import Limiter as Limiter
+    from fenshen.flow.pipelines import Pipeline as Pipeline
+    from fenshen.flow.pipelines import pipeline as pipeline
+    from fenshen.flow.progressing import Progress as Progress
+    from fenshen.flow.rate_limiter import RateLimiter as RateLimiter
+    from fenshen.flow.stages import Stage as Stage
+    from fenshen.flow.stages import stage as stage
+    from fenshen.flow.worker_pools import WorkerPool as WorkerPool
+    from fenshen.flow.worker_pools import worker_pool as worker_pool
 
-__all__ = ["files", "map_reduce", "shards"]
+__all__ = [
+    "Limiter",
+    "Pipeline",
+    "Progress",
+    "RateLimiter",
+    "Stage",
+    "WorkerPool",
+    "files",
+    "map_reduce",
+    "pipeline",
+    "shards",
+    "stage",
+    "worker_pool",
+]
 
 _homes = {
-    "files": "fenshen.flow._map_reduce",
-    "map_reduce": "fenshen.flow._map_reduce",
-    "shards": "fenshen.flow._map_reduce",
+    "Limiter": "limiter",
+    "Pipeline": "pipelines",
+    "Progress": "progressing",
+    "RateLimiter": "rate_limiter",
+    "Stage": "stages",
+    "WorkerPool": "worker_pools",
+    "files": "_map_reduce",
+    "map_reduce": "_map_reduce",
+    "pipeline": "pipelines",
+    "shards": "_map_reduce",
+    "stage": "stages",
+    "worker_pool": "worker_pools",
 }
 
 
 def __getattr__(name: str) -> object:
-    import importlib
-
     if name not in _homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(_homes[name]), name)
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_homes[name]}"), name)
     globals()[name] = value
     return value
 

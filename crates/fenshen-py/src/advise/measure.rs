@@ -109,7 +109,6 @@ unsafe extern "C" fn measure(
 }
 
 unsafe fn timed(function: &'static Function, forward: impl FnOnce() -> Res<Obj>) -> (Res<Obj>, Length) {
-    crate::exit::arm();
     let span = Span::begin(function);
     function.enter(span.began());
     let result = forward();

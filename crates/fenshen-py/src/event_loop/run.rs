@@ -77,7 +77,6 @@ impl Loop {
     pub(crate) unsafe fn run(l: *mut Loop) -> Res<()> {
         Loop::check_closed(l)?;
         Loop::check_owner(l)?;
-        crate::exit::arm();
         if (*l).running {
             return Loop::run_nested(l);
         }

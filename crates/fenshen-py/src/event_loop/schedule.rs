@@ -126,6 +126,12 @@ impl Loop {
         if wake { Loop::wake(l) } else { Ok(()) }
     }
 
+    /// Something was put on the ring by whoever holds the GIL: a loop that waits goes on.
+    #[inline]
+    pub(crate) unsafe fn notice(l: *mut Loop) -> Res<()> {
+        if (*l).waiting { Loop::wake(l) } else { Ok(()) }
+    }
+
     /// Ends the loop's wait, if it waits.
     pub(crate) unsafe fn wake(l: *mut Loop) -> Res<()> {
         match (*l).kernel.as_ref().map(|k| k.waker.wake()) {

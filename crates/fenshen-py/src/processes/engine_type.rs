@@ -16,7 +16,7 @@ use crate::methods::{fast, getter, no_args, one_arg};
 use crate::object::{Obj, Raised, Res, boolean, done, none, set};
 use crate::types::{TypeBuilder, free};
 
-const NEW: Signature<2> = Signature { func: "Engine", names: [c"owner", c"kill"], positional: 2, required: 1 };
+const NEW: Signature<3> = Signature { func: "Engine", names: [c"owner", c"kill", c"many"], positional: 3, required: 1 };
 const SUBMIT: Signature<7> = Signature {
     func: "submit",
     names: [c"sink", c"function", c"args", c"kwargs", c"timeout", c"retries", c"window"],
@@ -27,9 +27,14 @@ const ADD: Signature<3> = Signature { func: "add", names: [c"opening", c"pidfd",
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
-        let [owner, kill] = sort_call(&NEW, args, kwargs)?;
+        let [owner, kill, many] = sort_call(&NEW, args, kwargs)?;
         let kill = !kill.is_null() && ffi::PyObject_IsTrue(kill) == 1;
-        let pool = match Pool::new() {
+        let many = if many.is_null() || many == ffi::Py_None() { None } else { Some(integer(many)?) };
+        let made = match many {
+            None => Pool::new(),
+            Some(many) => Pool::of_loops(u32::try_from(many).unwrap_or(0).max(1)),
+        };
+        let pool = match made {
             Ok(pool) => pool,
             Err(error) => return os_error(&error),
         };
@@ -221,7 +226,10 @@ getter!(get_fds, |o: OpeningObject| {
         return raise(ffi::PyExc_ValueError, "this worker was added already");
     };
     let [a, b, c] = opening.ends.fds().map(|fd| fd.as_raw_fd());
-    Obj::new(ffi::Py_BuildValue(c"(iii)".as_ptr(), a, b, c))
+    match &opening.doorbell {
+        None => Obj::new(ffi::Py_BuildValue(c"(iii)".as_ptr(), a, b, c)),
+        Some(doorbell) => Obj::new(ffi::Py_BuildValue(c"(iiii)".as_ptr(), a, b, c, doorbell.as_raw_fd())),
+    }
 });
 
 unsafe extern "C" fn opening_dealloc(o: *mut PyObject) {
@@ -241,7 +249,7 @@ pub(crate) unsafe fn build_opening() -> Res<*mut PyTypeObject> {
 /// Makes the type.
 pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<Engine>(c"fenshen._processes.Engine")
-        .doc(c"Engine(owner, kill=False)\n--\n\nTasks and supervised workers. `owner` is told what happens to workers; with `kill`, cancelling a task that runs ends\nits worker.")
+        .doc(c"Engine(owner, kill=False, many=None)\n--\n\nTasks and supervised workers. `owner` is told what happens to workers; with `kill`, cancelling a task that runs ends\nits worker. Workers that are `LoopWorker` run up to `many` tasks at once.")
         .flags(ffi::Py_TPFLAGS_HAVE_GC)
         .slot(ffi::Py_tp_new, new as *mut _)
         .slot(ffi::Py_tp_traverse, traverse as *mut _)

@@ -16,6 +16,8 @@ kinds! {
     opening, OPENING;
     /// `Worker`.
     worker, WORKER;
+    /// `LoopWorker`.
+    loop_worker, LOOP_WORKER;
     /// What a stream's task tells.
     stream_sink, STREAM_SINK;
     /// `StreamBase`.
@@ -73,6 +75,7 @@ unsafe fn init_pool() -> Res<()> {
     STREAM_SINK.store(super::stream::build_sink()?, Ordering::Relaxed);
     STREAM.store(super::stream::build()?, Ordering::Relaxed);
     WORKER.store(super::worker_type::build()?, Ordering::Relaxed);
+    LOOP_WORKER.store(super::loop_worker_type::build()?, Ordering::Relaxed);
     TEMPLATE.store(super::template::build()?, Ordering::Relaxed);
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! | `Segment` | `fenshen_shm::Segment` | `segment.rs` |
 //! | `Engine`, `Opening` | `engine.rs`, `cargo.rs` over `fenshen_pool::Pool` | `engine_type.rs` |
 //! | `Worker` | `worker.rs` over `fenshen_pool::Worker` | `worker_type.rs` |
+//! | `LoopWorker` | `loop_worker.rs` over `fenshen_pool::LoopWorker` | `loop_worker_type.rs` |
 //! | `StreamBase`, `StreamSink` | `stream/` | `stream/base.rs`, `stream/sink.rs` |
 //! | `Template` | `fenshen_pool::template` | `template.rs` |
 //! | `lifeline` and `tie` | `fenshen_pool::Lifeline` | `lifeline.rs` |
@@ -33,13 +34,15 @@ mod kinds;
 mod known;
 mod lifeline;
 mod lock_names;
+mod loop_worker;
+mod loop_worker_type;
 mod managers;
 mod number;
 mod own_methods;
 mod pickling;
 mod places;
-mod queue;
-mod segment;
+pub(crate) mod queue;
+pub(crate) mod segment;
 mod semlock;
 mod shared_lock;
 mod shared_place;
@@ -48,7 +51,7 @@ mod synchronize;
 mod synchronized;
 mod tally;
 mod template;
-mod waiting;
+pub(crate) mod waiting;
 mod with_method;
 mod worker;
 mod worker_type;
@@ -60,10 +63,12 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { known::init().and_then(|()| kinds::init()) }.map_err(|e| crate::fetch(py, e))?;
     add(m, &[("Segment", kinds::segment())])?;
     add(m, &[("Engine", kinds::engine()), ("Opening", kinds::opening()), ("Worker", kinds::worker())])?;
+    add(m, &[("LoopWorker", kinds::loop_worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
     add(m, &[("Tally", kinds::tally())])?;

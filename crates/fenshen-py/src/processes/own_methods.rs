@@ -33,6 +33,7 @@ unsafe fn own(class: *mut PyObject, name: &Obj) -> Res<()> {
 #[pyfunction]
 #[pyo3(signature = (class_, *names))]
 fn own_methods(class_: &Bound<'_, PyType>, names: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
+    crate::exit::arm();
     for name in names {
         // SAFETY: both are alive, and what makes a method lives as long as its native class, which is for ever.
         unsafe { own(class_.as_ptr(), &Obj::from(name.as_ptr())) }.map_err(|e| crate::fetch(class_.py(), e))?;

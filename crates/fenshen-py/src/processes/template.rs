@@ -107,7 +107,6 @@ unsafe fn start(t: *mut PyTemplate, orders: *mut PyObject) -> Res<Obj> {
         return raise(ffi::PyExc_ValueError, "the template is closed");
     };
     (*t).starting = true;
-    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let answers = program.start(&orders);
     crate::exit::restore_thread(state);

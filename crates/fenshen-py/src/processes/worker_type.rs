@@ -21,7 +21,7 @@ const NEW: Signature<6> = Signature {
 };
 
 /// A descriptor of its own for what a number stands for.
-unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
+pub(crate) unsafe fn descriptor(o: *mut PyObject) -> Res<OwnedFd> {
     let fd = ffi::PyLong_AsLong(o);
     if fd == -1 && !ffi::PyErr_Occurred().is_null() {
         return Err(Raised);

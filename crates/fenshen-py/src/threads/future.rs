@@ -85,6 +85,8 @@ pub(crate) enum Stopped {
     Yes,
     /// It goes on, or has ended.
     No,
+    /// It was asked to end, and will tell when it has.
+    Asked,
 }
 
 /// Has the keeper of its job asked from now on.
@@ -278,10 +280,18 @@ pub(crate) unsafe fn cancel(f: *mut Future) -> Res<bool> {
 
 /// Cancels one whose job is in another process. Nobody comes to find it cancelled later, so that is told at once.
 unsafe fn cancel_kept(f: *mut Future, keeper: &dyn Keeper) -> Res<bool> {
-    if keeper.cancel() == Stopped::No {
-        turn(f, Turn::Run)?;
-        return Ok(matches!(state(f), CANCELLED | NOTIFIED));
+    match keeper.cancel() {
+        Stopped::Yes => end(f),
+        Stopped::No => {
+            turn(f, Turn::Run)?;
+            Ok(matches!(state(f), CANCELLED | NOTIFIED))
+        }
+        Stopped::Asked => Ok(true),
     }
+}
+
+/// Its job has been cancelled, whether it ran or not; returns whether that is its outcome.
+pub(crate) unsafe fn end(f: *mut Future) -> Res<bool> {
     if turn(f, Turn::End)?.is_some() {
         invoke_callbacks(f)?;
         turn(f, Turn::Run)?;

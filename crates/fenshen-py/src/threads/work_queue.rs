@@ -260,7 +260,6 @@ pub(crate) unsafe fn take_work(q: *mut WorkQueue, late: Option<Late>, deadline: 
 
 /// A worker's life: `executor` is a weak reference to the pool.
 pub(crate) unsafe fn live(q: *mut WorkQueue, executor: &Obj, initializer: *mut PyObject, args: &Obj) -> Res<()> {
-    crate::exit::arm();
     let _alive = Obj::from(q.cast());
     let me = current();
     let mut state = (*q).state.enter();

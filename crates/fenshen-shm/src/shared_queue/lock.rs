@@ -17,10 +17,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The lock. All zero is a free one.
 #[repr(C)]
-pub(super) struct Lock(Word);
+pub(crate) struct Lock(Word);
 
 /// The lock is held as long as this lives.
-pub(super) struct Held<'a> {
+pub(crate) struct Held<'a> {
     lock: &'a Lock,
     /// The holder before has died while it held the lock.
     pub(super) inherited: bool,
@@ -35,7 +35,7 @@ impl Lock {
 
     /// Takes it, and sleeps for that if need be.
     #[inline]
-    pub(super) fn lock(&self) -> Held<'_> {
+    pub(crate) fn lock(&self) -> Held<'_> {
         match self.try_lock() {
             Some(held) => held,
             None => self.lock_slowly(),

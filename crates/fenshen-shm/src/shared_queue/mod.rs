@@ -18,12 +18,12 @@ mod wait;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 use fenshen_sync::{Deadline, Slept};
 use layout::{Header, INLINE, LEN, MAGIC, Mark, RING, Record, RecordHead};
-use lock::Held;
+pub(crate) use lock::{Held, Lock};
 pub use outbox::Outbox;
 use slabs::Loan;
 
@@ -111,7 +111,20 @@ pub struct SharedQueue {
     segment: Arc<Segment>,
     sign: OwnedFd,
     bound: u64,
+    listener: OnceLock<Listener>,
 }
+
+/// What happened in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A message was put.
+    Put,
+    /// One was taken.
+    Taken,
+}
+
+/// Who is told, in the process where it happened.
+pub type Listener = Box<dyn Fn(&SharedQueue, Change) + Send + Sync>;
 
 impl SharedQueue {
     /// How long a segment for one is, in bytes.
@@ -124,7 +137,7 @@ impl SharedQueue {
     /// # Errors
     /// No file descriptor is left, or the segment is too small.
     pub fn create(segment: Arc<Segment>, bound: u64) -> io::Result<SharedQueue> {
-        let queue = SharedQueue { sign: pollable::create()?, bound, segment };
+        let queue = SharedQueue { sign: pollable::create()?, bound, segment, listener: OnceLock::new() };
         let header = queue.checked_header()?;
         header.bound.store(bound, Ordering::Relaxed);
         header.put.extent.store(LEN as u64, Ordering::Relaxed);
@@ -137,7 +150,7 @@ impl SharedQueue {
     /// # Errors
     /// There is none in that segment.
     pub fn adopt(segment: Arc<Segment>, sign: OwnedFd) -> io::Result<SharedQueue> {
-        let mut queue = SharedQueue { sign, bound: 0, segment };
+        let mut queue = SharedQueue { sign, bound: 0, segment, listener: OnceLock::new() };
         let header = queue.checked_header()?;
         if header.magic.load(Ordering::Acquire) != MAGIC {
             return Err(io::ErrorKind::InvalidData.into());
@@ -191,11 +204,25 @@ impl SharedQueue {
         tail == head
     }
 
+    /// How many messages there are to take.
+    #[inline]
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        let (tail, head) = self.marks();
+        tail.messages_since(head)
+    }
+
     /// How many messages were put and not taken, those in outboxes included.
     #[must_use]
     pub fn len(&self) -> u64 {
         let (tail, head) = self.marks();
         tail.messages_since(head) + self.in_outboxes()
+    }
+
+    /// Whether there is no message to take, and none in an outbox.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.is_empty() && self.in_outboxes() == 0
     }
 
     /// Whether it holds as many as its bound says.
@@ -348,7 +375,21 @@ impl SharedQueue {
         if waits.armed.load(Ordering::Relaxed) != 0 {
             self.show();
         }
+        self.tell(Change::Put);
         tail.count()
+    }
+
+    /// Has a listener be told of every change that this process makes; there is one for ever.
+    pub fn listen(&self, listener: Listener) {
+        // The first one stays.
+        self.listener.set(listener).ok();
+    }
+
+    #[inline]
+    fn tell(&self, change: Change) {
+        if let Some(listener) = self.listener.get() {
+            listener(self, change);
+        }
     }
 
     /// Takes the oldest message. `make` gets its length, and returns a buffer of exactly that length, or nothing if it
@@ -416,6 +457,7 @@ impl SharedQueue {
         if waits.armed.load(Ordering::Relaxed) != 0 {
             self.show();
         }
+        self.tell(Change::Taken);
     }
 
     fn tell_space(&self) {

@@ -43,6 +43,18 @@ fn spins(other: &AtomicU32, ready: &impl Fn() -> bool) -> bool {
 }
 
 impl SharedQueue {
+    /// Spins for a moment if that may help; whether there is a message.
+    #[must_use]
+    pub fn look_for_item(&self) -> bool {
+        spins(&self.header().put.processor, &|| !self.is_empty())
+    }
+
+    /// The same for a place.
+    #[must_use]
+    pub fn look_for_place(&self) -> bool {
+        spins(&self.header().get.processor, &|| !self.is_full())
+    }
+
     /// Waits until there is a message, at most until the deadline.
     pub fn wait_for_item(&self, deadline: Option<Deadline>) -> Slept {
         let slept = self.wait(&self.header().waits.items, &self.header().put.processor, deadline, || !self.is_empty());

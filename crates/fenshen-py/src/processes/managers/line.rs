@@ -95,7 +95,6 @@ unsafe fn open(this: *mut PyLine) -> Res<Arc<Line>> {
 
 /// Waits, without the interpreter, for news or (when `sending`) for room.
 unsafe fn wait(line: &Line, sending: bool) -> Res<()> {
-    crate::exit::arm();
     let state = ffi::PyEval_SaveThread();
     let woken = if line.look(sending) { Ok(Woken::Rung) } else { line.sleep(sending) };
     crate::exit::restore_thread(state);

@@ -56,7 +56,6 @@ impl Patience {
             }
             let look = Deadline::after(LOOK);
             let until = self.deadline.map_or(look, |deadline| deadline.min(look));
-            crate::exit::arm();
             let state = ffi::PyEval_SaveThread();
             sleep(Some(until));
             crate::exit::restore_thread(state);

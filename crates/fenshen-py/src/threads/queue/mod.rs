@@ -27,7 +27,7 @@ mod queue_type;
 mod turn;
 mod words;
 
-pub(super) use asked::Asked;
-pub(super) use items::{Items, Order};
+pub(crate) use asked::Asked;
+pub(crate) use items::{Items, Order};
 pub(super) use queue_type::{build, build_lifo, build_priority, meet};
-pub(super) use words::{empty_class, raise_empty};
+pub(crate) use words::{empty_class, full_class, raise_empty, raise_full, raise_shut_down, shut_down_class};

@@ -64,6 +64,11 @@ pub(crate) unsafe fn empty_class() -> Res<*mut ffi::PyObject> {
     EMPTY.get()
 }
 
+/// `queue.Full`; borrowed, for ever.
+pub(crate) unsafe fn full_class() -> Res<*mut ffi::PyObject> {
+    FULL.get()
+}
+
 #[cold]
 unsafe fn raise<T>(kind: &Standard) -> Res<T> {
     ffi::PyErr_SetNone(kind.get()?);
@@ -78,12 +83,17 @@ pub(crate) unsafe fn raise_empty<T>() -> Res<T> {
 
 /// Raises `queue.Full`.
 #[cold]
-pub(super) unsafe fn raise_full<T>() -> Res<T> {
+pub(crate) unsafe fn raise_full<T>() -> Res<T> {
     raise(&FULL)
 }
 
 /// Raises `queue.ShutDown`.
 #[cold]
-pub(super) unsafe fn raise_shut_down<T>() -> Res<T> {
+pub(crate) unsafe fn raise_shut_down<T>() -> Res<T> {
     raise(&SHUT_DOWN)
+}
+
+/// `queue.ShutDown`; borrowed, for ever.
+pub(crate) unsafe fn shut_down_class() -> Res<*mut ffi::PyObject> {
+    SHUT_DOWN.get()
 }

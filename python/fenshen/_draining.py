@@ -1,0 +1,118 @@
+"""A loop's end in order: no more connections are taken, what runs may end, and what is left is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ["Drain"]
+
+_LOOK = 0.02  # seconds between two looks whether connections without a task have ended
+
+
+class Drain:
+    """How one loop is brought to its end. Everything but `run()` is called on the loop's own thread."""
+
+    def __init__(self, grace: float) -> None:
+        """`grace` is in seconds, from `begin()` until what is left is cancelled."""
+        self._grace = grace
+        self._begun = False
+        self._ended = False
+        self._loop: Any = None
+        #: The one that waits for all others.
+        self._own: Any = None
+        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._servers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def run(self, main: Coroutine[Any, Any, T]) -> T | None:
+        """`await main`, as a task of its own; once the end has begun, return when everything on this loop has ended.
+
+        What main returns, None if the end cancelled it.
+        """
+        self._loop = loop = asyncio.get_running_loop()
+        self._own = asyncio.current_task()
+        self._watch_servers()
+        task = loop.create_task(main)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            await _cancelled(task)
+            raise
+        if self._begun:
+            await self._drained()
+            if task.cancelled():
+                return None
+        return task.result()
+
+    def begin(self, _: int = 0) -> None:
+        """Take no more connections, and give what there is its time."""
+        if self._begun or self._loop is None:
+            return
+        self._begun = True
+        for server in list(self._servers):
+            server.close()
+        self._loop.call_later(self._grace, self.end)
+
+    def end(self, _: int = 0) -> None:
+        """Cancel everything now."""
+        if self._ended or self._loop is None:
+            return
+        self.begin()
+        self._ended = True
+        self._cancelled = self._others()
+        for task in self._cancelled:
+            task.cancel()
+
+    def _watch_servers(self) -> None:
+        """Know every server that listens on this loop: asyncio's or ours, which have the same inner method."""
+        start = getattr(self._loop, "_start_serving", None)
+        if start is None:
+            return  # no server of such a loop can be known
+
+        def start_serving(
+            factory: Any, sock: Any, ssl: Any = None, server: Any = None, *more: Any, **options: Any
+        ) -> Any:
+            if server is not None:
+                self._servers.add(server)
+            return start(factory, sock, ssl, server, *more, **options)
+
+        self._loop._start_serving = start_serving
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        return asyncio.all_tasks(self._loop) - {self._own}
+
+    async def _drained(self) -> None:
+        """Wait until no task, and no connection, is left."""
+        while not self._ended:
+            tasks = self._others()
+            if tasks:
+                await asyncio.wait(tasks, timeout=10 * _LOOK)  # others may have come by then
+            elif any(map(_connections, self._servers)):
+                await asyncio.sleep(_LOOK)
+            else:
+                return
+        if self._cancelled:
+            await asyncio.wait(self._cancelled)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel it, and wait until it has ended, whatever else is cancelled meanwhile."""
+    task.cancel()
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+
+
+def _connections(server: Any) -> int:
+    """How many connections a server has that have not ended."""
+    clients = getattr(server, "_clients", None)  # from 3.13 on
+    return len(clients) if clients is not None else getattr(server, "_active_count", 0)

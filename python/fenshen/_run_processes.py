@@ -1,0 +1,153 @@
+"""`run(main, processes=N)`: a loop in each of several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+
+from fenshen import _draining, _loop_worker, _process_number, _shutdown
+from fenshen._process_tasks import Crew
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from concurrent.futures import Future
+    from typing import Any
+
+    LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+__all__ = ["run_processes"]
+
+
+def run_processes(
+    main: Callable[[], Coroutine[Any, Any, Any]],
+    processes: int,
+    signals: tuple[int, ...],
+    grace: float,
+    debug: bool | None,
+    loop_factory: LoopFactory | None,
+) -> list[Any]:
+    """See `fenshen.run`."""
+    if not callable(main):
+        raise TypeError("with processes=, main must be a coroutine function, which each process calls")
+    if processes < 1:
+        raise ValueError("processes must be greater than 0")
+    import multiprocessing
+
+    entry = functools.partial(_loop_worker.main, debug=debug, loop_factory=loop_factory)
+    # As an initializer's argument it is inherited by fork, with all that it refers to.
+    crew = Crew(multiprocessing.get_context(), processes, _learn, (main,), limit=1, entry=entry)
+    ears = _Ears(processes if signals else 0)
+    try:
+        with _shutdown.register(signals, ears.tell, ears.tell):
+            calls = [(_main, (number, signals, grace, ear), {}) for number, ear in enumerate(ears.given(processes))]
+            futures = crew.submit_each(calls)
+            crew.shutdown(wait=False)
+            try:
+                return _outcome(futures)
+            finally:
+                crew.shutdown()
+    finally:
+        ears.close()
+
+
+class _Ears:
+    """A pipe to each process, by which it learns of a signal that this one has had."""
+
+    def __init__(self, processes: int) -> None:
+        from fenshen.multiprocessing import Pipe
+
+        self._pipes = [Pipe(duplex=False) for _ in range(processes)]
+
+    def given(self, processes: int) -> Sequence[Any]:
+        """What each process reads from."""
+        return [pipe[0] for pipe in self._pipes] or [None] * processes
+
+    def tell(self, number: int) -> None:
+        """Pass a signal on."""
+        for _, end in self._pipes:
+            try:
+                os.write(end.fileno(), bytes([number]))
+            except (OSError, ValueError):  # its process has ended
+                continue
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            for end in pipe:
+                end.close()
+
+
+#: What each process is to run, there.
+_learnt: list[Callable[[], Coroutine[Any, Any, Any]]] = []
+
+
+def _learn(main: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    _learnt[:] = [main]
+
+
+async def _main(number: int, signals: tuple[int, ...], grace: float, ear: Any) -> Any:
+    """What runs in each process."""
+    _process_number.set_number(number)
+    coroutine = _learnt[0]()
+    if not asyncio.iscoroutine(coroutine):
+        raise TypeError(f"main must return a coroutine, not {coroutine!r}")
+    if ear is None:
+        return await coroutine
+    for each in signals:
+        signal.signal(each, signal.SIG_IGN)  # whoever sends it to all of us has sent it to the parent
+    drain = _draining.Drain(grace)
+    loop = asyncio.get_running_loop()
+    with _shutdown.register((), drain.begin, drain.end) as asked:
+
+        def hear() -> None:
+            told = os.read(ear.fileno(), 64)
+            if not told:
+                loop.remove_reader(ear.fileno())
+            for each in told:
+                asked.tell(each)
+
+        loop.add_reader(ear.fileno(), hear)
+        try:
+            return await drain.run(coroutine)
+        finally:
+            loop.remove_reader(ear.fileno())
+            ear.close()
+
+
+def _outcome(futures: list[Future[Any]]) -> list[Any]:
+    """What all processes returned, once they have ended; if one fails, the others are cancelled."""
+    from concurrent.futures import FIRST_EXCEPTION
+
+    from fenshen._waiting import wait
+
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+        if any(map(_has_failed, futures)):
+            _cancel(futures)
+        wait(futures)
+    except BaseException:
+        _cancel(futures)
+        wait(futures)
+        raise
+    errors = [future.exception() for future in futures if _has_failed(future)]
+    for exc in errors:
+        if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+            raise exc
+    if errors:
+        raise BaseExceptionGroup("unhandled errors in the processes of run()", errors)
+    return [None if future.cancelled() else future.result() for future in futures]
+
+
+def _has_failed(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is not None
+
+
+def _cancel(futures: list[Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()

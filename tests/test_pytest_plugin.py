@@ -1,0 +1,240 @@
+"""The plugin for pytest: what a test leaves behind fails it, and is named."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import entry_points
+
+import pytest
+from commands import needs_native
+
+pytest_plugins = ["pytester"]
+
+LEAKS = """
+    import asyncio, os, subprocess, sys, threading
+    from multiprocessing import shared_memory
+    import pytest
+
+    kept = []
+
+    def test_thread():
+        kept.append(threading.Event())
+        threading.Thread(target=kept[-1].wait, name="lingerer", daemon=True).start()
+
+    def test_process():
+        kept.append(subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE))
+
+    def test_zombie():
+        kept.append(subprocess.Popen(["true"]))
+
+    def test_shared_memory():
+        kept.append(shared_memory.SharedMemory(create=True, size=4096))
+
+    async def sleeper():
+        await asyncio.sleep(1000)
+
+    def test_pending_task():
+        loop = asyncio.new_event_loop()
+        kept.append((loop, loop.create_task(sleeper(), name="sleeper")))
+        loop.run_until_complete(asyncio.sleep(0))
+
+    def test_forgotten_task():
+        async def main():
+            kept.append(asyncio.create_task(sleeper(), name="forgotten"))
+            await asyncio.sleep(0)
+        asyncio.run(main())
+
+    def test_several():
+        kept.append(threading.Event())
+        threading.Thread(target=kept[-1].wait, name="first", daemon=True).start()
+        threading.Thread(target=kept[-1].wait, name="second", daemon=True).start()
+
+    def test_clean():
+        thread = threading.Thread(target=len, args=("",))
+        thread.start()
+        thread.join()
+        subprocess.run(["true"])
+        block = shared_memory.SharedMemory(create=True, size=10)
+        block.close()
+        block.unlink()
+        asyncio.run(asyncio.sleep(0))
+
+    @pytest.fixture(scope="module", autouse=True)
+    def all_gone():
+        yield
+        for left in kept:
+            if isinstance(left, threading.Event):
+                left.set()
+            elif isinstance(left, subprocess.Popen):
+                left.communicate()
+            elif isinstance(left, shared_memory.SharedMemory):
+                left.close()
+                left.unlink()
+            elif isinstance(left, tuple):
+                left[1].cancel()
+                left[0].run_until_complete(asyncio.sleep(0))
+                left[0].close()
+"""
+
+FENSHEN = """
+    import os
+    import fenshen
+    from fenshen.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    from fenshen.multiprocessing import get_context, shared_memory
+
+    kept = []
+
+    def test_pool():
+        kept.append(ProcessPoolExecutor(1))
+        assert kept[0].submit(os.getpid).result() != os.getpid()
+
+    def test_threads():
+        kept.append(ThreadPoolExecutor(1, thread_name_prefix="hand"))
+        kept[1].submit(len, "").result()
+
+    def test_task():
+        async def main():
+            kept.append(fenshen.asyncio.create_task(fenshen.asyncio.sleep(1000), name="forgotten"))
+        fenshen.run(main())
+
+    def test_block():
+        kept.append(shared_memory.SharedMemory(create=True, size=10))
+
+    def test_closed():
+        with ProcessPoolExecutor(1) as pool, ThreadPoolExecutor(1) as threads:
+            assert pool.submit(os.getpid).result() != threads.submit(os.getpid).result()
+        process = get_context("fork").Process(target=len, args=("",))
+        process.start()
+        process.join()
+
+    def test_the_programs_own_pool():
+        assert fenshen.run(fenshen.to_process(os.getpid)) != os.getpid()
+
+    def teardown_module():
+        kept[0].shutdown()
+        kept[1].shutdown()
+        kept[3].close()
+        kept[3].unlink()
+"""
+
+CHOICES = """
+    import threading
+    import pytest
+
+    over = threading.Event()
+
+    def leave():
+        threading.Thread(target=over.wait, name="lingerer").start()
+
+    @pytest.mark.fenshen_leaks
+    def test_marked():
+        leave()
+
+    @pytest.mark.fenshen_leaks(False)
+    def test_left_out():
+        leave()
+
+    @pytest.mark.fenshen_leaks(threads=False)
+    def test_threads_left_out():
+        leave()
+
+    def test_as_configured():
+        leave()
+
+    @pytest.mark.fenshen_leaks(wait=60)
+    def test_waits_for_what_ends_by_itself():
+        threading.Timer(0.2, len, ("",)).start()
+
+    @pytest.fixture(scope="module")
+    def server():
+        over_too = threading.Event()
+        thread = threading.Thread(target=over_too.wait)
+        thread.start()
+        yield thread
+        over_too.set()
+        thread.join()
+
+    @pytest.fixture
+    def helper():
+        over_too = threading.Event()
+        thread = threading.Thread(target=over_too.wait)
+        thread.start()
+        yield thread
+        over_too.set()
+        thread.join()
+
+    def test_fixtures_clean_up(server, helper):
+        assert server.is_alive() and helper.is_alive()
+
+    def teardown_module():
+        over.set()
+"""
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run a file of tests in a pytest of its own: its result, and its output with numbers made equal."""
+    for name in ("PYTEST_ADDOPTS", "FENSHEN"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(text, *arguments):
+        pytester.makepyfile(test_it=text)
+        result = pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", "-o", "fenshen_leaks_wait=0.3", *arguments, timeout=100
+        )
+        return result, re.sub(r"\d+", "N", result.stdout.str())
+
+    return run
+
+
+def failed(output):
+    return re.findall(r"^LEAKED \S+::(\w+)", output, re.MULTILINE)
+
+
+def test_entry_point():
+    assert "fenshen.pytest_plugin" in {point.value for point in entry_points(group="pytest11")}
+
+
+def test_each_kind_is_named(run):
+    result, output = run(LEAKS, "--fenshen-leaks")
+    names = ["thread", "process", "zombie", "shared_memory", "pending_task", "forgotten_task", "several"]
+    assert failed(result.stdout.str()) == [f"test_{name}" for name in names], output
+    result.assert_outcomes(passed=8, failed=7)
+    for line in (
+        "daemon thread lingerer, at .*, started at test_it.py:N in test_thread",
+        "process N, `.* -c input()`, started at test_it.py:N in test_process",
+        "process N, .*which has ended and was not waited for, started at test_it.py:N in test_zombie",
+        "shared memory /dev/shm/.*, N,N bytes, not unlinked, made at test_it.py:N in test_shared_memory",
+        "task sleeper, running sleeper, at test_it.py:N, created at test_it.py:N in test_pending_task",
+        "task forgotten, running sleeper, at test_it.py:N, created at test_it.py:N in main, cancelled by the end",
+        "daemon thread first, ",
+        "daemon thread second, ",
+    ):
+        pattern = ".*".join(map(re.escape, line.split(".*")))
+        assert re.search(rf"^  {pattern}", output, re.MULTILINE), (line, output)
+
+
+@needs_native
+def test_what_is_ours(run):
+    result, output = run(FENSHEN, "--fenshen-leaks")
+    assert failed(result.stdout.str()) == ["test_pool", "test_threads", "test_task", "test_block"], output
+    for part in ("  process N, ", "  thread hand_N, ", "  task forgotten, ", "  shared memory /dev/shm/"):
+        assert part in output
+
+
+def test_nothing_is_looked_for_unasked(run):
+    result, output = run(CHOICES)
+    assert failed(result.stdout.str()) == ["test_marked"], output
+    result.assert_outcomes(passed=6, failed=1)
+
+
+def test_configured(run, pytester):
+    pytester.makeini("[pytest]\nfenshen_leaks = true\naddopts = --strict-markers\n")
+    result, output = run(CHOICES)
+    assert failed(result.stdout.str()) == ["test_marked", "test_as_configured"], output
+
+
+def test_a_mark_that_says_something_else(run):
+    result, output = run("import pytest\n@pytest.mark.fenshen_leaks(theads=False)\ndef test(): pass")
+    result.assert_outcomes(passed=0, errors=1)
+    assert "fenshen_leaks knows one argument and tasks, threads, processes, shared_memory, wait" in output
