@@ -3,8 +3,8 @@
     python demo.py [--folder FOLDER] [--delay SECONDS] [--rounds N]
 
 The files come from `slow_disk.py`, a server in a process of its own, the same one for every row. First `wordcount.py`,
-an ordinary asyncio program: without any concurrency, by `python`, and by `fenshen run`. Then an index of the files, which
-fetches in tasks, parses in processes and writes to a database in threads: `index_glued.py` from what the standard
+an ordinary asyncio program: without any concurrency, by `python`, and by `fenshen run`. Then an index of the files: it
+is fetched in tasks, parsed in processes and written to a database in threads: `index_glued.py` from what the standard
 library has, and `index_grouped.py` in one `fenshen.TaskGroup`. Exits with 1 when outputs differ that should not.
 """
 

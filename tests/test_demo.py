@@ -34,7 +34,8 @@ def test_all_rows_print_the_same(tmp_path):
     assert "fenshen run wordcount.py" in done.stdout
     assert "20 functions\n      20  count" in done.stdout
     assert "fenshen run index_grouped.py" in done.stdout
-    assert done.stderr == ""
+    # A busy machine may take long for a step, and is told so.
+    assert [line for line in done.stderr.splitlines() if "has held the loop for" not in line] == []
 
 
 def test_a_difference_is_an_error(tmp_path):
