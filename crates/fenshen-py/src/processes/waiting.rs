@@ -68,7 +68,7 @@ impl Waiting {
     const FIRST: Duration = Duration::from_millis(50);
 
     pub(crate) unsafe fn new(what: *mut PyObject, deadline: Option<Deadline>, longest: Duration) -> Waiting {
-            let look = Deadline::after(Waiting::FIRST);
+        let look = Deadline::after(Waiting::FIRST);
         Waiting { _what: Obj::from(what), deadline, look, pause: Waiting::FIRST, longest }
     }
 
