@@ -226,14 +226,21 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._check()
             supervisor = self._supervisor
             if supervisor.thread is None:
-                supervisor.start(self._max_workers if self._forks else 1)
-                self._engine = supervisor.engine
+                self._begin()
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
             if supervisor.over:
                 supervisor.sweep()
+
+    def _begin(self) -> None:
+        """Start workers, if there are none, before there is anything for them to do."""
+        with self._shutdown_lock:
+            self._check()
+            if self._supervisor.thread is None:
+                self._supervisor.start(self._max_workers if self._forks else 1)
+                self._engine = self._supervisor.engine
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
