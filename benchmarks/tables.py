@@ -175,11 +175,11 @@ TABLES = {
         page="benchmarks-together",
         title="Benchmarks of programs that wait and work",
         contenders=TOGETHER,
-        base="asyncio",
-        reference="asyncio",
+        base="stdlib asyncio",
+        reference="stdlib asyncio",
         ours=("fenshen",),
         colours={
-            "asyncio": ("#8a8f98", "#9aa0aa"),
+            "stdlib asyncio": ("#8a8f98", "#9aa0aa"),
             "stdlib executor": ("#3b7dd8", "#6aa5f2"),
             "aiomultiprocess": ("#c2711f", "#e69a4e"),
             "fenshen executor": ("#b08ad9", "#8f6cc0"),
@@ -191,7 +191,7 @@ TABLES = {
             "at least one pass. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
             "and the greatest behind it. The CPU is that of all processes together.",
             "",
-            '"asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of two '
+            '"stdlib asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of two '
             'workers, "fenshen executor" the same with ours; "aiomultiprocess" and "fenshen" (`fenshen.to_process`) '
             'run the whole coroutine in two worker processes that have run some before; "fenshen processes=2" is '
             "`fenshen.run(main, processes=2)`, the start of its processes included.",

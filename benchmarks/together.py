@@ -122,7 +122,7 @@ def our_executor() -> Served:
 TOGETHER = {
     each.name: each
     for each in (
-        Contender("asyncio", "asyncio", lambda: Served),
+        Contender("stdlib asyncio", "asyncio", lambda: Served),
         Contender("stdlib executor", "concurrent.futures", lambda: standard_executor),
         Contender("aiomultiprocess", "aiomultiprocess", lambda: Aiomultiprocess),
         Contender("fenshen executor", "fenshen._process_executor", lambda: our_executor),

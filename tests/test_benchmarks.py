@@ -20,6 +20,7 @@ from benchmarks.pools import POOLS
 from benchmarks.serving import Generator, serve
 from benchmarks.shared import SHARED
 from benchmarks.tables import OURS, TABLES
+from benchmarks.together import TOGETHER
 from benchmarks.workloads import BEST_PEER, Cell, Limit, Target, Workload, every, of_table
 from benchmarks.workloads.loops.connections import MEMORY
 
@@ -152,6 +153,16 @@ def test_every_program_of_processes_runs(name: str) -> None:
     command = [sys.executable, "-c", EVERY_PROGRAM_OF_PROCESSES, name]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "all of them\n", "")
+
+
+@needs_native
+@pytest.mark.parametrize("name", TOGETHER)
+def test_requests_are_served(name: str) -> None:
+    if not TOGETHER[name].available():
+        pytest.skip("it is not installed here")
+    script = f"from benchmarks.together import TOGETHER; s = TOGETHER[{name!r}].make()(); s.serve(50); s.close()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def asked(script: str) -> Any:

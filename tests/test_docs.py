@@ -59,6 +59,7 @@ def test_programs(program, tmp_path):
         assert done.status == 0, done.out
         return
     expected, printed = (documents.essence(text, str(tmp_path)) for text in (program.printed, done.out))
+    printed = documents.without_delays(printed, expected)
     assert documents.agrees(expected, printed), f"the page says\n{program.printed}\nbut it prints\n{done.out}"
 
 

@@ -499,7 +499,7 @@ def test_debug_mode() -> None:
         seen: list[str] = []
         with open_loop(side) as loop, logged() as lines:
             loop.set_debug(True)
-            loop.slow_callback_duration = 0.02
+            loop.slow_callback_duration = 100  # other steps are not to be slow on any machine
             coroutine = coroutine_function()
             for method, args in (
                 ("call_soon", ()),
@@ -512,10 +512,12 @@ def test_debug_mode() -> None:
             coroutine.close()
 
             async def slow() -> None:
-                time.sleep(0.03)
+                time.sleep(0.22)
 
-            loop.call_soon(time.sleep, 0.03)
+            loop.slow_callback_duration = 0.2
+            loop.call_soon(time.sleep, 0.22)
             loop.run_until_complete(slow())
+            loop.slow_callback_duration = 100
             for unprintable in (Unprintable(), Unprintable()):
                 future = loop.create_future()
                 future.add_done_callback(unprintable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
-from typing import Any
 
+import documents
 import fenshen
 import pytest
 from commands import PYTHON, end, needs_native, start
@@ -23,6 +25,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
 pytestmark = needs_native
+PAGE = documents.ROOT / "docs" / "running.md"
 
 
 async def which() -> tuple[int, int]:
@@ -231,6 +234,42 @@ def test_servers_drain(tmp_path: Path, method: str) -> None:
             assert client.recv(100) == b"bye now\n"
         outcome = end(process)
     assert outcome.out.splitlines()[-1] == "[None, None]"
+    assert (outcome.status, outcome.err) == (0, "")
+
+
+def test_the_pages_server(tmp_path: Path) -> None:
+    """The server of docs/running.md, on a port of ours."""
+    (text,) = (block.text for block in documents.blocks(PAGE) if "start_server(handle, " in block.text)
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        address = kept.getsockname()
+        path = tmp_path / "server.py"
+        path.write_text(text.replace("8080", str(address[1])))
+        process = start([*PYTHON, str(path)])
+        found: set[bytes] = set()
+        try:
+            patience = time.monotonic() + 60
+            while len(found) < 2 and time.monotonic() < patience:
+                with contextlib.suppress(ConnectionError), socket.create_connection(address, timeout=60) as client:
+                    client.sendall(b"hello\n")
+                    found.add(client.makefile("rb").readline())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            outcome = end(process)
+    assert (outcome.status, outcome.err) == (0, "")
+    answers = {b"process %d: hello\n" % number for number in range(4)}
+    assert len(found & answers) > 1
+
+
+def test_the_pages_worker(tmp_path: Path) -> None:
+    (text,) = (block.text for block in documents.blocks(PAGE) if "async def worker(" in block.text)
+    path = tmp_path / "worker.py"
+    path.write_text(text.replace("    await fenshen.until", "    print('ready', flush=True)\n    await fenshen.until"))
+    process = start([*PYTHON, str(path)])
+    assert said(process) == "ready"
+    process.send_signal(signal.SIGTERM)
+    outcome = end(process)
     assert (outcome.status, outcome.err) == (0, "")
 
 

@@ -54,6 +54,7 @@ def enter(fds: Sequence[int]) -> LoopWorker:
 def _serve(worker: LoopWorker, loop: Any) -> None:
     """Run the loop until the crew says that it is enough."""
     stopped = loop.create_future()
+    own = os.getpid()
 
     def turn() -> None:
         try:
@@ -70,6 +71,8 @@ def _serve(worker: LoopWorker, loop: Any) -> None:
         try:
             loop.run_until_complete(stopped)
         except (SystemExit, KeyboardInterrupt):
+            if os.getpid() != own:
+                raise  # a child that a coroutine has forked
             continue  # one coroutine's, and the outcome of that one; the others go on
     loop.remove_reader(worker.fileno())
     stopped.result()

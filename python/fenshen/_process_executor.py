@@ -230,6 +230,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
                 self._engine = supervisor.engine
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
+            supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
             if supervisor.over:
                 supervisor.sweep()

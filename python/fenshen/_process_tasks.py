@@ -100,6 +100,7 @@ class Crew:
                 supervisor.start(self.workers if self._at_once else 1)
             elif len(supervisor.processes) < self.workers or supervisor.short:
                 supervisor.adjust()
+            supervisor.leave_loop()
             supervisor.engine.submit(future, function, args, kwargs)
             if supervisor.over:
                 supervisor.sweep()

@@ -254,12 +254,18 @@ class Supervisor:
 
     def adopt(self, loop: Any) -> None:
         """Have a running loop take the results, on its own thread, as long as it runs."""
+        self.leave_loop()
         if self._loop is not loop and self._loop is None and self.thread is not None:
             self._loop = loop
             self._freed.clear()
             loop.add_reader(self.engine.fileno(), self._turn)
             self.engine.pause()
             loop.call_soon(self._turn)
+
+    def leave_loop(self) -> None:
+        """Have the thread drive again at once, if the loop that did has ended and nobody has noticed yet."""
+        if self._loop is not None and not self._loop.is_running():
+            self._freed.set()
 
     def _turn(self) -> None:
         self.engine.turn()
@@ -274,7 +280,8 @@ class Supervisor:
             while not self.engine.listen():
                 self.engine.turn()
             _, sent, _, _ = self.engine.counts()
-            self._freed.wait(0.05 if sent else 1.0)
+            if self._freed.wait(0.05 if sent else 1.0):
+                self._freed.clear()  # it may run again
             self.engine.turn()
         # One that is closed has no readers any more. Only then can the loop adopt the engine anew.
         with contextlib.suppress(RuntimeError):

@@ -66,11 +66,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> Scripts:
-    return Scripts(tmp_path_factory.mktemp("s"))
-
-
 @pytest.mark.parametrize("program", sorted(PROGRAMS.glob("*.py")), ids=lambda path: path.stem)
 def test_standard_library(scripts: Scripts, program: Path) -> None:
     libraries(*NEEDS.get(program.stem, "").split())

@@ -16,7 +16,7 @@ from typing import Any
 
 import fenshen
 import pytest
-from fenshen import _process_tasks
+from fenshen import _process_tasks, _to_process
 from fenshen._process_tasks import Crew, awaited, submit
 from fenshen.futures import ProcessPoolExecutor, WorkerDied, wait
 from fenshen.multiprocessing import get_context
@@ -55,6 +55,9 @@ def own() -> Iterator[None]:
     crew = _process_tasks._own.pop(os.getpid(), None)
     if crew is not None:
         crew.shutdown()
+    pool = _to_process._pool.pop(os.getpid(), None)
+    if pool is not None:
+        pool.shutdown()
 
 
 def until(true: Callable[[], object]) -> None:
@@ -183,6 +186,17 @@ def test_cancel_at_once(single: Crew) -> None:
             assert future.cancel()
         assert wait(futures, LIMIT).not_done == set()
         assert all(future.cancelled() for future in futures)
+
+
+def test_one_that_returned_before_it_could_be_cancelled_is_cancelled(single: Crew) -> None:
+    """What was promised to be cancelled does not go on with its result."""
+    assert single.submit(coroutines.double, (1,), {}).result(LIMIT) == 2
+    for _ in range(200):
+        future = single.submit(coroutines.pid, (), {})
+        time.sleep(0.0002)
+        promised = not future.done() and future.cancel()
+        assert wait([future], LIMIT).done
+        assert future.cancelled() >= promised
 
 
 def test_one_that_ends_as_if_cancelled(single: Crew) -> None:
@@ -375,3 +389,20 @@ def test_a_loop_that_closes_leaves_the_others_theirs(single: Crew) -> None:
     future = single.submit(coroutines.pid_after, (0.3,), {})
     run(main())
     assert future.result(LIMIT)
+
+
+def test_a_loop_that_has_ended_holds_up_nobody(own: None) -> None:
+    """Far less than the second that the pool's thread would sleep."""
+
+    async def main() -> None:
+        for function in (coroutines.double, abs):
+            await fenshen.to_process(function, 1)
+
+    run(main())
+    best = 60.0
+    for _ in range(10):
+        began = time.monotonic()
+        run(main())
+        assert _process_tasks.own_crew().submit(coroutines.double, (1,), {}).result(LIMIT) == 2
+        best = min(best, time.monotonic() - began)
+    assert best < 0.5

@@ -16,7 +16,7 @@ WORKLOADS = [
         "together_requests",
         f"{REQUESTS:,} requests, 5 ms of waiting and 0.2 ms of parsing each",
         REQUESTS,
-        Target(1.5, "asyncio"),
+        Target(1.5, "stdlib asyncio"),
         requests,
         also=(Target(1, "aiomultiprocess"), Target(1, "stdlib executor")),
         kind="served",

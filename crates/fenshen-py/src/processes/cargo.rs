@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use fenshen_pool::{Cargo, Job, Prelude, Write};
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) by_value: bool,
     /// It is measured.
     pub(crate) ticket: Option<Box<Ticket>>,
+    /// Somebody has cancelled it.
+    pub(crate) cancelled: AtomicBool,
 }
 
 // SAFETY: what is Python's in it is only touched by threads that are attached; packing reads buffers that are held, and
@@ -75,3 +78,5 @@ pub(crate) const CLOSED: u32 = 3;
 pub(crate) const RAISED_AT_CLOSE: u32 = 4;
 /// Nothing: a coroutine that was cancelled.
 pub(crate) const CANCELLED: u32 = 5;
+/// What a coroutine returned though it was cancelled.
+pub(crate) const SWALLOWED: u32 = 6;

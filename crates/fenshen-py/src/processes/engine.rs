@@ -11,7 +11,7 @@ use fenshen_shm::Message;
 use fenshen_sync::Late;
 use pyo3::ffi::{self, PyObject};
 
-use super::cargo::{CANCELLED, CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED};
+use super::cargo::{CANCELLED, CLOSED, Call, NOT_LOADED, PyJob, RAISED_AT_CLOSE, RETURNED, SWALLOWED};
 use super::known::known;
 use super::pickling::{Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
@@ -97,6 +97,8 @@ impl Keeper for Kept {
         if self.owner_id != std::process::id() {
             return Stopped::Yes; // a copy, whose task nobody here will ever tell of
         }
+        // Before it is: its result may come at any moment.
+        self.job.cargo.cancelled.store(true, Ordering::Release);
         match self.pool.cancel(&self.job, self.kill) {
             (Cancelled::Yes | Cancelled::Killed, after) => {
                 self.pool.ring();
@@ -158,7 +160,21 @@ pub(crate) unsafe fn submit(e: *mut Engine, asked: Asked) -> Res<()> {
         ticket.pickled(pickle.bytes());
     }
     let Asked { sink, timeout, retries, window, .. } = asked;
-    push(e, Call { pickle, function, timeout, retries, window, sink, what, by_value, ticket })
+    push(
+        e,
+        Call {
+            pickle,
+            function,
+            timeout,
+            retries,
+            window,
+            sink,
+            what,
+            by_value,
+            ticket,
+            cancelled: AtomicBool::default(),
+        },
+    )
 }
 
 /// What is raised is the pickler's; the other pickle, or the exception to fail with.
@@ -417,9 +433,12 @@ unsafe fn finished(e: *mut Engine, job: &PyJob, flavour: u32, message: Message) 
     if let Some(error) = message.missing() {
         return refuse_one(job, error);
     }
-    if flavour == CANCELLED {
+    // A coroutine that had returned before it could be cancelled is cancelled all the same, as its caller has been told.
+    let is_late = || flavour == RETURNED && job.cargo.cancelled.load(Ordering::Acquire);
+    if flavour == CANCELLED || (inner(e)?.pool.is_of_loops() && is_late()) {
         return settle(&job.cargo.sink, Turn::Cancel);
     }
+    let flavour = if flavour == SWALLOWED { RETURNED } else { flavour };
     let (flavour, loaded) = loaded(job, flavour, message);
     if flavour == RETURNED {
         return match loaded {
@@ -487,7 +506,8 @@ unsafe fn try_by_value(e: *mut Engine, job: &PyJob) -> Res<bool> {
     if let Some(ticket) = &ticket {
         ticket.pickled(pickle.bytes());
     }
-    push(e, Call { pickle, function: None, timeout, retries, window, sink, what, by_value: true, ticket })?;
+    let cancelled = AtomicBool::new(job.cargo.cancelled.load(Ordering::Acquire));
+    push(e, Call { pickle, function: None, timeout, retries, window, sink, what, by_value: true, ticket, cancelled })?;
     Ok(true)
 }
 

@@ -9,7 +9,7 @@ use fenshen_pool::{LoopOrder, LoopWorker};
 use fenshen_shm::Message;
 use pyo3::ffi::{self, PyObject};
 
-use super::cargo::{CANCELLED, NOT_LOADED, RAISED, RETURNED};
+use super::cargo::{CANCELLED, NOT_LOADED, RAISED, RETURNED, SWALLOWED};
 use super::known::known;
 use super::pickling::{self, Dumpers, Pickle, body, unpack};
 use super::segment::os_error;
@@ -34,8 +34,8 @@ pub(crate) struct Inner {
     dumpers: Dumpers,
     /// The functions that tasks refer to, or why they could not be loaded.
     functions: HashMap<u64, Result<Obj, Obj>>,
-    /// The loop's tasks by number, and their numbers.
-    tasks: HashMap<u32, Obj>,
+    /// The loop's tasks by number, and whether they were cancelled; and their numbers.
+    tasks: HashMap<u32, (Obj, bool)>,
     numbers: HashMap<usize, u32>,
     /// What makes a task of a coroutine, and what is called with it when it is done.
     create_task: Option<Obj>,
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pins: Vec<Pickle>,
     owner_id: u32,
     pub(crate) stopped: bool,
+    /// An outcome could not be sent.
+    broken: bool,
 }
 
 impl Inner {
@@ -65,6 +67,7 @@ impl Inner {
             pins: Vec::new(),
             owner_id: std::process::id(),
             stopped: false,
+            broken: false,
         }
     }
 }
@@ -82,6 +85,15 @@ unsafe fn checked<T>(outcome: std::io::Result<T>) -> Res<T> {
         Err(error) if error.raw_os_error().is_some() => os_error(&error),
         Err(error) => errors::runtime_error(&error.to_string()),
     }
+}
+
+/// Raises SystemExit in a child that a coroutine has forked: it is no worker.
+unsafe fn check_own(w: *mut PyLoopWorker) -> Res<()> {
+    if inner(w)?.owner_id == std::process::id() {
+        return Ok(());
+    }
+    ffi::PyErr_SetNone(ffi::PyExc_SystemExit);
+    Err(Raised)
 }
 
 /// Tells the pool that coroutines can come.
@@ -108,6 +120,10 @@ unsafe fn insist(w: *mut PyLoopWorker, mut what: impl FnMut(&mut LoopWorker) -> 
 /// Takes what has come; the loop calls it when the doorbell has rung.
 pub(crate) unsafe fn turn(w: *mut PyLoopWorker) -> Res<()> {
     let _alive = Obj::from(w.cast());
+    if inner(w)?.broken {
+        return errors::runtime_error("an outcome could not be sent");
+    }
+    check_own(w)?;
     inner(w)?.worker.answer();
     send_notes(w)?;
     let_go(w)?;
@@ -194,29 +210,43 @@ unsafe fn enter(w: *mut PyLoopWorker, number: u32, coroutine: &Obj) -> Res<()> {
     let task = call(create_task.ptr(), &[coroutine.ptr()])?;
     let this = inner(w)?;
     this.numbers.insert(task.ptr() as usize, number);
-    this.tasks.insert(number, task.again());
+    this.tasks.insert(number, (task.again(), false));
     drop(call_method(&known().add_done_callback, &[task.ptr(), ended.ptr()])?);
     Ok(())
 }
 
 unsafe fn cancel(w: *mut PyLoopWorker, number: u32) -> Res<()> {
-    let Some(task) = inner(w)?.tasks.get(&number).map(|task| task.again()) else {
+    let Some(task) = inner(w)?.tasks.get(&number).map(|(task, _)| task.again()) else {
         return Ok(());
     };
-    call_method(&known().cancel, &[task.ptr()]).map(drop)
+    let cancelled = call_method(&known().cancel, &[task.ptr()])?;
+    if let Some((_, told)) = inner(w)?.tasks.get_mut(&number) {
+        *told |= cancelled.ptr() == ffi::Py_True();
+    }
+    Ok(())
 }
 
-/// A task is done: sends what became of it.
+/// A task is done: sends what became of it. If that cannot be, the worker ends, so that nobody waits for it for ever.
 pub(crate) unsafe fn ended(w: *mut PyLoopWorker, task: &Obj) -> Res<()> {
+    let sent = send(w, task);
+    if sent.is_err() {
+        let this = inner(w)?;
+        this.broken = true;
+        this.worker.ring();
+    }
+    sent
+}
+
+unsafe fn send(w: *mut PyLoopWorker, task: &Obj) -> Res<()> {
     let Some(number) = inner(w)?.numbers.remove(&(task.ptr() as usize)) else {
         return Ok(());
     };
     let held = inner(w)?.tasks.remove(&number);
-    drop(held);
+    let flavour = if held.is_some_and(|(_, cancelled)| cancelled) { SWALLOWED } else { RETURNED };
     let_go(w)?;
     match call_method(&known().result, &[task.ptr()]) {
         Ok(value) => match pickled(w, &value) {
-            Ok(pickle) => finish(w, number, RETURNED, pickle),
+            Ok(pickle) => finish(w, number, flavour, pickle),
             Err(Raised) => fail(w, number, RAISED),
         },
         Err(Raised) => {
@@ -267,10 +297,7 @@ unsafe fn shown(w: *mut PyLoopWorker, exc: &Obj) -> Res<Pickle> {
 }
 
 unsafe fn finish(w: *mut PyLoopWorker, number: u32, flavour: u32, pickle: Pickle) -> Res<()> {
-    if inner(w)?.owner_id != std::process::id() {
-        ffi::PyErr_SetNone(ffi::PyExc_SystemExit); // a child that a coroutine forked, and that is no worker
-        return Err(Raised);
-    }
+    check_own(w)?;
     send_notes(w)?;
     insist(w, |worker| pickle.with(&[], |body, parts| worker.finish(number, flavour, body, parts)))?;
     if pickle.has_pins() {

@@ -7,9 +7,9 @@ import sys
 import tempfile
 
 from fenshen.flow._mapreduce.mapper import map_lot
-from fenshen.flow._mapreduce.packing import pack, unpack
-from fenshen.flow._mapreduce.reducer import reduce_part
-from fenshen.flow._mapreduce.runs import Runs, Writer, read_batches
+from fenshen.flow._mapreduce.packing import as_dict
+from fenshen.flow._mapreduce.reducer import reduce_packed
+from fenshen.flow._mapreduce.runs import Batches, Runs, Writer
 from fenshen.flow._mapreduce.sources import now
 
 TYPE_CHECKING = False
@@ -55,11 +55,7 @@ def _map(path: str, lot: Any, place: Place) -> tuple[Written, float]:
 
 
 def _reduce(path: str, batches: list[tuple[str, int, int]], turns: int) -> list[bytes]:
-    results = []
-    for turn in range(turns):
-        found = reduce_part(_job(path), read_batches(batches), turn, turns)
-        results.append(pack(list(found), list(found.values()), False))
-    return results
+    return reduce_packed(_job(path), Batches(batches), turns)
 
 
 class Local:
@@ -135,7 +131,7 @@ class Local:
         while futures:
             for future in as_completed(futures):
                 for packed in future.result():
-                    found = dict(zip(*unpack(packed), strict=True))
+                    found = as_dict(packed)
                     keys += len(found)
                     result.update(found)
                 futures.remove(future)
