@@ -353,6 +353,17 @@ def test_a_handler_that_was_set_meanwhile_stays() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_forked_child_is_not_told() -> None:
+    with register([signal.SIGUSR1], lambda _: None):
+        signal.raise_signal(signal.SIGUSR1)
+        child = os.fork()
+        if child == 0:
+            as_before = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+            os._exit(0 if as_before and not fenshen.shutdown_requested() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert fenshen.shutdown_requested()
+
+
 def test_a_signal_that_cannot_be_handled() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with pytest.raises((ValueError, OSError)):
