@@ -11,7 +11,7 @@ import pathlib
 import sys
 from collections.abc import Iterator
 
-from . import picture, report
+from . import claims, picture, report
 from .measure import RESULTS, ROOT, Plan, Sample, Samples, contenders, measure
 from .tables import TABLES, Table
 from .workloads import Workload, groups, matching, of_table
@@ -25,7 +25,7 @@ def arguments() -> argparse.Namespace:
     everybody = ", ".join(dict.fromkeys(name for table in TABLES.values() for name in table.contenders))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure everybody in the same run.")
     parser.add_argument(
-        "--only", type=names, default=[], help="tables, groups, workloads or patterns, with commas between"
+        "--only", type=names, default=[], help="tables, groups, workloads, patterns or claims, with commas between"
     )
     parser.add_argument("--peers", type=names, default=[], help=f"of {everybody} (default: all that are here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default: 5)")
@@ -90,7 +90,9 @@ def run(plan: Plan, options: argparse.Namespace) -> tuple[dict[str, object], boo
 
 def main() -> int:
     options = arguments()
-    chosen = chosen_workloads(options.only)
+    only = [word for word in options.only if word != "claims"]
+    of_claims = len(only) < len(options.only) or not options.only
+    chosen = {} if of_claims and options.only and not only else chosen_workloads(only)
     if options.list:
         for workload in [each for workloads in chosen.values() for each in workloads]:
             print(f"{workload.name:28}{workload.title}")
@@ -106,6 +108,8 @@ def main() -> int:
             well = well and all_well
     if options.json:
         print(json.dumps(found, indent=1))
+    elif of_claims:
+        print(claims.run(options.into, min(options.rounds, 3), options.publish))
     return 0 if well else 1
 
 

@@ -44,8 +44,19 @@ class Named:
         vars(self).update(things)
 
 
+Ends = tuple[Callable[..., object], Callable[..., Any]]
+
+
+def ends_of_asyncio(maxsize: int = 0) -> Ends:
+    """An `asyncio.Queue`, and how threads put into it."""
+    loop, items = asyncio.get_running_loop(), asyncio.Queue[object](maxsize)
+    if not maxsize:
+        return lambda item: loop.call_soon_threadsafe(items.put_nowait, item), items.get
+    return lambda item: asyncio.run_coroutine_threadsafe(items.put(item), loop).result(), items.get
+
+
 def standard() -> Things:
-    return Things(*STANDARD)
+    return Things(*STANDARD, Named(ends=ends_of_asyncio))
 
 
 def of_aiologic() -> Things:
@@ -54,6 +65,11 @@ def of_aiologic() -> Things:
 
     pair = {"acquire": "green_acquire", "release": "green_release"}
     passing = {"put": "green_put", "get": "green_get"}
+
+    def ends(maxsize: int = 0) -> Ends:
+        items = aiologic.Queue(maxsize or None)
+        return items.green_put, items.async_get
+
     return Things(
         Named(
             **{name: renamed(getattr(aiologic, name), **pair) for name in LOCKS},
@@ -61,6 +77,8 @@ def of_aiologic() -> Things:
             Event=aiologic.REvent,
             Condition=aiologic.Condition,
             Barrier=aiologic.RBarrier,
+            run=asyncio.run,
+            ends=ends,
         )
     )
 
@@ -72,7 +90,12 @@ def sides(name: str) -> Things:
     def side(kind: Callable[..., Any]) -> Callable[..., Any]:
         return lambda maxsize=0: kind(maxsize).sync_q
 
-    return Things(Named(**{each: side(getattr(module, each)) for each in QUEUES}))
+    def ends(maxsize: int = 0) -> Ends:
+        both = module.Queue(maxsize)
+        return both.sync_q.put, both.async_q.get
+
+    kinds = {each: side(getattr(module, each)) for each in QUEUES}
+    return Things(Named(**kinds, SimpleQueue=queue.SimpleQueue, run=asyncio.run, ends=ends))
 
 
 def types() -> dict[str, object]:
@@ -85,14 +108,20 @@ def ours() -> Things:
     """By import, and only what is of our own making: what we pass on from the standard library is not ours."""
     theirs = types()
     modules = [importlib.import_module(f"fenshen.{name}") for name in ("threading", "queue", "futures", "_thread_pool")]
-    return Things(*modules, importlib.import_module("fenshen"), but_not=theirs)
+    return Things(*modules, importlib.import_module("fenshen"), Named(ends=our_ends), but_not=theirs)
+
+
+def our_ends(maxsize: int = 0) -> Ends:
+    """Of the queue that threads and tasks share."""
+    items = importlib.import_module("fenshen").Queue(maxsize)
+    return items.put, items.aget
 
 
 def installed() -> Things:
     """Under the standard names, as `fenshen run` has it."""
     theirs = types()
     importlib.import_module("fenshen").install(threads=True, deadlock="raise")
-    return Things(*STANDARD, but_not=theirs)
+    return Things(Named(ends=our_ends, run=importlib.import_module("fenshen").run), *STANDARD, but_not=theirs)
 
 
 class Peer(NamedTuple):

@@ -4,7 +4,7 @@ import importlib
 
 from . import family
 from .measured import Measured, repeat
-from .peers import Peer, Things
+from .peers import Named, Peer, Things
 from .workloads import Workload
 
 HOMES = {
@@ -33,7 +33,13 @@ def things(package: str, theirs: dict[str, object] | None = None) -> Things:
     for name, kind in made_by(package).items():
         if theirs and kind is theirs[name]:
             raise NotImplementedError(f"{name} is the standard library's")
-    return Things(*[importlib.import_module(each) for each in (package, f"{package}.shared_memory")])
+    homes = [importlib.import_module(each) for each in (package, f"{package}.shared_memory")]
+    return Things(*homes, Named(CommonQueue=common if theirs else homes[0].Queue))
+
+
+def common(maxsize: int = 0) -> object:
+    """The queue that threads, tasks and processes share."""
+    return importlib.import_module("fenshen").Queue(maxsize, shared=True)
 
 
 def standard() -> Things:

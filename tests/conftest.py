@@ -1,13 +1,16 @@
 """What every test may take for granted."""
 
+import gc
 import signal
 
 import pytest
 from once_more import OnceMore, add_option
 
-# A shell that starts the tests in the background has the interrupt ignored, by them and by what they start.
+# A shell that starts the tests in the background has these ignored, by them and by what they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,3 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if most := config.getoption("--once-more"):
         config.pluginmanager.register(OnceMore(most), "once-more")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What lives as long as the tests do is not looked at again by each of the many collections that they ask for."""
+    gc.collect()
+    gc.freeze()

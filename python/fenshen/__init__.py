@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fenshen.runners import Runner as Runner
     from fenshen.runners import run as run
     from fenshen.shared_arrays import shared_array as shared_array
+    from fenshen.task_groups import TaskGroup as TaskGroup
+    from fenshen.task_groups import checkpoint as checkpoint
+    from fenshen.task_groups import shield as shield
     from fenshen.together import Event as Event
     from fenshen.together import Queue as Queue
     from fenshen.together import Semaphore as Semaphore
@@ -36,13 +39,16 @@ __all__ = [
     "Queue",
     "Runner",
     "Semaphore",
+    "TaskGroup",
     "__version__",
+    "checkpoint",
     "engine",
     "install",
     "new_event_loop",
     "process_number",
     "run",
     "shared_array",
+    "shield",
     "shutdown_requested",
     "to_process",
     "uninstall",
@@ -55,6 +61,8 @@ _homes = {
     "EventLoop": "fenshen.loop",
     "Queue": "fenshen.together",
     "Runner": "fenshen.runners",
+    "TaskGroup": "fenshen.task_groups",
+    "checkpoint": "fenshen.task_groups",
     "Semaphore": "fenshen.together",
     "install": "fenshen.installing",
     "new_event_loop": "fenshen.loop",
@@ -63,6 +71,7 @@ _homes = {
     "shutdown_requested": "fenshen._shutdown",
     "to_process": "fenshen._to_process",
     "shared_array": "fenshen.shared_arrays",
+    "shield": "fenshen.task_groups",
     "uninstall": "fenshen.installing",
     "until_shutdown": "fenshen._shutdown",
 }

@@ -68,6 +68,13 @@ def put(variables: Variables) -> None:
             continue
 
 
+def call(variables: Variables, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """`function(*args, **kwargs)` with these variables, which are not seen any more when it has returned."""
+    context = contextvars.copy_context()
+    context.run(put, variables)
+    return context.run(function, *args, **kwargs)
+
+
 async def run(
     function: Callable[..., Any],
     args: tuple[Any, ...],

@@ -20,6 +20,16 @@ def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
         return False, exc, text
 
 
+def with_trace(exc: BaseException, trace: str | None) -> BaseException:
+    """The exception, which came of a call elsewhere, caused by its traceback there, as process pools have it."""
+    from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
+
+    if trace is not None:
+        # Past what the class may do about its attributes.
+        BaseException.__setattr__(exc, "__cause__", _RemoteTraceback(f'\n"""\n{trace}"""'))
+    return exc
+
+
 def missing(engine: str, exc: ImportError) -> ImportError:
     """The error where an engine is not installed, with what to do."""
     said = ImportError(f'{engine} is not installed: pip install "fenshen[{engine}]"', name=exc.name)

@@ -56,7 +56,10 @@ class DaskCluster:
         return self._threads
 
     def submit(self, what: Any, came: Callable[[Any], object]) -> None:
-        """Have a call made; `came` is called with what has ended, in a thread of Dask's. Raises what pickling raises."""
+        """Have a call made; `came` is called with what has ended, in a thread of Dask's.
+
+        Raises what pickling raises.
+        """
         self.client.submit(call, *what, pure=False).add_done_callback(came)
 
     def outcome(self, future: Any) -> tuple[bool, Any, str | None]:

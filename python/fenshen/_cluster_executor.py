@@ -10,7 +10,8 @@ import threading
 import weakref
 from collections import deque
 from concurrent.futures import Executor, Future
-from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
+
+from fenshen._cluster_call import with_trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,16 +158,16 @@ class _Sender:
         if isinstance(ended, BaseException):
             well, value, trace = False, ended, None
         else:
-            well, value, trace = self._cluster.outcome(ended)
+            try:
+                well, value, trace = self._cluster.outcome(ended)
+            except Exception as exc:  # what cannot be loaded, for one
+                well, value, trace = False, exc, None
         with self._lock:
             self._sent -= 1
         if well:
             future.set_result(value)
             return
-        if trace is not None:
-            # Past what the class may do about its attributes.
-            BaseException.__setattr__(value, "__cause__", _RemoteTraceback(f'\n"""\n{trace}"""'))
-        future.set_exception(value)
+        future.set_exception(with_trace(value, trace))
 
 
 def connect(engine: str, address: str | None, options: dict[str, Any]) -> Any:

@@ -63,8 +63,9 @@ class RayCluster:
 
         errors = self.ray.exceptions
         if isinstance(exc, errors.RayTaskError):
-            cause = getattr(exc, "cause", None)
-            return (cause if isinstance(cause, BaseException) else exc), exc.traceback_str
+            kept = vars(exc)  # what is not there, it would look for in the cause
+            cause = kept.get("cause")
+            return (cause if isinstance(cause, BaseException) else exc), kept.get("traceback_str") or str(exc)
         if isinstance(exc, errors.RayError):
             died = WorkerDied(f"{type(exc).__name__}: {exc}")
             died.__cause__ = exc

@@ -1,6 +1,6 @@
-"""The native half of `fenshen.Queue`, `fenshen.Event` and `fenshen.Semaphore`: a module of its own in the native library.
+"""The native half of `fenshen.Queue`, `fenshen.Event` and `fenshen.Semaphore`.
 
-It stands on those of threads and of the event loop.
+A module of its own in the native library's file, which stands on those of threads and of the event loop.
 """
 
 from __future__ import annotations

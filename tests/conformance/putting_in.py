@@ -131,6 +131,9 @@ def load(module_name: str, peer: str, loop_cls: type[asyncio.AbstractEventLoop])
     module = importlib.import_module(f"test.test_asyncio.{module_name}")
     if peer != "asyncio" and module_name == "test_base_events":
         module.base_events = _BaseEvents(loop_cls)  # type: ignore[attr-defined]
+    if peer == "fenshen" and module_name == "test_taskgroups":
+        # `install` leaves asyncio's in its place; with the peer "fenshen-loop" it is that one which is tested.
+        module.taskgroups.TaskGroup = importlib.import_module("fenshen").TaskGroup
     if peer == "fenshen" and module_name == "test_events":
         # Only where they are made by hand: asyncio's code makes its own handles, and elsewhere asks for their type.
         native = importlib.import_module("fenshen._fenshen")

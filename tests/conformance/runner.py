@@ -21,7 +21,7 @@ from .suites import stock
 HERE = Path(__file__).parent
 SILENCE = float(os.environ.get("FENSHEN_CONFORMANCE_SILENCE", "30"))
 """Seconds without a test starting or ending before a process counts as hung. CPython's slowest takes 8 here."""
-LIMIT = float(os.environ.get("FENSHEN_CONFORMANCE_LIMIT", "300"))
+LIMIT = float(os.environ.get("FENSHEN_CONFORMANCE_LIMIT", "600"))
 """Seconds for all the processes of a module together, after which none is begun. CPython's slowest takes 90."""
 
 

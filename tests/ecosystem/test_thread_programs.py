@@ -82,11 +82,6 @@ WITH_MORE = {"gevent_patched", "psycopg_threads", "redis_threads"}
 PARTS = {"engine", "by_install", "local_server"}
 
 
-@pytest.fixture
-def compare(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    return Comparison(tmp_path_factory.mktemp("c"))
-
-
 @pytest.mark.parametrize("program", OF_THE_STANDARD_LIBRARY)
 def test_standard_library(compare: Comparison, program: str) -> None:
     out = compare(f"{program}.py")

@@ -6,12 +6,13 @@ import difflib
 import os
 import signal
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 from commands import PYTHON, Outcome, end, start
 
-from .ways import RUN
+from .ways import AT_ONCE, RUN, by_each
 
 PROGRAMS = Path(__file__).parent / "threads"
 # Whose types a program is to find (see threads/engine.py). After `install()` the interpreter's own locks stand below
@@ -39,28 +40,31 @@ class Comparison:
     "__main__"`.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, ways: Collection[str] = tuple(WAYS)):
         self.folder = folder
+        self.ways = ways
 
     def __call__(self, program: str, *words: str, types: str = OURS, says: str = "", seconds: float = SECONDS) -> str:
-        """What `program` prints in every way, on stdout; on stderr it writes the same too. `words` are its arguments.
+        """What `program` prints in every way, on stdout; on stderr it writes the same too. `words` are its arguments,
+        a server's address; who shares a server's tables takes turns.
 
         With us in place it finds these `types`, and we write after that what `says` has. Each run has an empty folder
         of its own as the current one. It must end with status 0 within `seconds`, and no process that it started may
         live on.
         """
-        plain: Outcome | None = None
-        for way, command in WAYS.items():
-            ours = way != "python"
+
+        def run(way: str) -> Outcome:
             folder = self.folder / way.replace(" ", "_")
             folder.mkdir(exist_ok=True)
-            found = self._run([*command, str(PROGRAMS / program), *words], types if ours else "stdlib", folder, seconds)
-            if plain is None:
-                assert found.status == 0, f"{way}: {found.err}\n{found.out}"
-                plain = found
-            expected = plain._replace(err=plain.err + says * ours)
+            engine = "stdlib" if way == "python" else types
+            return self._run([*WAYS[way], str(PROGRAMS / program), *words], engine, folder, seconds)
+
+        outcomes = by_each(self.ways, run, at_once=1 if words else AT_ONCE)
+        plain = outcomes.pop("python")
+        assert plain.status == 0, f"python: {plain.err}\n{plain.out}"
+        expected = plain._replace(err=plain.err + says)
+        for way, found in outcomes.items():
             assert found == expected, f"{way}:\n{differences(expected, found)}"
-        assert plain is not None
         return plain.out
 
     @staticmethod

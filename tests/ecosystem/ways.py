@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from commands import PYTHON, Outcome, end, start
 
@@ -19,6 +22,16 @@ WAYS = {
     "loop_factory": ([*PYTHON, str(PROGRAMS / "by_factory.py")], "fenshen"),
 }
 SECONDS = 60
+# Runs of one program that know nothing of each other, at the same time.
+AT_ONCE = 2
+
+T = TypeVar("T")
+
+
+def by_each(ways: Collection[str], run: Callable[[str], T], at_once: int = AT_ONCE) -> dict[str, T]:
+    """What `run` returns for each way, of which `at_once` are under way together."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return dict(zip(ways, pool.map(run, ways), strict=True))
 
 
 class Exchange:
@@ -29,27 +42,31 @@ class Exchange:
     `if __name__ == "__main__": asyncio.run(main())`.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, ways: Collection[str] = tuple(WAYS)):
         self.folder = folder
+        self.ways = ways
 
     def __call__(self, program: str, *words: str, seconds: float = SECONDS, **env: str) -> str:
-        """What `program` prints in every way: the same on each loop. `words` are its arguments.
+        """What `program` prints in every way: the same on each loop. `words` are its arguments, a server's address;
+        who shares a server's tables takes turns.
 
         On stderr ours writes the same too, or nothing: asyncio's loop calls some readers of anyio's once too often.
 
         Each run has an empty folder of its own as the current one. It must end with status 0 within `seconds`.
         """
-        plain: Outcome | None = None
-        for way, (command, loop) in WAYS.items():
+
+        def run(way: str) -> Outcome:
+            command, loop = WAYS[way]
             folder = self.folder / way.replace(" ", "_")
             folder.mkdir(exist_ok=True)
-            found = self._run([*command, str(PROGRAMS / program), *words], loop, folder, seconds, env)
-            if plain is None:
-                assert found.status == 0, f"{way}: {found.err}\n{found.out}"
-                plain = found
+            return self._run([*command, str(PROGRAMS / program), *words], loop, folder, seconds, env)
+
+        outcomes = by_each(self.ways, run, at_once=1 if words else AT_ONCE)
+        plain = outcomes["asyncio"]
+        assert plain.status == 0, f"asyncio: {plain.err}\n{plain.out}"
+        for way, found in outcomes.items():
             assert found.err in ("", plain.err), f"{way}: {found.err}"
             assert found._replace(err=plain.err) == plain, way
-        assert plain is not None
         return plain.out
 
     @staticmethod

@@ -1,0 +1,3 @@
+from processes.unneeded import stand_in
+
+stand_in()

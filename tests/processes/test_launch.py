@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import os
 import select
@@ -179,8 +180,8 @@ def test_no_descriptor_leaks(start: Any) -> None:
 
     once(1)
     before = open_files()
-    once(20)
-    for _ in range(30):
+    once(10)
+    for _ in range(10):
         once(1)
     assert open_files() <= before  # those of others may be closed meanwhile
     start.close()
@@ -290,7 +291,10 @@ def test_a_template_is_killed_again_and_again_while_it_works(forks: Any) -> None
     stop = threading.Event()
 
     def kill() -> None:
-        while not stop.wait(0.003):
+        # At every age, and old enough in each round that it gets something done, however slow the machine.
+        for age in itertools.cycle(0.003 * 2**n for n in range(7)):
+            if stop.wait(age):
+                return
             template = forks._template
             if template is not None:
                 with contextlib.suppress(ProcessLookupError):

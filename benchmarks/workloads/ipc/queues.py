@@ -112,6 +112,13 @@ WORKLOADS = [
     workload("queue_ping_pong", "Queue, two processes, back and forth", 1_000, None, ping_pong, core=True),
     workload("queue_in_one", "Queue, put + get in one process", 1_000, None, in_one("Queue"), core=True),
     workload("joinable_1_1", "JoinableQueue, 1 to 1, 100 B, task_done + join", 10_000, None, JOINED),
+    workload(
+        "common_1_1", "fenshen.Queue(shared=True), 1 to 1, 100 B", 20_000, TARGET, passing("CommonQueue", 1, SMALL)
+    ),
+    workload(
+        "common_2_2", "fenshen.Queue(shared=True), 2 to 2, 100 B", 20_000, TARGET, passing("CommonQueue", 2, SMALL)
+    ),
+    workload("common_100_1_1", "the same, at most 100, 1 to 1", 10_000, None, passing("CommonQueue", 1, SMALL, 100)),
     workload("simple_1_1", "SimpleQueue, 1 to 1, 100 B", 20_000, MATCH, passing("SimpleQueue", 1, SMALL)),
     workload("simple_2_2", "SimpleQueue, 2 to 2, 100 B", 20_000, MATCH, passing("SimpleQueue", 2, SMALL)),
     workload("simple_1_1_100k", "SimpleQueue, 1 to 1, 100 KB", 600, None, passing("SimpleQueue", 1, LARGE)),

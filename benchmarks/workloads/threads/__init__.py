@@ -5,4 +5,4 @@ and does that many operations. A program that only wakes other threads runs on o
 costs thirty times as much and hides what is compared; one that passes data runs on all cores, as programs do.
 """
 
-GROUPS = ("locks", "signals", "queues", "pools", "contended", "objects", "timeouts")
+GROUPS = ("locks", "signals", "queues", "meeting", "pools", "contended", "objects", "timeouts")

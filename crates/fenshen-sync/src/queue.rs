@@ -94,14 +94,18 @@ struct Inside<'a, S: Store> {
 
 /// Waiters to be told something when the latch is free.
 #[must_use]
-struct Told(*const Waiter);
+struct Told(*const Waiter, *const Waiter);
 
 impl Told {
+    const NOBODY: Told = Told(std::ptr::null(), std::ptr::null());
+
     #[inline]
     fn given(self) {
-        if !self.0.is_null() {
-            // SAFETY: it was taken out of its list, with the latch held, and has not been granted anything.
-            unsafe { Waiter::grant(self.0, Grant::GIVEN) };
+        for waiter in [self.0, self.1] {
+            if !waiter.is_null() {
+                // SAFETY: it was taken out of its list, with the latch held, and has not been granted anything.
+                unsafe { Waiter::grant(waiter, Grant::GIVEN) };
+            }
         }
     }
 }
@@ -139,7 +143,7 @@ impl<S: Store> Inside<'_, S> {
                 Some(hand) => hand.item.set(Some(item)),
                 None => put(&mut self.inner().store, item),
             }
-            Told(getter)
+            Told(getter, std::ptr::null())
         }
     }
 
@@ -147,7 +151,7 @@ impl<S: Store> Inside<'_, S> {
     #[inline]
     fn admit(&self) -> Told {
         if self.queue.putters.is_empty() || self.is_full() {
-            return Told(std::ptr::null());
+            return Told::NOBODY;
         }
         // SAFETY: as above.
         unsafe {
@@ -155,13 +159,14 @@ impl<S: Store> Inside<'_, S> {
             match putter.cast::<Hand<S::Item>>().as_ref().map(|hand| hand.item.take()) {
                 Some(Some(item)) => {
                     self.inner().unfinished += 1;
-                    // A getter waits only if there is no item, and then there is a place for every putter.
-                    self.inner().store.put(item);
+                    // A getter waits beside a putter only as long as a place is kept.
+                    let Told(getter, _) = self.hand_over(item, S::put);
+                    return Told(putter, getter);
                 }
                 Some(None) => self.inner().kept += 1,
                 None => {}
             }
-            Told(putter)
+            Told(putter, std::ptr::null())
         }
     }
 

@@ -1,4 +1,5 @@
-"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), map and reduce (docs/map-reduce.md).
+"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), map and reduce
+(docs/map-reduce.md).
 
 Importing this package imports nothing else: each name below is loaded when it is first used.
 """

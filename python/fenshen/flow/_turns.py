@@ -82,6 +82,7 @@ class Turns:
                 waiter.granted = True
             if waiter.wake():
                 return
+            waiter.granted = False  # nobody is there any more
 
     def _enter(self, waiter: _Waiter | None) -> bool:
         """Take a place if there is one, else stand in the line."""
@@ -97,7 +98,7 @@ class Turns:
         """Wait no more; whether a place was given meanwhile."""
         with self._lock:
             if not waiter.granted:
-                del self._line[waiter]
+                self._line.pop(waiter, None)
             return waiter.granted
 
 

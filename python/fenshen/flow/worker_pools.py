@@ -176,9 +176,9 @@ def worker_pool(
     """Have `handler(item)` called for every item of a queue, by at most `workers` at once.
 
     `queue` is a `queue.Queue`, an `asyncio.Queue`, or any with `aget()` or a `get(timeout=)`; its `task_done()` is
-    called for each item. `model` and the default of `workers` are those of `stage()`. The pool begins at once: on the running
-    loop if there is one, else on a loop in a thread of its own. `key(item)`
-    is what the item's result is asked for by; by default it is the item itself. `progress` is as in `pipeline()`.
+    called for each item. `model` and the default of `workers` are those of `stage()`. The pool begins at once: on the
+    running loop if there is one, else on a loop in a thread of its own. `key(item)` is what the item's result is asked
+    for by; by default it is the item itself. `progress` is as in `pipeline()`.
 
     Raises TypeError if `handler` cannot be called, not in that way, or is a generator function, or if `queue` is none;
     ValueError for another model or a bad number.

@@ -52,6 +52,8 @@ kinds! {
     synchronized, SYNCHRONIZED;
     /// `Field`.
     field, FIELD;
+    /// `Tally`.
+    tally, TALLY;
 }
 
 /// Makes every type.
@@ -60,6 +62,7 @@ pub(crate) unsafe fn init() -> Res<()> {
     init_pool()?;
     init_synchronize()?;
     init_queues()?;
+    TALLY.store(super::tally::build()?, Ordering::Relaxed);
     Ok(())
 }
 

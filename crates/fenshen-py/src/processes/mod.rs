@@ -17,6 +17,7 @@
 //! | `SemLock` | `fenshen_shm::Semaphore` | `semlock.rs` |
 //! | `Queue`, `JoinableQueue`, `SimpleQueue` | `fenshen_shm::SharedQueue` | `queue/` |
 //! | `Connection` | a socket or a pipe | `connection/` |
+//! | `Tally` | `tally/table.rs`, `tally/packed.rs` | `tally/` |
 //!
 //! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
 
@@ -40,16 +41,17 @@ mod number;
 mod own_methods;
 mod pickling;
 mod places;
-mod queue;
-mod segment;
+pub(crate) mod queue;
+pub(crate) mod segment;
 mod semlock;
 mod shared_lock;
 mod shared_place;
 mod stream;
 mod synchronize;
 mod synchronized;
+mod tally;
 mod template;
-mod waiting;
+pub(crate) mod waiting;
 mod with_method;
 mod worker;
 mod worker_type;
@@ -69,6 +71,7 @@ fn _processes(m: &Bound<'_, PyModule>) -> PyResult<()> {
     add(m, &[("LoopWorker", kinds::loop_worker())])?;
     add(m, &[("StreamBase", kinds::stream()), ("StreamSink", kinds::stream_sink())])?;
     add(m, &[("Template", kinds::template())])?;
+    add(m, &[("Tally", kinds::tally())])?;
     carry::add_to(m)?;
     pickling::add_to(m)?;
     lifeline::add_to(m)?;

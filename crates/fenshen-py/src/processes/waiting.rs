@@ -7,6 +7,7 @@ use fenshen_sync::{Deadline, Slept};
 use pyo3::ffi::{self, PyObject};
 
 use crate::object::{Obj, Raised, Res, done};
+use crate::threads::cancellation;
 
 /// How long a call may take.
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ impl Patience {
 
 /// What a sleep came to.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Pause {
+pub(crate) enum Pause {
     /// It may be over.
     Perhaps,
     /// It is time to look at more than the word.
@@ -55,7 +56,7 @@ pub(super) enum Pause {
 }
 
 /// A wait, which keeps its object alive.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     _what: Obj,
     deadline: Option<Deadline>,
     look: Deadline,
@@ -67,13 +68,16 @@ impl Waiting {
     /// The first pause between two looks; each is twice as long as the one before it, up to `longest`.
     const FIRST: Duration = Duration::from_millis(50);
 
-    pub(super) unsafe fn new(what: *mut PyObject, deadline: Option<Deadline>, longest: Duration) -> Waiting {
+    pub(crate) unsafe fn new(what: *mut PyObject, deadline: Option<Deadline>, longest: Duration) -> Waiting {
+        // Nobody can wake a waiter in shared memory for that: it looks itself.
+        let longest = if cancellation::possible() { Waiting::FIRST } else { longest };
         let look = Deadline::after(Waiting::FIRST);
         Waiting { _what: Obj::from(what), deadline, look, pause: Waiting::FIRST, longest }
     }
 
-    /// Sleeps once. Signal handlers run; what they raise is raised.
-    pub(super) unsafe fn sleep(&mut self, sleep: impl FnOnce(Option<Deadline>) -> Slept) -> Res<Pause> {
+    /// Sleeps once. Signal handlers run; what they raise is raised, and so is that the thread's work was cancelled.
+    pub(crate) unsafe fn sleep(&mut self, sleep: impl FnOnce(Option<Deadline>) -> Slept) -> Res<Pause> {
+        cancellation::check()?;
         let until = self.deadline.map_or(self.look, |deadline| deadline.min(self.look));
         let state = ffi::PyEval_SaveThread();
         let how = sleep(Some(until));

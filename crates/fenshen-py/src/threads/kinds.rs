@@ -43,6 +43,8 @@ kinds! {
     work_queue, WORK_QUEUE;
     /// `PoolCore`.
     pool, POOL;
+    /// `Cancellation`.
+    cancellation, CANCELLATION;
 }
 
 /// Has `isinstance` take the standard class' instances for ours, by a metaclass.
@@ -107,11 +109,12 @@ unsafe fn init_queues() -> Res<()> {
 
 /// What stands for classes of `concurrent.futures`.
 unsafe fn init_futures() -> Res<()> {
-    use super::{future_type, future_watch, pool, work_queue_type};
+    use super::{cancellation, future_type, future_watch, pool, work_queue_type};
     FUTURE.store(future_type::build()?, Ordering::Relaxed);
     FUTURE_WATCH.store(future_watch::build()?, Ordering::Relaxed);
     WORK_QUEUE.store(work_queue_type::build()?, Ordering::Relaxed);
     POOL.store(pool::build()?, Ordering::Relaxed);
+    CANCELLATION.store(cancellation::build()?, Ordering::Relaxed);
     stand_for_later(future());
     Ok(())
 }

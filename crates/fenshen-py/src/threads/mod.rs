@@ -14,12 +14,14 @@
 //! | `Future` | `future.rs` | `future_type.rs` |
 //! | `FutureWatch` | `future_watch.rs` | `future_watch.rs` |
 //! | `PoolCore` | `work.rs`, `work_queue.rs` | `pool.rs`, `work_queue_type.rs` |
+//! | `Cancellation` | a mark that waits look at | `cancellation.rs` |
 //!
 //! `park.rs` is how a Python thread blocks, `patience.rs` for how long, and `stuck.rs` finds out whether it can still end.
 
 mod any_lock;
 mod atomic_int;
 mod barrier;
+pub(crate) mod cancellation;
 mod condition;
 mod event;
 pub(crate) mod future;
@@ -128,12 +130,14 @@ fn _threads(m: &Bound<'_, PyModule>) -> PyResult<()> {
     live::add_to(m)?;
     m.add_function(wrap_pyfunction!(meet_queues, m)?)?;
     order::add_to(m)?;
+    cancellation::add_to(m)?;
     request::add_to(m)?;
     for (name, ty) in [
         ("Future", kinds::future()),
         ("FutureWatch", kinds::future_watch()),
         ("WorkQueue", kinds::work_queue()),
         ("PoolCore", kinds::pool()),
+        ("Cancellation", kinds::cancellation()),
     ] {
         // SAFETY: the types were made above, and live for ever.
         m.add(name, unsafe { Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()) })?;

@@ -1,4 +1,5 @@
-//! How a Python thread blocks: without the interpreter, and with an eye on signals, the deadline and deadlocks.
+//! How a Python thread blocks: without the interpreter, and with an eye on signals, the deadline, deadlocks and whether
+//! its work was cancelled.
 
 use std::time::Duration;
 
@@ -6,7 +7,9 @@ use fenshen_sync::graph::{Target, Wait};
 use fenshen_sync::{Deadline, Failed, Grant, Late, Park, Slept, Waiter};
 use pyo3::ffi::{self, PyObject};
 
+use super::cancellation::{self, Seated};
 use super::stuck;
+use crate::object::Raised;
 
 /// Blocks the calling thread for the sake of a Python object.
 pub(crate) struct PyPark {
@@ -75,8 +78,12 @@ impl Park for PyPark {
             let mut wait = Wait::new(waiter.owner(), waiter, self.target, deadline.is_some(), self.what as usize);
             wait.idle = self.idle;
             let mut entered = stuck::enter(&wait)?;
+            let seated = if self.idle { None } else { Seated::sit(waiter) };
             let mut glance = Glance::new();
             loop {
+                if seated.is_some() {
+                    cancellation::check().map_err(|Raised| Failed::Interrupted)?;
+                }
                 let until = glance.wake_at(entered.wake_at(deadline));
                 let state = ffi::PyEval_SaveThread();
                 std::mem::take(&mut self.late).wake();

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 
 use fenshen_sync as sync;
 use fenshen_sync::graph::Target;
@@ -13,8 +14,10 @@ use super::line::{self, Line};
 use super::loops::forbid;
 use super::queue_type::flag;
 use super::seat::{Leave, Seat, tell};
+use super::shared::wants::Flag;
+use super::shared::{self, Head, Shared, Standing};
 use crate::args::{Args, Signature, sort_call};
-use crate::errors::{entry, raise};
+use crate::errors::entry;
 use crate::future_iter::Await;
 use crate::methods::{fast, getter, no_args};
 use crate::object::{Obj, Raised, Res, boolean, none, ptr_or_null, text};
@@ -27,8 +30,8 @@ use crate::types::{TypeBuilder, free};
 /// The layout of `Event`.
 #[repr(C)]
 pub(super) struct Event {
-    ob_base: PyObject,
-    weakrefs: *mut PyObject,
+    head: Head,
+    /// What it is if it is not shared.
     core: sync::Event,
 }
 
@@ -38,6 +41,9 @@ const AWAIT: Signature<1> = Signature { func: "Event.await_set", names: [c"timeo
 
 unsafe fn wait(e: *mut Event, timeout: *mut PyObject) -> Res<bool> {
     let patience = patience::of_timeout(timeout)?;
+    if let Some(shared) = &(*e).head.shared {
+        return Ok(shared::wait::<Flag>(e.cast(), shared, std::ptr::null_mut(), patience)?.is_some());
+    }
     if patience == Patience::None || (*e).core.is_set() {
         return Ok((*e).core.is_set());
     }
@@ -89,6 +95,9 @@ impl Line for Waiters {
 }
 
 unsafe fn run(op: *mut Operation, how: Resume) -> Res<Await> {
+    if shared::of(ptr_or_null(&(*op).owner)).is_some() {
+        return line::run::<Standing<Flag>>(op, how);
+    }
     line::run::<Waiters>(op, how)
 }
 
@@ -103,50 +112,82 @@ unsafe extern "C" fn am_await(e: *mut PyObject) -> *mut PyObject {
     entry(|| line::new(&PLAN, e, std::ptr::null_mut(), std::ptr::null_mut()))
 }
 
-no_args!(py_is_set, |e: Event| Ok(boolean((*e).core.is_set())));
+no_args!(py_is_set, |e: Event| Ok(boolean(is_set(e))));
 no_args!(py_set, |e: Event| {
+    if let Some(shared) = &(*e).head.shared {
+        shared.hall.value.store(1, Ordering::SeqCst);
+        shared.row(0).call(u64::MAX);
+        return Ok(none());
+    }
     (*e).core.set();
     tell();
     Ok(none())
 });
 no_args!(py_clear, |e: Event| {
-    (*e).core.clear();
+    match &(*e).head.shared {
+        Some(shared) => shared.hall.value.store(0, Ordering::SeqCst),
+        None => (*e).core.clear(),
+    }
     Ok(none())
 });
 fast!(py_wait, |e: Event, args| {
     let [timeout] = args.sort(&WAIT)?;
     Ok(boolean(wait(e, timeout)?))
 });
-getter!(get_shared, |_e: Event| Ok(boolean(false)));
+getter!(get_shared, |e: Event| Ok(boolean(shared::of(e.cast()).is_some())));
+no_args!(py_reduce, |e: Event| shared::reduce(e.cast(), "Event"));
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
         let [shared] = sort_call(&NEW, args, kwargs)?;
-        if flag(shared)? {
-            return raise(ffi::PyExc_NotImplementedError, "shared");
-        }
+        let shared = if flag(shared)? { Some(Shared::create(None)?) } else { None };
         let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
         let o = Obj::new(alloc(ty, 0))?;
-        std::ptr::write(&raw mut (*o.ptr().cast::<Event>()).core, sync::Event::new(Scope::Process));
+        prepare(o.ptr());
+        (*o.ptr().cast::<Head>()).shared = shared;
         Ok(o)
     })
 }
 
+/// Fills the fields of a new object, which are zero.
+pub(super) unsafe fn prepare(o: *mut PyObject) {
+    let e: *mut Event = o.cast();
+    std::ptr::write(&raw mut (*e).head.shared, None);
+    std::ptr::write(&raw mut (*e).core, sync::Event::new(Scope::Process));
+}
+
+/// Whether it is set.
+unsafe fn is_set(e: *mut Event) -> bool {
+    match &(*e).head.shared {
+        Some(shared) => shared.hall.value.load(Ordering::Acquire) != 0,
+        None => (*e).core.is_set(),
+    }
+}
+
 unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    visitor(ffi::Py_TYPE(o).cast(), arg)
+    match (visitor(ffi::Py_TYPE(o).cast(), arg), shared::of(o)) {
+        (0, Some(shared)) => shared.traverse(visitor, arg),
+        (status, _) => status,
+    }
+}
+
+unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
+    shared::release(o.cast());
+    0
 }
 
 unsafe extern "C" fn dealloc(o: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*o.cast::<Event>()).weakrefs.is_null() {
+    if !(*o.cast::<Head>()).weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(o);
     }
+    gc_clear(o);
     free(o);
 }
 
 unsafe extern "C" fn repr(o: *mut PyObject) -> *mut PyObject {
     entry(|| {
-        let state = if (*o.cast::<Event>()).core.is_set() { "set" } else { "unset" };
+        let state = if is_set(o.cast()) { "set" } else { "unset" };
         text(&format!("<fenshen.Event at {o:p}: {state}>"))
     })
 }
@@ -158,9 +199,10 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
     let ty = TypeBuilder::new::<Event>(c"fenshen._together.Event")
         .doc(DOC)
         .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Event, weakrefs))
+        .weakrefs(offset_of!(Head, weakrefs))
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_am_await, am_await as *mut c_void)
@@ -168,9 +210,10 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"set", py_set, c"set($self, /)\n--\n\nSet it; those who wait pass, and so does whoever comes.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nClear it; whoever comes waits.")
         .fast(c"wait", py_wait, c"wait($self, /, timeout=None)\n--\n\nWait until it is set, at most `timeout` seconds; returns whether it was.\n\nRaises RuntimeError where it would block a running event loop.")
+        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
         .property(c"shared", get_shared, None)
         .build(None)?;
-    add_methods(ty, None, &[(c"await_set", await_set)])?;
+    add_methods(ty, Some(&kinds::awaited(c"Event")?), &[(c"await_set", await_set)])?;
     kinds::rename(ty)?;
     Ok(ty)
 }

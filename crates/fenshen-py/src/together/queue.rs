@@ -8,6 +8,8 @@ use pyo3::ffi::{self, PyObject};
 use super::line::{self, Line};
 use super::loops::forbid;
 use super::seat::{Leave, Seat, tell};
+use super::shared::wants::{Done, Item, Place};
+use super::shared::{self, Head, Standing};
 use crate::errors::{raise, runtime_error};
 use crate::future_iter::Await;
 use crate::object::{Obj, Raised, Res, none, ptr_or_null};
@@ -19,8 +21,8 @@ use crate::threads::queue::{Asked, Items, raise_empty, raise_full, raise_shut_do
 /// The layout of `Queue`.
 #[repr(C)]
 pub(super) struct Queue {
-    pub(super) ob_base: PyObject,
-    pub(super) weakrefs: *mut PyObject,
+    pub(super) head: Head,
+    /// What it is if it is not shared.
     pub(super) core: sync::Queue<Items>,
 }
 
@@ -37,6 +39,10 @@ unsafe fn refuse<T>(why: Refused, late: unsafe fn() -> Res<T>) -> Res<T> {
 /// `get`.
 #[inline]
 pub(super) unsafe fn get(q: *mut Queue, asked: Asked) -> Res<Obj> {
+    if let Some(shared) = &(*q).head.shared {
+        let got = shared::wait::<Item>(q.cast(), shared, std::ptr::null_mut(), asked.patience()?)?;
+        return got.map_or_else(|| raise_empty(), Ok);
+    }
     let got = match (*q).core.try_get() {
         Ok(item) => Ok(item),
         Err(Refused::WouldWait) if asked.block => get_slowly(q, asked),
@@ -64,6 +70,12 @@ unsafe fn get_slowly(q: *mut Queue, asked: Asked) -> Res<Obj> {
 /// `put`.
 #[inline]
 pub(super) unsafe fn put(q: *mut Queue, item: *mut PyObject, asked: Asked) -> Res<()> {
+    if let Some(shared) = &(*q).head.shared {
+        return match shared::wait::<Place>(q.cast(), shared, item, asked.patience()?)? {
+            Some(_) => Ok(()),
+            None => raise_full(),
+        };
+    }
     let outcome = match (*q).core.try_put(Obj::from(item)) {
         Ok(()) => Ok(()),
         Err(NotPut { why: Refused::WouldWait, item }) if asked.block => put_slowly(q, item, asked),
@@ -98,13 +110,19 @@ unsafe fn put_slowly(q: *mut Queue, item: Obj, asked: Asked) -> Res<()> {
 
 /// `task_done`.
 pub(super) unsafe fn task_done(q: *mut Queue) -> Res<()> {
-    let due = (*q).core.task_done();
+    let due = match &(*q).head.shared {
+        Some(shared) => shared.task_done(),
+        None => (*q).core.task_done(),
+    };
     tell();
     if due { Ok(()) } else { raise(ffi::PyExc_ValueError, "task_done() called too many times") }
 }
 
 /// `join`: whether all was done in time.
 pub(super) unsafe fn join(q: *mut Queue, patience: Patience) -> Res<bool> {
+    if let Some(shared) = &(*q).head.shared {
+        return Ok(shared::wait::<Done>(q.cast(), shared, std::ptr::null_mut(), patience)?.is_some());
+    }
     if (*q).core.unfinished() == 0 || patience == Patience::None {
         return Ok((*q).core.unfinished() == 0);
     }
@@ -119,7 +137,10 @@ pub(super) unsafe fn join(q: *mut Queue, patience: Patience) -> Res<bool> {
 }
 
 /// `shutdown`.
-pub(super) unsafe fn shutdown(q: *mut Queue, immediate: bool) {
+pub(super) unsafe fn shutdown(q: *mut Queue, immediate: bool) -> Res<()> {
+    if let Some(shared) = &(*q).head.shared {
+        return shared.shutdown(immediate);
+    }
     let left = if immediate {
         (*q).core.shutdown_now()
     } else {
@@ -128,6 +149,51 @@ pub(super) unsafe fn shutdown(q: *mut Queue, immediate: bool) {
     };
     tell();
     drop(left);
+    Ok(())
+}
+
+/// How many items it holds.
+pub(super) unsafe fn len(q: *mut Queue) -> usize {
+    match &(*q).head.shared {
+        Some(shared) => shared.queue().len() as usize,
+        None => (*q).core.len(),
+    }
+}
+
+/// Whether it holds as many as it takes.
+pub(super) unsafe fn is_full(q: *mut Queue) -> bool {
+    match &(*q).head.shared {
+        Some(shared) => shared.queue().is_full(),
+        None => (*q).core.is_full(),
+    }
+}
+
+/// How many items it takes; any number if there is none.
+pub(super) unsafe fn limit(q: *mut Queue) -> Option<usize> {
+    let limit = match &(*q).head.shared {
+        Some(shared) => match shared.queue().bound() {
+            0 => usize::MAX,
+            bound => bound as usize,
+        },
+        None => (*q).core.limit(),
+    };
+    (limit != usize::MAX).then_some(limit)
+}
+
+/// Whether it is shut down.
+pub(super) unsafe fn is_shutdown(q: *mut Queue) -> bool {
+    match &(*q).head.shared {
+        Some(shared) => !shared.is_open(),
+        None => (*q).core.is_shutdown(),
+    }
+}
+
+/// How many items are not done.
+pub(super) unsafe fn unfinished(q: *mut Queue) -> usize {
+    match &(*q).head.shared {
+        Some(shared) => shared.queue().unfinished().max(0) as usize,
+        None => (*q).core.unfinished(),
+    }
 }
 
 unsafe fn queue_of<'a>(op: *mut Operation) -> &'a Queue {
@@ -286,20 +352,35 @@ impl Line for Joiners {
     }
 }
 
+#[inline]
+unsafe fn is_shared(op: *mut Operation) -> bool {
+    shared::of(ptr_or_null(&(*op).owner)).is_some()
+}
+
+/// The next item of an iteration.
+unsafe fn next_shared(op: *mut Operation, how: Resume) -> Res<Await> {
+    let next = line::run::<Standing<Item>>(op, how);
+    if next.is_err() && is_over() {
+        ffi::PyErr_Clear();
+        ffi::PyErr_SetNone(ffi::PyExc_StopAsyncIteration);
+    }
+    next
+}
+
 unsafe fn run_get(op: *mut Operation, how: Resume) -> Res<Await> {
-    line::run::<Getters<false>>(op, how)
+    if is_shared(op) { line::run::<Standing<Item>>(op, how) } else { line::run::<Getters<false>>(op, how) }
 }
 
 unsafe fn run_next(op: *mut Operation, how: Resume) -> Res<Await> {
-    line::run::<Getters<true>>(op, how)
+    if is_shared(op) { next_shared(op, how) } else { line::run::<Getters<true>>(op, how) }
 }
 
 unsafe fn run_put(op: *mut Operation, how: Resume) -> Res<Await> {
-    line::run::<Putters>(op, how)
+    if is_shared(op) { line::run::<Standing<Place>>(op, how) } else { line::run::<Putters>(op, how) }
 }
 
 unsafe fn run_join(op: *mut Operation, how: Resume) -> Res<Await> {
-    line::run::<Joiners>(op, how)
+    if is_shared(op) { line::run::<Standing<Done>>(op, how) } else { line::run::<Joiners>(op, how) }
 }
 
 pub(super) static GET: Plan = Plan { name: c"aget", qualname: c"Queue.aget", run: run_get };

@@ -7,9 +7,10 @@ use fenshen_sync as sync;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::queue::{self, GET, JOIN, NEXT, PUT, Queue};
+use super::shared::{self, Head, Shared};
 use super::{kinds, line};
 use crate::args::{Args, Signature, sort_call};
-use crate::errors::{entry, raise, type_error};
+use crate::errors::{entry, type_error};
 use crate::methods::{fast, getter, no_args};
 use crate::object::{Obj, Raised, Res, boolean, done, none, text};
 use crate::primitives::coroutine_function::add_methods;
@@ -56,15 +57,23 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
     entry(|| {
         let [maxsize, shared] = sort_call(&NEW, args, kwargs)?;
         let limit = limit(maxsize)?;
-        if flag(shared)? {
-            return raise(ffi::PyExc_NotImplementedError, "shared");
-        }
+        let bound = if limit == usize::MAX { 0 } else { limit };
+        let shared = if flag(shared)? { Some(Shared::create(Some(bound))?) } else { None };
         let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
         let o = Obj::new(alloc(ty, 0))?;
+        prepare(o.ptr());
         let q: *mut Queue = o.ptr().cast();
-        std::ptr::write(&raw mut (*q).core, sync::Queue::new(Items::new(Order::Fifo), limit));
+        (*q).core.set_limit(limit);
+        (*q).head.shared = shared;
         Ok(o)
     })
+}
+
+/// Fills the fields of a new object, which are zero.
+pub(super) unsafe fn prepare(o: *mut PyObject) {
+    let q: *mut Queue = o.cast();
+    std::ptr::write(&raw mut (*q).head.shared, None);
+    std::ptr::write(&raw mut (*q).core, sync::Queue::new(Items::new(Order::Fifo), usize::MAX));
 }
 
 unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
@@ -72,19 +81,23 @@ unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *m
     if status != 0 {
         return status;
     }
+    if let Some(shared) = shared::of(o) {
+        return shared.traverse(visitor, arg);
+    }
     (*o.cast::<Queue>()).core.peek(|items| items.traverse(visitor, arg))
 }
 
 unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
     let items = (*o.cast::<Queue>()).core.store_mut().take();
     drop(items);
+    shared::release(o.cast());
     0
 }
 
 unsafe extern "C" fn dealloc(o: *mut PyObject) {
     let q: *mut Queue = o.cast();
     ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*q).weakrefs.is_null() {
+    if !(*q).head.weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(o);
     }
     gc_clear(o);
@@ -125,21 +138,17 @@ fast!(py_join, |q: Queue, args| {
 });
 fast!(py_shutdown, |q: Queue, args| {
     let [immediate] = args.sort(&SHUTDOWN)?;
-    queue::shutdown(q, flag(immediate)?);
+    queue::shutdown(q, flag(immediate)?)?;
     Ok(none())
 });
-no_args!(py_qsize, |q: Queue| Obj::new(ffi::PyLong_FromSize_t((*q).core.len())));
-no_args!(py_empty, |q: Queue| Ok(boolean((*q).core.is_empty())));
-no_args!(py_full, |q: Queue| Ok(boolean((*q).core.is_full())));
-getter!(get_maxsize, |q: Queue| {
-    match (*q).core.limit() {
-        usize::MAX => Obj::new(ffi::PyLong_FromLong(0)),
-        limit => Obj::new(ffi::PyLong_FromSize_t(limit)),
-    }
-});
-getter!(get_unfinished, |q: Queue| Obj::new(ffi::PyLong_FromSize_t((*q).core.unfinished())));
-getter!(get_shutdown, |q: Queue| Ok(boolean((*q).core.is_shutdown())));
-getter!(get_shared, |_q: Queue| Ok(boolean(false)));
+no_args!(py_qsize, |q: Queue| Obj::new(ffi::PyLong_FromSize_t(queue::len(q))));
+no_args!(py_empty, |q: Queue| Ok(boolean(queue::len(q) == 0)));
+no_args!(py_full, |q: Queue| Ok(boolean(queue::is_full(q))));
+getter!(get_maxsize, |q: Queue| { Obj::new(ffi::PyLong_FromSize_t(queue::limit(q).unwrap_or(0))) });
+getter!(get_unfinished, |q: Queue| Obj::new(ffi::PyLong_FromSize_t(queue::unfinished(q))));
+getter!(get_shutdown, |q: Queue| Ok(boolean(queue::is_shutdown(q))));
+getter!(get_shared, |q: Queue| Ok(boolean(shared::of(q.cast()).is_some())));
+no_args!(py_reduce, |q: Queue| shared::reduce(q.cast(), "Queue"));
 
 unsafe extern "C" fn itself(o: *mut PyObject) -> *mut PyObject {
     ffi::Py_INCREF(o);
@@ -179,9 +188,9 @@ unsafe fn ajoin(q: *mut PyObject, args: &Args<'_>) -> Res<Obj> {
 unsafe extern "C" fn repr(o: *mut PyObject) -> *mut PyObject {
     entry(|| {
         let q: *mut Queue = o.cast();
-        let (len, limit) = ((*q).core.len(), (*q).core.limit());
-        let bound = if limit == usize::MAX { String::new() } else { format!(" of {limit}") };
-        let ended = if (*q).core.is_shutdown() { ", shut down" } else { "" };
+        let len = queue::len(q);
+        let bound = queue::limit(q).map_or_else(String::new, |limit| format!(" of {limit}"));
+        let ended = if queue::is_shutdown(q) { ", shut down" } else { "" };
         text(&format!("<fenshen.Queue at {o:p}: {len}{bound} items{ended}>"))
     })
 }
@@ -199,6 +208,7 @@ fn methods(builder: TypeBuilder) -> TypeBuilder {
         .fast(c"shutdown", py_shutdown, c"shutdown($self, /, immediate=False)\n--\n\nTake no more items; those inside may still be taken, or are thrown away and done if `immediate`.\n\nWhoever waits to put, or for an item that will not come, is told by queue.ShutDown.")
         .no_args(c"qsize", py_qsize, c"qsize($self, /)\n--\n\nHow many items it holds.")
         .no_args(c"empty", py_empty, c"empty($self, /)\n--\n\nWhether it holds nothing.")
+        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
         .no_args(c"full", py_full, c"full($self, /)\n--\n\nWhether it holds maxsize items.")
 }
 
@@ -207,7 +217,7 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
     let ty = methods(TypeBuilder::new::<Queue>(c"fenshen._together.Queue"))
         .doc(DOC)
         .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Queue, weakrefs))
+        .weakrefs(offset_of!(Head, weakrefs))
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
         .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
@@ -223,7 +233,7 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"is_shutdown", get_shutdown, None)
         .property(c"shared", get_shared, None)
         .build(None)?;
-    add_methods(ty, None, &[(c"aget", aget), (c"aput", aput), (c"ajoin", ajoin)])?;
+    add_methods(ty, Some(&kinds::awaited(c"Queue")?), &[(c"aget", aget), (c"aput", aput), (c"ajoin", ajoin)])?;
     kinds::rename(ty)?;
     Ok(ty)
 }

@@ -8,6 +8,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::mem;
 
+use fenshen_shm::{Place, Row};
 use fenshen_sync::{Hand, Wake};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
@@ -38,6 +39,10 @@ pub(super) struct Seat {
     leave: Option<Leave>,
     /// Its time is over.
     pub(super) expired: bool,
+    /// Where it stands in shared memory, and whose bell is rung for it.
+    pub(super) place: Option<Place>,
+    pub(super) row: *const Row,
+    pub(super) bell: Option<Obj>,
 }
 
 /// Takes a seat out of its line.
@@ -139,16 +144,27 @@ impl Seat {
 
     /// Has its task wait: what an operation returns to do so.
     pub(super) unsafe fn wait(op: *mut Operation, s: *mut Seat) -> Res<Await> {
-        let Some(event_loop) = &(*s).event_loop else {
-            return errors::runtime_error("fenshen: a seat was cleared by garbage collection");
-        };
-        let future = loops::future_of(event_loop)?;
+        let future = loops::future_of(&Seat::event_loop(s)?)?;
         set(&mut (*s).future, Some(future.again()));
-        if (*s).hand.waiter().granted().is_some() {
+        if (*s).hand.waiter().granted().is_some() || Seat::is_called(s) {
             // It was called while the future was made.
             loops::end(&future)?;
         }
         operation::wait(op, future)
+    }
+
+    /// The loop of its task.
+    pub(super) unsafe fn event_loop(s: *mut Seat) -> Res<Obj> {
+        match &(*s).event_loop {
+            Some(event_loop) => Ok(event_loop.again()),
+            None => errors::runtime_error("fenshen: a seat was cleared by garbage collection"),
+        }
+    }
+
+    /// Whether it was called where it stands in shared memory. The row is there as long as its owner.
+    #[inline]
+    pub(super) unsafe fn is_called(s: *mut Seat) -> bool {
+        (*s).place.as_ref().is_some_and(|place| (*(*s).row).is_called(place))
     }
 
     /// Ends the future that its task waits for, from any thread.
@@ -193,7 +209,8 @@ impl Seat {
         }
     }
 
-    unsafe fn end_future(s: *mut Seat) -> Res<()> {
+    /// The same, on its loop's own thread.
+    pub(super) unsafe fn end_future(s: *mut Seat) -> Res<()> {
         match &(*s).future {
             Some(future) => loops::end(&future.again()),
             None => Ok(()),
@@ -213,7 +230,7 @@ unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *m
     if status != 0 {
         return status;
     }
-    let fields = [&(*s).owner, &(*s).event_loop, &(*s).future, &(*s).timer];
+    let fields = [&(*s).owner, &(*s).event_loop, &(*s).future, &(*s).timer, &(*s).bell];
     fields.into_iter().map(|field| visit(field, visitor, arg)).find(|status| *status != 0).unwrap_or(0)
 }
 
@@ -221,6 +238,7 @@ unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *m
 unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
     let s: *mut Seat = o.cast();
     Seat::leave(s);
+    clear(&mut (*s).bell);
     clear(&mut (*s).timer);
     clear(&mut (*s).future);
     clear(&mut (*s).event_loop);

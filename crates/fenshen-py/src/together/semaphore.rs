@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 
 use fenshen_sync as sync;
 use fenshen_sync::graph::Target;
@@ -13,6 +14,8 @@ use super::line::{self, Line};
 use super::loops::forbid;
 use super::queue_type::flag;
 use super::seat::{Leave, Seat, tell};
+use super::shared::wants::Permit;
+use super::shared::{self, Head, Shared, Standing};
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::{entry, raise};
 use crate::future_iter::Await;
@@ -28,8 +31,8 @@ use crate::types::{TypeBuilder, free};
 /// The layout of `Semaphore`.
 #[repr(C)]
 pub(super) struct Semaphore {
-    ob_base: PyObject,
-    weakrefs: *mut PyObject,
+    head: Head,
+    /// What it is if it is not shared.
     core: sync::Semaphore,
 }
 
@@ -41,6 +44,9 @@ const AACQUIRE: Signature<1> =
     Signature { func: "Semaphore.aacquire", names: [c"timeout"], positional: 1, required: 0 };
 
 unsafe fn acquire(s: *mut Semaphore, asked: Asked) -> Res<bool> {
+    if let Some(shared) = &(*s).head.shared {
+        return Ok(shared::wait::<Permit>(s.cast(), shared, std::ptr::null_mut(), asked.patience()?)?.is_some());
+    }
     if (*s).core.try_acquire() {
         return Ok(true);
     }
@@ -62,7 +68,14 @@ unsafe fn acquire(s: *mut Semaphore, asked: Asked) -> Res<bool> {
 }
 
 unsafe fn release(s: *mut Semaphore, units: u64) -> Res<()> {
-    let fits = (*s).core.release(units);
+    let fits = match &(*s).head.shared {
+        Some(shared) => {
+            let value = shared.hall.value.fetch_add(units, Ordering::SeqCst);
+            shared.row(0).call(value.saturating_add(units));
+            true
+        }
+        None => (*s).core.release(units),
+    };
     tell();
     if fits { Ok(()) } else { raise(ffi::PyExc_OverflowError, "too many permits") }
 }
@@ -106,6 +119,9 @@ impl Line for Waiters {
 }
 
 unsafe fn run_acquire(op: *mut Operation, how: Resume) -> Res<Await> {
+    if shared::of(ptr_or_null(&(*op).owner)).is_some() {
+        return line::run::<Standing<Permit>>(op, how);
+    }
     line::run::<Waiters>(op, how)
 }
 
@@ -148,14 +164,15 @@ fast!(py_release, |s: Semaphore, args| {
     release(s, units as u64)?;
     Ok(none())
 });
-no_args!(py_locked, |s: Semaphore| Ok(boolean((*s).core.count() == 0)));
+no_args!(py_locked, |s: Semaphore| Ok(boolean(count(s) == 0)));
 no_args!(py_enter, |s: Semaphore| acquire(s, Asked::ENDLESS).map(|got| boolean(got)));
 fast!(py_exit, |s: Semaphore, _args| {
     release(s, 1)?;
     Ok(none())
 });
-getter!(get_value, |s: Semaphore| Obj::new(ffi::PyLong_FromUnsignedLongLong((*s).core.count())));
-getter!(get_shared, |_s: Semaphore| Ok(boolean(false)));
+getter!(get_value, |s: Semaphore| Obj::new(ffi::PyLong_FromUnsignedLongLong(count(s))));
+getter!(get_shared, |s: Semaphore| Ok(boolean(shared::of(s.cast()).is_some())));
+no_args!(py_reduce, |s: Semaphore| shared::reduce(s.cast(), "Semaphore"));
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
@@ -167,31 +184,57 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
         if value < 0 {
             return raise(ffi::PyExc_ValueError, "semaphore initial value must be >= 0");
         }
-        if flag(shared)? {
-            return raise(ffi::PyExc_NotImplementedError, "shared");
+        let shared = if flag(shared)? { Some(Shared::create(None)?) } else { None };
+        if let Some(shared) = &shared {
+            shared.hall.value.store(value as u64, Ordering::Release);
         }
         let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
         let o = Obj::new(alloc(ty, 0))?;
-        let core = sync::Semaphore::new(value as u64, Scope::Process);
-        std::ptr::write(&raw mut (*o.ptr().cast::<Semaphore>()).core, core);
+        prepare(o.ptr());
+        (*o.ptr().cast::<Semaphore>()).core.set_count(value as u64);
+        (*o.ptr().cast::<Head>()).shared = shared;
         Ok(o)
     })
 }
 
+/// Fills the fields of a new object, which are zero.
+pub(super) unsafe fn prepare(o: *mut PyObject) {
+    let s: *mut Semaphore = o.cast();
+    std::ptr::write(&raw mut (*s).head.shared, None);
+    std::ptr::write(&raw mut (*s).core, sync::Semaphore::new(0, Scope::Process));
+}
+
+/// How many permits there are.
+unsafe fn count(s: *mut Semaphore) -> u64 {
+    match &(*s).head.shared {
+        Some(shared) => shared.hall.value.load(Ordering::Acquire),
+        None => (*s).core.count(),
+    }
+}
+
 unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    visitor(ffi::Py_TYPE(o).cast(), arg)
+    match (visitor(ffi::Py_TYPE(o).cast(), arg), shared::of(o)) {
+        (0, Some(shared)) => shared.traverse(visitor, arg),
+        (status, _) => status,
+    }
+}
+
+unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
+    shared::release(o.cast());
+    0
 }
 
 unsafe extern "C" fn dealloc(o: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*o.cast::<Semaphore>()).weakrefs.is_null() {
+    if !(*o.cast::<Head>()).weakrefs.is_null() {
         ffi::PyObject_ClearWeakRefs(o);
     }
+    gc_clear(o);
     free(o);
 }
 
 unsafe extern "C" fn repr(o: *mut PyObject) -> *mut PyObject {
-    entry(|| text(&format!("<fenshen.Semaphore at {o:p}: value {}>", (*o.cast::<Semaphore>()).core.count())))
+    entry(|| text(&format!("<fenshen.Semaphore at {o:p}: value {}>", count(o.cast()))))
 }
 
 const DOC: &CStr = c"Semaphore(value=1, *, shared=False)\n--\n\nSo many permits for threads, tasks of any event loop and, with `shared`, processes.\n\nvalue: how many there are at first; ValueError if negative. Permits are handed to those who wait for them in the order\nin which they came. Threads use acquire() or `with`, coroutines `await aacquire()` or `async with`.";
@@ -201,9 +244,10 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
     let ty = TypeBuilder::new::<Semaphore>(c"fenshen._together.Semaphore")
         .doc(DOC)
         .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Semaphore, weakrefs))
+        .weakrefs(offset_of!(Head, weakrefs))
         .slot(ffi::Py_tp_new, new as *mut c_void)
         .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
+        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
         .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .fast(c"acquire", py_acquire, c"acquire($self, /, blocking=True, timeout=None)\n--\n\nTake a permit, and wait for one unless `blocking` is false, at most `timeout` seconds; returns whether it was taken.\n\nRaises ValueError for a negative timeout, RuntimeError where it would block a running event loop.")
@@ -212,9 +256,14 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"__enter__", py_enter, c"__enter__($self, /)\n--\n\nTake a permit.")
         .fast(c"__exit__", py_exit, c"__exit__($self, /, *exc_info)\n--\n\nGive it back.")
         .property(c"value", get_value, None)
+        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
         .property(c"shared", get_shared, None)
         .build(None)?;
-    add_methods(ty, None, &[(c"aacquire", aacquire), (c"__aenter__", aenter), (c"__aexit__", aexit)])?;
+    add_methods(
+        ty,
+        Some(&kinds::awaited(c"Semaphore")?),
+        &[(c"aacquire", aacquire), (c"__aenter__", aenter), (c"__aexit__", aexit)],
+    )?;
     kinds::rename(ty)?;
     Ok(ty)
 }

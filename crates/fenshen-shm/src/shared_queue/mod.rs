@@ -204,11 +204,25 @@ impl SharedQueue {
         tail == head
     }
 
+    /// How many messages there are to take.
+    #[inline]
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        let (tail, head) = self.marks();
+        tail.messages_since(head)
+    }
+
     /// How many messages were put and not taken, those in outboxes included.
     #[must_use]
     pub fn len(&self) -> u64 {
         let (tail, head) = self.marks();
         tail.messages_since(head) + self.in_outboxes()
+    }
+
+    /// Whether there is no message to take, and none in an outbox.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.is_empty() && self.in_outboxes() == 0
     }
 
     /// Whether it holds as many as its bound says.

@@ -113,7 +113,9 @@ impl<S: Store> Queue<S> {
             inside.inner().kept -= 1;
         }
         // SAFETY: the caller's promise; what was granted something is in no list.
-        unsafe { self.line_up_to_put(inside, hand, item, true) }
+        let outcome = unsafe { self.line_up_to_put(inside, hand, item, true) };
+        self.admit_all();
+        outcome
     }
 
     /// Takes the hand out of the line. A place that it was given meanwhile is the next one's.
@@ -130,9 +132,21 @@ impl<S: Store> Queue<S> {
         }
         let inside = self.lock();
         inside.inner().kept -= 1;
-        let told = if inside.closed().is_none() { inside.admit() } else { Told(std::ptr::null()) };
         drop(inside);
-        told.given();
+        self.admit_all();
+    }
+
+    /// Lets putters in as long as there are places, which a getter that waits makes too.
+    fn admit_all(&self) {
+        loop {
+            let inside = self.lock();
+            let told = if inside.closed().is_none() { inside.admit() } else { Told::NOBODY };
+            drop(inside);
+            if told.0.is_null() {
+                return;
+            }
+            told.given();
+        }
     }
 
     unsafe fn line_up_to_put(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from fenshen._cluster_call import call, with_trace
 from fenshen.flow._mapreduce.local import check_keys
 from fenshen.flow._mapreduce.mapper import map_lot
-from fenshen.flow._mapreduce.packing import pack, unpack
-from fenshen.flow._mapreduce.reducer import reduce_part
+from fenshen.flow._mapreduce.packing import as_dict
+from fenshen.flow._mapreduce.reducer import reduce_packed
 from fenshen.flow._mapreduce.sources import lots_of, now
 
 TYPE_CHECKING = False
@@ -26,17 +27,27 @@ _SHARE = 256 << 20
 
 
 def map_parts(job: Job, lot: Any) -> list[Any]:
-    """What a lot comes to: for each partition what is sent on, then the seconds that it took."""
-    begun = now()
+    """What a lot comes to: for each partition what is sent on; then the outcome, with the seconds that it took.
+
+    What the functions raise is a value too: an engine would tell of each part that it failed.
+    """
     parts: list[Any] = [[] for _ in range(job.partitions)]
+    return [*parts, call(_map_into, (parts, job, lot), {})]
+
+
+def _map_into(parts: list[list[bytes]], job: Job, lot: Any) -> float:
+    begun = now()
     map_lot(job, lot, lambda number, packed: parts[number].append(packed))
-    return [*parts, now() - begun]
+    return now() - begun
 
 
-def reduce_parts(job: Job, *parts: list[bytes]) -> bytes:
-    """What all lots have sent of a partition, reduced."""
-    found = reduce_part(job, (packed for part in parts for packed in part))
-    return pack(list(found), list(found.values()), False)
+def reduce_parts(job: Job, *parts: list[bytes]) -> tuple[bool, Any, str | None]:
+    """The outcome of reducing what all lots have sent of a partition."""
+    return call(_reduced, (job, parts), {})
+
+
+def _reduced(job: Job, parts: tuple[list[bytes], ...]) -> bytes:
+    return reduce_packed(job, [packed for part in parts for packed in part], 1)[0]
 
 
 class _Ray:
@@ -85,7 +96,8 @@ class _Dask:
         return self._client.submit(_loaded, reduce_parts, self._job, *parts, pure=False)
 
     def first(self, pending: list[Any]) -> Any:
-        return next(iter(self._distributed.wait(pending, return_when="FIRST_COMPLETED").done))
+        with self._client.as_current():
+            return next(iter(self._distributed.wait(pending, return_when="FIRST_COMPLETED").done))
 
     def result(self, future: Any) -> Any:
         return future.result()
@@ -142,7 +154,7 @@ class _Run:
             self._pending[self._steps.reduce([parts[number] for parts in mapped])] = None
         while self._pending:
             _, packed = self._next()
-            found = dict(zip(*unpack(packed), strict=True))
+            found = as_dict(packed)
             keys += len(found)
             result.update(found)
             self._tell("reduce", self._job.partitions - len(self._pending), self._job.partitions)
@@ -152,15 +164,14 @@ class _Run:
     def _next(self) -> tuple[Any, Any]:
         """What was begun and has ended first, and its result. Raises what a user's function raised there."""
         ended = self._steps.first(list(self._pending))
+        begun = self._pending.pop(ended)
         try:
-            return self._pending.pop(ended), self._steps.result(ended)
+            well, value, trace = self._steps.result(ended)
         except Exception as exc:
-            from concurrent.futures.process import _RemoteTraceback  # type: ignore[attr-defined]
-
-            cause, trace = self._cluster.explained(exc)
-            if cause is exc:
-                raise
-            raise cause from (_RemoteTraceback(f'\n"""\n{trace}"""') if trace else exc)
+            well, (value, trace) = False, self._cluster.explained(exc)
+        if not well:
+            raise with_trace(value, trace)
+        return begun, value
 
 
 def on_cluster(

@@ -7,9 +7,9 @@ import sys
 import tempfile
 
 from fenshen.flow._mapreduce.mapper import map_lot
-from fenshen.flow._mapreduce.packing import pack, unpack
-from fenshen.flow._mapreduce.reducer import reduce_part
-from fenshen.flow._mapreduce.runs import Runs, Writer, read_batches
+from fenshen.flow._mapreduce.packing import as_dict
+from fenshen.flow._mapreduce.reducer import reduce_packed
+from fenshen.flow._mapreduce.runs import Batches, Runs, Writer
 from fenshen.flow._mapreduce.sources import now
 
 TYPE_CHECKING = False
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RETRIES = 2
 #: A worker has one lot to do, and another waits for it.
 _AHEAD = 2
+#: Bytes of memory that a partition may have whatever the limit: to go through it in many turns costs more than that.
+_LEAST = 1 << 20
 #: So many times its bytes a partition takes in memory as objects in a dict.
 _EXPANSION = 8
 
@@ -55,11 +57,7 @@ def _map(path: str, lot: Any, place: Place) -> tuple[Written, float]:
 
 
 def _reduce(path: str, batches: list[tuple[str, int, int]], turns: int) -> list[bytes]:
-    results = []
-    for turn in range(turns):
-        found = reduce_part(_job(path), read_batches(batches), turn, turns)
-        results.append(pack(list(found), list(found.values()), False))
-    return results
+    return reduce_packed(_job(path), Batches(batches), turns)
 
 
 class Local:
@@ -124,18 +122,18 @@ class Local:
     def _reduce(self) -> dict[Any, Any]:
         from fenshen.futures import as_completed
 
-        share = max(1, self._job.share)
+        share = max(_LEAST, self._job.share)
         partitions = self._runs.partitions()
         futures = []
         for number, size in partitions:
-            turns = -(-size * _EXPANSION // share)
+            turns = max(1, -(-size * _EXPANSION // share))
             futures.append(self._submit(_reduce, self._path, self._runs.batches(number), turns))
         result: dict[Any, Any] = {}
         keys = 0
         while futures:
             for future in as_completed(futures):
                 for packed in future.result():
-                    found = dict(zip(*unpack(packed), strict=True))
+                    found = as_dict(packed)
                     keys += len(found)
                     result.update(found)
                 futures.remove(future)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from fenshen.flow._mapreduce.groups import Groups, chunks
 from fenshen.flow._mapreduce.job import blame
-from fenshen.flow._mapreduce.packing import pack
 from fenshen.flow._mapreduce.sources import each_mapped
 
 TYPE_CHECKING = False
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from fenshen.flow._mapreduce.job import Job
 
+#: Dicts whose items are what lies in them.
+_DICTS = (dict, Counter, defaultdict)
+
 
 def map_lot(job: Job, lot: Any, send: Callable[[int, bytes], object]) -> None:
     """Map a lot; `send(partition, packed)` is called with what its groups come to, whenever they weigh too much."""
@@ -23,7 +26,8 @@ def map_lot(job: Job, lot: Any, send: Callable[[int, bytes], object]) -> None:
     for item, produced in each_mapped(lot, job.map):
         try:
             if job.key is None and isinstance(produced, Mapping):
-                produced = produced.items()
+                if type(produced) not in _DICTS:
+                    produced = list(produced.items())
             elif not isinstance(produced, (list, tuple)):
                 _take_chunks(job, groups, produced, send)
                 continue
@@ -33,8 +37,8 @@ def map_lot(job: Job, lot: Any, send: Callable[[int, bytes], object]) -> None:
             raise
         del item, produced
         if groups.weight > job.share:
-            _flush(job, groups, send)
-    _flush(job, groups, send)
+            _flush(groups, send)
+    _flush(groups, send)
 
 
 def _take_chunks(job: Job, groups: Groups, produced: Any, send: Callable[[int, bytes], object]) -> None:
@@ -42,11 +46,9 @@ def _take_chunks(job: Job, groups: Groups, produced: Any, send: Callable[[int, b
     for chunk in chunks(produced):
         groups.take(chunk)
         if groups.weight > job.share:
-            _flush(job, groups, send)
+            _flush(groups, send)
 
 
-def _flush(job: Job, groups: Groups, send: Callable[[int, bytes], object]) -> None:
-    listed = job.fold is None
-    for number, (keys, values) in enumerate(groups.drain()):
-        if keys:
-            send(number, pack(keys, values, listed))
+def _flush(groups: Groups, send: Callable[[int, bytes], object]) -> None:
+    for number, packed in groups.drain():
+        send(number, packed)

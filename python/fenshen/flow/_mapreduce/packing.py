@@ -30,8 +30,11 @@ def pack(keys: list[Any], values: list[Any], listed: bool) -> bytes:
         return b"p" + bytes(cloudpickle.dumps((keys, values, lengths), 5))
 
 
-def unpack(packed: bytes | memoryview) -> tuple[list[Any], list[Any]]:
+def unpack(packed: bytes) -> tuple[list[Any], list[Any]]:
     """The keys, and their values, or their lists of values."""
+    if is_tally(packed):
+        found = as_dict(packed)
+        return list(found), list(found.values())
     body = memoryview(packed)[1:]
     if packed[0] == ord("m"):
         keys, values, lengths = marshal.loads(body)
@@ -43,3 +46,17 @@ def unpack(packed: bytes | memoryview) -> tuple[list[Any], list[Any]]:
             values.append(flat[start : start + length])
             start += length
     return keys, values
+
+
+def is_tally(packed: bytes) -> bool:
+    """Whether a native table of counts has packed them."""
+    return packed[:1] == b"t"
+
+
+def as_dict(packed: bytes) -> dict[Any, Any]:
+    """The keys with their values."""
+    if is_tally(packed):
+        from fenshen._processes import Tally
+
+        return Tally().unpack(packed)
+    return dict(zip(*unpack(packed), strict=True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+
 from fenshen.flow._mapreduce.fingerprint import fingerprint
 from fenshen.flow._mapreduce.job import blame
-from fenshen.flow._mapreduce.packing import unpack
+from fenshen.flow._mapreduce.packing import is_tally, pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +16,36 @@ if TYPE_CHECKING:
     from fenshen.flow._mapreduce.job import Job
 
 
-def reduce_part(job: Job, packed: Iterable[bytes | memoryview], turn: int = 0, turns: int = 1) -> dict[Any, Any]:
+def reduce_packed(job: Job, packed: Iterable[bytes], turns: int) -> list[bytes]:
+    """One partition reduced in so many turns, and packed again; `packed` can be gone through more than once."""
+    fold = job.last_fold
+    if fold is operator.add and (merged := _merged(packed)) is not None:
+        return [merged]
+    results = []
+    for turn in range(turns):
+        found = reduce_part(job, packed, turn, turns)
+        results.append(pack(list(found), list(found.values()), False))
+    return results
+
+
+def _merged(packed: Iterable[bytes]) -> bytes | None:
+    """Counts alone, added up without a look at each; None if there is anything else."""
+    tally: Any = None
+    for each in packed:
+        if not is_tally(each):
+            return None
+        if tally is None:
+            from fenshen._processes import Tally
+
+            tally = Tally()
+        try:
+            tally.merge(each)
+        except ValueError:  # a sum is too large for a machine's number
+            return None
+    return None if tally is None else tally.drain(1)[0]
+
+
+def reduce_part(job: Job, packed: Iterable[bytes], turn: int = 0, turns: int = 1) -> dict[Any, Any]:
     """The keys of one partition, each with its reduced value.
 
     With several `turns`, those keys alone whose turn it is: so a partition that would be too large goes through memory

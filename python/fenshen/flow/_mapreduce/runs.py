@@ -142,17 +142,22 @@ class Runs:
         self._pairs.clear()
 
 
-def read_batches(batches: list[tuple[str, int, int]]) -> Iterator[bytes]:
-    """What lies there, one after the other."""
-    files: dict[str, int] = {}
-    try:
-        for path, offset, length in batches:
-            if path not in files:
-                files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            yield _read(files[path], offset, length)
-    finally:
-        for file in files.values():
-            os.close(file)
+class Batches:
+    """What lies in some places, read one after the other, as often as it is gone through."""
+
+    def __init__(self, places: list[tuple[str, int, int]]) -> None:
+        self._places = places
+
+    def __iter__(self) -> Iterator[bytes]:
+        files: dict[str, int] = {}
+        try:
+            for path, offset, length in self._places:
+                if path not in files:
+                    files[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                yield _read(files[path], offset, length)
+        finally:
+            for file in files.values():
+                os.close(file)
 
 
 def _read(file: int, offset: int, length: int) -> bytes:

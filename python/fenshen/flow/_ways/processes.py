@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fenshen import _engine
+from fenshen.executors import Executors
 from fenshen.flow._ways import functions, usable_cpus
+from fenshen.flow._ways.awaiting import done
 
 
 def leased(workers: int | None) -> tuple[Any, bool]:
@@ -42,11 +44,23 @@ class Processes:
             self.limit *= 2  # a worker that has done its task finds the next one there
 
     async def call(self, item: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._fn, item)
+        return await self._result(self._fn, item)
+
+    async def _result(self, *call: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(*call)
+        if isinstance(loop, Executors):
+            self._pool._supervisor.adopt(loop)
+        try:
+            await done(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        return future.result()
 
     async def each(self, item: Any, put: Callable[[Any], Awaitable[None]]) -> None:
         if not hasattr(self._pool, "stream"):  # the standard library's pool sends all of them at once
-            for result in await asyncio.get_running_loop().run_in_executor(self._pool, _listed, self._fn, item):
+            for result in await self._result(_listed, self._fn, item):
                 await put(result)
             return
         async with self._pool.stream(self._fn, item) as results:

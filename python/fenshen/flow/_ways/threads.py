@@ -10,6 +10,7 @@ from typing import Any
 from fenshen.flow._end import End
 from fenshen.flow._pull import Pull
 from fenshen.flow._ways import functions, usable_cpus
+from fenshen.flow._ways.awaiting import done
 from fenshen.futures import ThreadPoolExecutor
 
 # A generator's thread runs so many results ahead of the loop.
@@ -32,14 +33,14 @@ class Threads:
         self._pool = ThreadPoolExecutor(self.limit, thread_name_prefix=f"fenshen-flow-{name}")
 
     async def call(self, item: Any) -> Any:
-        future = self._pool.submit(_call, self._fn, item)
-        result = asyncio.wrap_future(future)
+        future = self._pool.submit(self._fn, item)
         try:
-            return await asyncio.shield(result)
+            await done(future)
         except asyncio.CancelledError:
             if future.cancelled() or future.cancel():
                 raise
-            return await result  # it has begun, and a thread cannot be ended
+            await done(future)  # it has begun, and a thread cannot be ended
+        return future.result()
 
     async def each(self, item: Any, put: Callable[[Any], Awaitable[None]]) -> None:
         pull = Pull(lambda: self._fn(item), _AHEAD, self._step)
@@ -56,10 +57,3 @@ class Threads:
         self._pool.shutdown(wait=False)
         while any(thread.is_alive() for thread in list(self._pool._threads)):
             await asyncio.sleep(0.001)
-
-
-def _call(fn: Callable[[Any], Any], item: Any) -> Any:
-    try:
-        return fn(item)
-    except StopIteration as error:  # which a future cannot hold
-        raise RuntimeError("the function of a stage raised StopIteration") from error

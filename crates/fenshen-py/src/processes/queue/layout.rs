@@ -64,7 +64,7 @@ fn drop_outbox(outbox: Arc<Outbox>) {
 
 /// The queue in shared memory.
 #[inline]
-pub(super) unsafe fn shared<'a>(q: *mut Queue) -> Res<&'a Arc<SharedQueue>> {
+pub(crate) unsafe fn shared<'a>(q: *mut Queue) -> Res<&'a Arc<SharedQueue>> {
     match &(*q).shared {
         Some(shared) => Ok(shared),
         None => runtime_error("the queue was not made: __init__() has not been called"),

@@ -14,6 +14,8 @@ mod pickling;
 mod queue_type;
 mod wait;
 
+pub(crate) use layout::{Queue, shared};
+pub(crate) use operations::{get, put};
 pub(super) use pickling::{Buffer, Pickled, dumps, loads};
 pub(super) use queue_type::{build, build_joinable, build_simple};
-pub(super) use wait::without_interpreter;
+pub(crate) use wait::without_interpreter;

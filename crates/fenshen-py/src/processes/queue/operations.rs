@@ -43,7 +43,7 @@ pub(super) unsafe fn patience(block: *mut PyObject, timeout: *mut PyObject) -> R
 }
 
 /// Puts an object. It is pickled here and now; what cannot be pickled is told to `_on_queue_feeder_error`.
-pub(super) unsafe fn put(q: *mut Queue, o: *mut PyObject, patience: Patience) -> Res<()> {
+pub(crate) unsafe fn put(q: *mut Queue, o: *mut PyObject, patience: Patience) -> Res<()> {
     (*q).used = true;
     if shared(q)?.is_full() && patience == Patience::None {
         return raise(&FULL);
@@ -243,6 +243,6 @@ unsafe fn receive<B: AsMut<[u8]>>(q: *mut Queue, patience: Patience, make: impl 
 }
 
 /// Takes the oldest object.
-pub(super) unsafe fn get(q: *mut Queue, patience: Patience) -> Res<Obj> {
+pub(crate) unsafe fn get(q: *mut Queue, patience: Patience) -> Res<Obj> {
     receive(q, patience, |len| Space::new(len))?.load()
 }

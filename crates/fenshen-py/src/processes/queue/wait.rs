@@ -20,7 +20,7 @@ pub(super) struct Wait {
 }
 
 /// Runs something without the interpreter.
-pub(in super::super) unsafe fn without_interpreter<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) unsafe fn without_interpreter<T>(work: impl FnOnce() -> T) -> T {
     let state = ffi::PyEval_SaveThread();
     let outcome = work();
     crate::exit::restore_thread(state);

@@ -30,5 +30,4 @@ mod words;
 pub(crate) use asked::Asked;
 pub(crate) use items::{Items, Order};
 pub(super) use queue_type::{build, build_lifo, build_priority, meet};
-pub(super) use words::empty_class;
-pub(crate) use words::{raise_empty, raise_full, raise_shut_down, shut_down_class};
+pub(crate) use words::{empty_class, full_class, raise_empty, raise_full, raise_shut_down, shut_down_class};

@@ -64,6 +64,11 @@ pub(crate) unsafe fn empty_class() -> Res<*mut ffi::PyObject> {
     EMPTY.get()
 }
 
+/// `queue.Full`; borrowed, for ever.
+pub(crate) unsafe fn full_class() -> Res<*mut ffi::PyObject> {
+    FULL.get()
+}
+
 #[cold]
 unsafe fn raise<T>(kind: &Standard) -> Res<T> {
     ffi::PyErr_SetNone(kind.get()?);

@@ -1,0 +1,1 @@
+"""What `fenshen.TaskGroup` is made of."""

@@ -1,0 +1,322 @@
+"""How a pipeline ends before its last result: everything of it has ended then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fenshen.flow import pipeline, stage
+
+from flow import work
+from flow.sides import PATIENCE, auntil, each_loop, on_fenshen, until
+
+
+class Endless:
+    """A source without an end, which tells whether it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def numbers(self) -> Iterator[int]:
+        number = 0
+        try:
+            while True:
+                number += 1
+                yield number
+        finally:
+            self.closed.set()
+
+    async def anumbers(self) -> AsyncIterator[int]:
+        try:
+            for number in self.numbers():
+                await asyncio.sleep(0)
+                yield number
+        finally:
+            self.closed.set()
+
+
+Numbers = Callable[[Endless], Any]
+each_source = pytest.mark.parametrize("numbers", [Endless.numbers, Endless.anumbers])
+
+
+@each_source
+def test_break_in_a_for_loop(numbers: Numbers) -> None:
+    source = Endless()
+    for number in pipeline(numbers(source), stage(work.double, "thread"), stage(work.adouble, "async")):
+        if number > 40:
+            break
+    assert source.closed.is_set()
+
+
+@each_source
+def test_with_goes_on_after_a_break(numbers: Numbers) -> None:
+    source = Endless()
+    with pipeline(numbers(source), stage(work.double, "thread")) as results:
+        for number in results:
+            if number == 6:
+                break
+        assert not source.closed.is_set()
+        assert next(iter(results)) == 8
+    assert source.closed.is_set()
+
+
+@each_loop
+@each_source
+def test_async_with_goes_on_after_a_break(run: Callable[[Any], Any], numbers: Numbers) -> None:
+    async def main() -> None:
+        source = Endless()
+        async with pipeline(numbers(source), stage(work.double, "thread")) as results:
+            async for number in results:
+                if number == 6:
+                    break
+            await asyncio.sleep(0.01)  # in which what `break` left is collected
+            assert not source.closed.is_set()
+            async for number in results:
+                assert number == 8
+                break
+        assert source.closed.is_set()
+
+    run(main())
+
+
+@each_loop
+@each_source
+def test_break_in_an_async_for_loop(run: Callable[[Any], Any], numbers: Numbers) -> None:
+    async def main() -> None:
+        source = Endless()
+        async for number in pipeline(numbers(source), stage(work.double, "thread")):
+            if number > 20:
+                break
+        await auntil(source.closed.is_set)
+
+    run(main())
+
+
+@each_loop
+@each_source
+def test_cancelled_task(run: Callable[[Any], Any], numbers: Numbers) -> None:
+    async def main() -> None:
+        source, begun, ended = Endless(), 0, 0
+
+        async def forever(number: int) -> int:
+            nonlocal begun, ended
+            begun += 1
+            try:
+                await asyncio.sleep(600)
+            finally:
+                ended += 1
+            return number
+
+        task = asyncio.ensure_future(pipeline(numbers(source), stage(forever, "async", workers=5)).arun())
+        await auntil(lambda: begun == 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == 5
+        assert source.closed.is_set()
+
+    run(main())
+
+
+@each_loop
+def test_cancelled_again_while_it_ends(run: Callable[[Any], Any]) -> None:
+    async def main() -> None:
+        cancelled, go_on, ended = asyncio.Event(), asyncio.Event(), []
+
+        async def stubborn(_number: int) -> None:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                cancelled.set()
+                await go_on.wait()
+                ended.append(1)
+                raise
+
+        task = asyncio.ensure_future(pipeline([1], stage(stubborn, "async")).arun())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await cancelled.wait()
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [1]
+
+    run(main())
+
+
+def test_calls_in_processes_are_ended(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    numbers = pipeline([str(path)], stage(work.sleep_long, "process"))
+    with numbers:
+        thread = threading.Thread(target=lambda: list(numbers))
+        thread.start()
+        until(lambda: path.exists() and path.read_text())
+        numbers.close()
+    thread.join()
+    pid = int(path.read_text())
+    until(lambda: _is_gone(pid))
+
+
+def test_calls_in_processes_are_ended_by_cancellation(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+
+    async def main() -> None:
+        task = asyncio.ensure_future(pipeline([str(path)], stage(work.sleep_long, "process")).arun())
+        await auntil(lambda: path.exists() and path.read_text())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    on_fenshen(main())
+    pid = int(path.read_text())
+    until(lambda: _is_gone(pid))
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_calls_in_threads_are_waited_for() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow(number: int) -> int:
+        if number == 2:
+            begun.set()
+            work.nap(0.1)
+            ended.set()
+        return number
+
+    with pipeline([1, 2], stage(slow, "thread", workers=1)) as results:
+        assert next(iter(results)) == 1
+        begun.wait(PATIENCE)
+    assert ended.is_set()
+
+
+def test_generators_of_stages_are_closed() -> None:
+    closed = []
+
+    def endless(number: int) -> Iterator[int]:
+        try:
+            while True:
+                yield number
+        finally:
+            closed.append(number)
+
+    async def aendless(number: int) -> AsyncIterator[int]:
+        try:
+            while True:
+                yield number
+                await asyncio.sleep(0)
+        finally:
+            closed.append(number)
+
+    for fn, model in ((endless, "thread"), (endless, "async"), (aendless, "async")):
+        closed.clear()
+        begun = set()
+        for number in pipeline([1, 2, 3], stage(fn, model, ordered=False)):
+            begun.add(number)
+            if begun == {1, 2, 3}:
+                break
+        assert sorted(closed) == [1, 2, 3]
+
+
+def test_own_processes_are_ended() -> None:
+    from multiprocessing import active_children
+
+    before = set(active_children())
+    pids = pipeline(range(40), stage(work.pid, "process", workers=5)).run()
+    assert pids
+    assert set(active_children()) <= before
+    until(lambda: all(_is_gone(pid) for pid in set(pids)))
+
+
+def test_closing_without_a_beginning() -> None:
+    source = Endless()
+    numbers = pipeline(source.numbers(), stage(work.double, "thread"))
+    numbers.close()
+    numbers.close()
+    with pytest.raises(RuntimeError, match="runs once"):
+        numbers.run()
+    with pipeline(source.numbers(), stage(work.double, "thread")):
+        pass
+
+    async def main() -> None:
+        async with pipeline(source.numbers(), stage(work.double, "thread")):
+            pass
+
+    on_fenshen(main())
+
+
+def test_thread_pool_that_cannot_start_leaves_nothing() -> None:
+    source = Endless()
+    bad = stage(work.double, "thread")
+    bad.workers = -1  # as it can't be given
+    with pytest.raises(ValueError, match="max_workers"):
+        pipeline(source.numbers(), stage(work.double, "thread"), bad).run()
+    with pytest.raises(ValueError, match="max_workers"):
+        on_fenshen(pipeline(source.numbers(), bad).arun())
+
+
+PROGRAM = """
+import sys, threading, time
+from fenshen.flow import pipeline, stage
+
+def source():
+    try:
+        while True:
+            yield 1
+    finally:
+        print("closed", flush=True)
+
+def call(item):
+    print("begun", flush=True)
+    time.sleep(float(sys.argv[1]))
+    return item
+
+results = iter(pipeline(source(), stage(call, "thread", workers=1, buffer=0)))
+print("first", next(results), flush=True)
+{rest}
+"""
+
+
+def _program(rest: str, seconds: float) -> subprocess.Popen[str]:
+    code = PROGRAM.format(rest=rest)
+    return subprocess.Popen([sys.executable, "-c", code, str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def test_exit_ends_a_pipeline_that_was_left_half_read() -> None:
+    with _program("", 0) as program:
+        output, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 0
+    assert "first 1" in output
+    assert output.rstrip().endswith("closed")
+
+
+def test_interrupt_ends_a_pipeline() -> None:
+    with _program("for _ in results: pass", 0.05) as program:
+        assert program.stdout is not None
+        while not program.stdout.readline().startswith("first"):
+            pass
+        program.send_signal(signal.SIGINT)
+        output, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == -signal.SIGINT
+    assert output.rstrip().endswith("closed")
