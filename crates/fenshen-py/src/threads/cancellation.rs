@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fenshen_sync::Waiter;
+use fenshen_sync::{Scope, Waiter, Word};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use pyo3::prelude::*;
 
@@ -32,9 +32,17 @@ const RAISED: u8 = 2;
 /// Where an error says which mark it is of.
 const ORIGIN: &CStr = c"_cancellation";
 
-/// What a thread waits on, for those who cancel its work: the waiter is alive as long as it stands here.
+/// What a thread sleeps on.
+#[derive(Clone, Copy)]
+enum Sleeper {
+    Waiter(*const Waiter),
+    /// A place in shared memory.
+    Word(*const Word),
+}
+
+/// What a thread waits on, for those who cancel its work: it is there as long as it stands here.
 #[derive(Default)]
-struct Seat(Mutex<Option<*const Waiter>>);
+struct Seat(Mutex<Option<Sleeper>>);
 
 // SAFETY: the waiter is only used while the mutex is held, and its thread takes it out before it goes.
 unsafe impl Send for Seat {}
@@ -42,14 +50,18 @@ unsafe impl Send for Seat {}
 unsafe impl Sync for Seat {}
 
 impl Seat {
-    fn held(&self) -> MutexGuard<'_, Option<*const Waiter>> {
+    fn held(&self) -> MutexGuard<'_, Option<Sleeper>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn poke(&self) {
-        if let Some(waiter) = *self.held() {
-            // SAFETY: it stands here, and whoever takes it out needs the mutex for that.
-            unsafe { (*waiter).poke() };
+        // SAFETY: what stands here is there, and whoever takes it out needs the mutex for that.
+        unsafe {
+            match *self.held() {
+                Some(Sleeper::Waiter(waiter)) => (*waiter).poke(),
+                Some(Sleeper::Word(word)) => _ = Word::wake_at(word, u32::MAX, Scope::Shared),
+                None => {}
+            }
         }
     }
 }
@@ -109,7 +121,7 @@ fn due() -> Option<Arc<Mark>> {
 
 /// Raises the `CancelledError` that is due in this thread, if one is.
 #[inline]
-pub(super) unsafe fn check() -> Res<()> {
+pub(crate) unsafe fn check() -> Res<()> {
     match due() {
         None => Ok(()),
         Some(mark) => raise_for(&mark),
@@ -130,19 +142,29 @@ unsafe fn raise_for(mark: &Mark) -> Res<()> {
 }
 
 /// A wait that those who cancel the thread's work find, as long as this lives.
-pub(super) struct Seated {
+pub(crate) struct Seated {
     /// What stood there before: the wait that this one came amid.
-    before: Option<*const Waiter>,
+    before: Option<Sleeper>,
 }
 
 impl Seated {
     /// Lets the waiter be found, and poked; `None` in a thread that nobody cancels.
     pub(super) fn sit(waiter: &Waiter) -> Option<Seated> {
+        Seated::on(Sleeper::Waiter(waiter))
+    }
+
+    /// The same for a thread that sleeps on a word in shared memory. One that is about to sleep is not woken: it is to
+    /// look up now and then.
+    pub(crate) fn sit_on(word: &Word) -> Option<Seated> {
+        Seated::on(Sleeper::Word(word))
+    }
+
+    fn on(sleeper: Sleeper) -> Option<Seated> {
         // A thread at its very end has no such variables any more.
         if ENTERED.try_with(|marks| marks.borrow().is_empty()).unwrap_or(true) {
             return None;
         }
-        Some(Seated { before: SEAT.with(|seat| seat.held().replace(waiter)) })
+        Some(Seated { before: SEAT.with(|seat| seat.held().replace(sleeper)) })
     }
 }
 
