@@ -144,12 +144,6 @@ impl Row {
         }
     }
 
-    /// What whoever stands there [sleeps](Row::sleep) on.
-    #[must_use]
-    pub fn word(&self, place: &Place) -> &Word {
-        &self.spots[place.index].state
-    }
-
     /// Sleeps until it is called, or for no reason.
     pub fn sleep(&self, place: &Place, deadline: Option<Deadline>) -> Slept {
         self.spots[place.index].state.sleep(WAITING, deadline, Scope::Shared)

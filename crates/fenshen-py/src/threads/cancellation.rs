@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fenshen_sync::{Scope, Waiter, Word};
+use fenshen_sync::Waiter;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use pyo3::prelude::*;
 
@@ -32,17 +32,9 @@ const RAISED: u8 = 2;
 /// Where an error says which mark it is of.
 const ORIGIN: &CStr = c"_cancellation";
 
-/// What a thread sleeps on.
-#[derive(Clone, Copy)]
-enum Sleeper {
-    Waiter(*const Waiter),
-    /// A place in shared memory.
-    Word(*const Word),
-}
-
-/// What a thread waits on, for those who cancel its work: it is there as long as it stands here.
+/// What a thread waits on, for those who cancel its work: the waiter is alive as long as it stands here.
 #[derive(Default)]
-struct Seat(Mutex<Option<Sleeper>>);
+struct Seat(Mutex<Option<*const Waiter>>);
 
 // SAFETY: the waiter is only used while the mutex is held, and its thread takes it out before it goes.
 unsafe impl Send for Seat {}
@@ -50,18 +42,14 @@ unsafe impl Send for Seat {}
 unsafe impl Sync for Seat {}
 
 impl Seat {
-    fn held(&self) -> MutexGuard<'_, Option<Sleeper>> {
+    fn held(&self) -> MutexGuard<'_, Option<*const Waiter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn poke(&self) {
-        // SAFETY: what stands here is there, and whoever takes it out needs the mutex for that.
-        unsafe {
-            match *self.held() {
-                Some(Sleeper::Waiter(waiter)) => (*waiter).poke(),
-                Some(Sleeper::Word(word)) => _ = Word::wake_at(word, u32::MAX, Scope::Shared),
-                None => {}
-            }
+        if let Some(waiter) = *self.held() {
+            // SAFETY: it stands here, and whoever takes it out needs the mutex for that.
+            unsafe { (*waiter).poke() };
         }
     }
 }
@@ -142,29 +130,24 @@ unsafe fn raise_for(mark: &Mark) -> Res<()> {
 }
 
 /// A wait that those who cancel the thread's work find, as long as this lives.
-pub(crate) struct Seated {
+pub(super) struct Seated {
     /// What stood there before: the wait that this one came amid.
-    before: Option<Sleeper>,
+    before: Option<*const Waiter>,
+}
+
+/// Whether the thread's work may be cancelled.
+pub(crate) fn possible() -> bool {
+    // A thread at its very end has no such variables any more.
+    ENTERED.try_with(|marks| !marks.borrow().is_empty()).unwrap_or(false)
 }
 
 impl Seated {
     /// Lets the waiter be found, and poked; `None` in a thread that nobody cancels.
     pub(super) fn sit(waiter: &Waiter) -> Option<Seated> {
-        Seated::on(Sleeper::Waiter(waiter))
-    }
-
-    /// The same for a thread that sleeps on a word in shared memory. One that is about to sleep is not woken: it is to
-    /// look up now and then.
-    pub(crate) fn sit_on(word: &Word) -> Option<Seated> {
-        Seated::on(Sleeper::Word(word))
-    }
-
-    fn on(sleeper: Sleeper) -> Option<Seated> {
-        // A thread at its very end has no such variables any more.
-        if ENTERED.try_with(|marks| marks.borrow().is_empty()).unwrap_or(true) {
+        if !possible() {
             return None;
         }
-        Some(Seated { before: SEAT.with(|seat| seat.held().replace(sleeper)) })
+        Some(Seated { before: SEAT.with(|seat| seat.held().replace(waiter)) })
     }
 }
 

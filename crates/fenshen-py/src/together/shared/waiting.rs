@@ -12,15 +12,11 @@ use crate::errors::runtime_error;
 use crate::object::{Obj, Res};
 use crate::processes::queue::without_interpreter;
 use crate::processes::waiting::{Pause, Waiting};
-use crate::threads::cancellation::{self, Seated};
 use crate::threads::patience::Patience;
 use crate::together::loops::forbid;
 
 /// How long a sleep is at most without a look at who died.
 const LONGEST: Duration = Duration::from_secs(1);
-
-/// The same in a thread whose work may be cancelled, which may be told so as it falls asleep.
-const CANCELLABLE: Duration = Duration::from_millis(50);
 
 /// Tries at once, unless what there is is for those who stand in line.
 #[inline]
@@ -69,11 +65,8 @@ pub(in super::super) unsafe fn wait<W: Want>(
     }
     let row = shared.row(W::ROW);
     let stand = Stand(row, stand(row, 0)?);
-    let seated = Seated::sit_on(row.word(&stand.1));
-    let longest = if seated.is_some() { CANCELLABLE } else { LONGEST };
-    let mut waiting = Waiting::new(owner, patience.deadline(), longest);
+    let mut waiting = Waiting::new(owner, patience.deadline(), LONGEST);
     let outcome = wait_there::<W>(shared, arg, &mut waiting, &stand);
-    drop(seated);
     drop(stand);
     row.call(W::available(shared));
     outcome
@@ -87,7 +80,6 @@ unsafe fn wait_there<W: Want>(
 ) -> Res<Option<Obj>> {
     let Stand(row, place) = stand;
     loop {
-        cancellation::check()?;
         row.call(W::available(shared));
         if row.is_called(place) {
             if let Some(got) = W::attempt(shared, arg, true)? {
