@@ -7,7 +7,7 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-words bench-publish clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -16,7 +16,7 @@ help: ## this list
 	@echo
 	@echo 'PY=/path/to/python3.13 chooses the interpreter (3.10 to 3.14); ARGS="..." goes to the demo, the benchmarks or the foreign suites.'
 
-demo: ## one asyncio program by python and by fenshen run, side by side
+demo: ## programs by python and by fenshen, side by side: one that waits, one of tasks, threads and processes
 	@venv=$(ENV) && $$venv/bin/python examples/demo.py $(ARGS)
 
 test: ## every check of the first tier: lints, Rust and Python suites, conformance, ecosystem
@@ -57,6 +57,9 @@ tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a 
 
 bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
+
+bench-words: ## words of a gigabyte of text: map_reduce, a process pool, Ray and Dask; ARGS="--mebibytes 100" for less
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks.word_count $(ARGS)
 
 bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)

@@ -46,6 +46,7 @@ fn adopt<'py>(name: &str, segment: &Bound<'py, PyAny>, channel: &Bound<'py, PyAn
 #[pymodule]
 fn _together(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
     let types = [

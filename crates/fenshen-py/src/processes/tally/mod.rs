@@ -146,7 +146,7 @@ unsafe fn bytes<'a>(o: *mut PyObject) -> Res<&'a [u8]> {
     if ffi::PyBytes_Check(o) == 0 {
         return type_error("bytes are needed");
     }
-    Ok(std::slice::from_raw_parts(ffi::PyBytes_AS_STRING(o).cast(), ffi::PyBytes_GET_SIZE(o) as usize))
+    Ok(std::slice::from_raw_parts(ffi::PyBytes_AS_STRING(o).cast(), ffi::PyBytes_Size(o) as usize))
 }
 
 unsafe fn not_packed<T>() -> Res<T> {
