@@ -33,7 +33,7 @@ class Measured(NamedTuple):
     kind: str
     """The kind of work, as `fenshen.advice.verdict` names them."""
     own: float = 0.0
-    """Without the waits for the interpreter lock and for a CPU that others cause; of a coroutine, the time of its steps."""
+    """Without the waits for the interpreter lock and for a CPU that others cause; of a coroutine, in its steps."""
     share: float = 0.0
     """So much of the time their steps held the loop; for coroutines."""
 
