@@ -19,7 +19,7 @@ _AHEAD = 8
 
 
 class Threads:
-    """A thread for each call that runs. One that nobody wants any more is waited for: it ends at its next checkpoint."""
+    """A thread for each call that runs. One that nobody wants any more ends at a checkpoint, and is waited for."""
 
     model = "thread"
 
