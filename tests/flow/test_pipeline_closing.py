@@ -363,3 +363,20 @@ def test_source_that_waits_for_ever_is_ended() -> None:
         assert number == 2
         break
     assert cleaned.is_set()
+
+
+def test_closing_while_it_ends_by_itself() -> None:
+    async def source() -> AsyncIterator[int]:
+        try:
+            for number in range(5, 100):
+                yield number
+        finally:
+            ends.set()
+            await asyncio.sleep(0.02)
+
+    for _ in range(5):
+        ends = threading.Event()
+        results: Any = iter(pipeline(source(), stage(work.unlucky, "async", workers=1)))
+        assert next(results) == 5
+        assert ends.wait(PATIENCE)
+        results.close()  # the error of 7 is forgotten
