@@ -7,7 +7,7 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-words bench-publish clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -57,6 +57,9 @@ tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a 
 
 bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
+
+bench-words: ## words of a gigabyte of text: map_reduce, a process pool, Ray and Dask; ARGS="--mebibytes 100" for less
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks.word_count $(ARGS)
 
 bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)

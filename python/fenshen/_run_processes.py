@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import signal
 import sys
 
 from fenshen import _draining, _loop_worker, _process_number, _shutdown
@@ -99,8 +98,7 @@ async def _main(number: int, signals: tuple[int, ...], grace: float, ear: Any) -
         raise TypeError(f"main must return a coroutine, not {coroutine!r}")
     if ear is None:
         return await coroutine
-    for each in signals:
-        signal.signal(each, signal.SIG_IGN)  # whoever sends it to all of us has sent it to the parent
+    _loop_worker.overhear(signals)  # whoever sends them to all of us has sent them to the parent
     drain = _draining.Drain(grace)
     loop = asyncio.get_running_loop()
     with _shutdown.register((), drain.begin, drain.end) as asked:

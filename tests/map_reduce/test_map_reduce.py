@@ -19,7 +19,8 @@ from fenshen.flow import map_reduce
 
 pytestmark = pytest.mark.usefixtures("native")
 
-WORDS = "the quick brown fox jumps over the lazy dog and the fox naps 分身 é\x00\x00 a-word-of-more-than-sixteen-bytes".split()
+TEXT = "the quick brown fox jumps over the lazy dog and the fox naps 分身 é\x00\x00 a-word-of-more-than-sixteen-bytes"
+WORDS = TEXT.split()
 LINES = [" ".join(WORDS[i % 7 : i % 11 + 3]) for i in range(200)]
 COUNTS = Counter(word for line in LINES for word in line.split())
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def test_an_error_names_its_item() -> None:
     [
         ({"map": lambda n: n}, "what map() gave of the item 0"),
         ({"map": lambda n: [(n, n)], "reduce": lambda key, values: 1 / key}, "reduce() of the key 0"),
-        ({"map": lambda n: [(0, n)], "combine": lambda key, values: 1 / key}, "combine() of the key 0"),
+        ({"map": lambda n: [(0, n)] * 2, "combine": lambda key, values: 1 / key}, "combine() of the key 0"),
         ({"map": lambda n: [([], n)]}, "what map() gave of the item 0"),
         ({"items": shards([lambda: 1 / 0])}, "reading"),
     ],
@@ -70,9 +71,9 @@ def test_what_the_input_raises() -> None:
 
 
 def test_a_function_that_cannot_be_pickled() -> None:
-    file = sys.__stderr__
+    lock = threading.Lock()
     with pytest.raises(TypeError, match="pickle"):
-        map_reduce([1], lambda n: [(file, n)], sum, workers=1)
+        map_reduce([1], lambda n: [(lock.locked(), n)], sum, workers=1)
 
 
 class Twin:
@@ -158,7 +159,7 @@ def test_after_an_interrupt_nothing_is_left(tmp_path: Path) -> None:
     )
     try:
         assert program.stdout is not None
-        assert program.stdout.readline() == "begun\n"
+        assert program.stdout.readline().startswith("begun")
         os.killpg(program.pid, signal.SIGINT)
         rest, _ = program.communicate(timeout=60)
         assert "interrupted" in rest
@@ -168,7 +169,7 @@ def test_after_an_interrupt_nothing_is_left(tmp_path: Path) -> None:
             time.sleep(0.05)
         assert of_session(program.pid) == []
         assert [name for name in os.listdir(spill) if not name.startswith("pymp-")] == []
-        assert set(os.listdir("/dev/shm")) <= shared | set(os.listdir("/dev/shm")) - {"fenshen-map-reduce"}
+        assert not [name for name in set(os.listdir("/dev/shm")) - shared if "map-reduce" in name]
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)

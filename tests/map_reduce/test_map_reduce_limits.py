@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from fenshen.flow import map_reduce
-from fenshen.flow._mapreduce import local, runs
+from fenshen.flow._mapreduce import runs
 from fenshen.flow._mapreduce.groups import Groups
 from fenshen.flow._mapreduce.job import Job
+from fenshen.flow._mapreduce.reducer import reduce_part
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -62,7 +63,7 @@ def test_a_partition_of_several_turns() -> None:
     packed = [part for _, part in groups.drain()]
     found: dict[int, int] = {}
     for turn in range(5):
-        part = local.reduce_part(job, packed, turn, 5)
+        part = reduce_part(job, packed, turn, 5)
         assert len(part) < 60
         assert not found.keys() & part.keys()
         found.update(part)
@@ -83,7 +84,7 @@ def test_files_without_names_hold_what_is_sent_on(tmp_path: Path) -> None:
         again.send(0, b"more")
         kept.take_back(3, again.close())
         lost.close()
-        assert (kept.in_memory, kept.on_disk) == (954, 500)
+        assert (kept.in_memory, kept.on_disk) == (950, 504)
         assert list(runs.Batches(kept.batches(0))) == [b"\0" * 600, b"\0" * 300, b"more"]
         assert list(runs.Batches(kept.batches(1))) == [b"\1" * 500, b"\1" * 50]
         assert kept.partitions() == [(0, 904), (1, 550)]

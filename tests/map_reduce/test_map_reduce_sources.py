@@ -14,7 +14,7 @@ TEXTS = {
     "empty.txt": "",
     "one.txt": "no end of line",
     "lines.txt": "".join(f"line {n} é 分身\n" for n in range(300)),
-    "sub/long.txt": "x" * 100_000 + "\nshort\n" + "y" * 70_000,
+    "sub/long.txt": "x" * 70_000 + "\nshort\n" + "y" * 3000,
     "sub/blank.txt": "\n\n\n",
     "sub/carriage.txt": "a\r\nb\r\n",
 }
@@ -30,13 +30,12 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("split", [1, 7, 64, 1000, 65536, 1 << 20, None])
+@pytest.mark.parametrize("split", [7, 64, 1000, 65536, 1 << 20, None])
 def test_pieces_are_whole_lines_and_all_of_them(tree: Path, split: int | None) -> None:
     lots = files("**/*.txt", root=tree, split=split).lots(2)
     blocks = []
     while (lot := lots.next()) is not None:
         blocks += lot.each()
-    assert "".join(sorted(blocks)) == "".join(sorted(blocks))
     assert sum(map(len, blocks)) == sum(map(len, TEXTS.values()))
     lines = Counter(line for text in TEXTS.values() for line in text.splitlines(keepends=True))
     if split is not None:
@@ -48,7 +47,7 @@ def test_pieces_are_whole_lines_and_all_of_them(tree: Path, split: int | None) -
         assert sorted(blocks) == sorted(text for text in TEXTS.values() if text)
 
 
-@pytest.mark.parametrize("split", [5, None])
+@pytest.mark.parametrize("split", [1, 5, None])
 def test_lines_without_their_ends(tree: Path, split: int | None) -> None:
     lots = files("lines.txt", "sub/carriage.txt", "sub/blank.txt", root=tree, split=split, lines=True).lots(1)
     found = []

@@ -84,25 +84,23 @@ class Plain:
     def leave(self, exc: BaseException | None) -> BaseException | None:
         """Wait for the children; what the block is to raise."""
         group = self._group
-        self._body.__exit__()
+        self._body.__exit__(None, None, None)
         cancelled = exc if is_cancelled_error(exc) and not self._is_ours(exc) else None
+        interruptions: list[BaseException] = []  # Ctrl-C, this thread's own cancellation, a deadlock
         if exc is not None and not group._aborting:
-            group._abort()
+            self._abort(interruptions)
         while not self._is_over():
             try:
                 self._wait()
-            except BaseException as e:  # Ctrl-C, this thread's own cancellation, a deadlock
-                if is_cancelled_error(e):
-                    cancelled = e
-                elif e is not exc:
-                    group._note(e)
-                group._abort()
-        interrupted = self._close()
-        if interrupted is not None:
-            if is_cancelled_error(interrupted):
-                cancelled = interrupted
+            except BaseException as e:
+                interruptions.append(e)
+                self._abort(interruptions)
+        self._close(interruptions)
+        for interruption in interruptions:
+            if is_cancelled_error(interruption):
+                cancelled = interruption
             else:
-                group._note(interrupted)
+                group._note(interruption)
         if exc is not None and not is_cancelled_error(exc):
             group._errors.append(exc)
             if group._base_error is None and is_base_error(exc):
@@ -131,15 +129,19 @@ class Plain:
         self._late_at = None
         self._group._tell_late()
 
-    def _close(self) -> BaseException | None:
-        interrupted = None
+    def _abort(self, interruptions: list[BaseException]) -> None:
+        try:
+            self._group._abort()
+        except BaseException as e:
+            interruptions.append(e)
+
+    def _close(self, interruptions: list[BaseException]) -> None:
         if self._group._registration is not None:
             self._group._registration.close()
         if self._group._own_pool is not None:
-            interrupted = insist(self._group._own_pool.shutdown)
+            interruptions += insist(self._group._own_pool.shutdown)
         if self._thread is not None:
-            interrupted = self._thread.close() or interrupted
-        return interrupted
+            interruptions += self._thread.close()
 
 
 def _name(coro: Any) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RETRIES = 2
 #: A worker has one lot to do, and another waits for it.
 _AHEAD = 2
+#: Bytes of memory that a partition may have whatever the limit: to go through it in many turns costs more than that.
+_LEAST = 1 << 20
 #: So many times its bytes a partition takes in memory as objects in a dict.
 _EXPANSION = 8
 
@@ -120,11 +122,11 @@ class Local:
     def _reduce(self) -> dict[Any, Any]:
         from fenshen.futures import as_completed
 
-        share = max(1, self._job.share)
+        share = max(_LEAST, self._job.share)
         partitions = self._runs.partitions()
         futures = []
         for number, size in partitions:
-            turns = -(-size * _EXPANSION // share)
+            turns = max(1, -(-size * _EXPANSION // share))
             futures.append(self._submit(_reduce, self._path, self._runs.batches(number), turns))
         result: dict[Any, Any] = {}
         keys = 0

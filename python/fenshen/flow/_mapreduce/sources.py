@@ -218,9 +218,10 @@ def lots_of(items: Any, workers: int) -> Lots:
 
 def each_mapped(lot: Any, function: Any) -> Iterator[tuple[Any, Any]]:
     """Each item with what the function gives of it; what it raises says of which."""
-    items = iter(lot.each())
+    items = None
     while True:
         try:
+            items = items or iter(lot.each())
             item = next(items)
         except StopIteration:
             return
