@@ -226,14 +226,20 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._check()
             supervisor = self._supervisor
             if supervisor.thread is None:
-                supervisor.start(self._max_workers if self._forks else 1)
-                self._engine = supervisor.engine
+                self._start()
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
             if supervisor.over:
                 supervisor.sweep()
+
+    def _start(self) -> None:
+        """Start the first workers, unless that was done."""
+        with self._shutdown_lock:
+            if self._supervisor.thread is None:
+                self._supervisor.start(self._max_workers if self._forks else 1)
+                self._engine = self._supervisor.engine
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
