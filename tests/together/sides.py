@@ -54,7 +54,7 @@ def asleep(future: Future[Any]) -> bool:
 
 
 def stays_asleep(future: Future[Any]) -> bool:
-    """Whether it does so again and again: one that waits for the interpreter sleeps on a futex too, but not for long."""
+    """Whether it does so again and again: who waits for the interpreter sleeps on a futex too, but not for long."""
     for _ in range(5):
         if not asleep(future):
             return False
