@@ -16,7 +16,7 @@ help: ## this list
 	@echo
 	@echo 'PY=/path/to/python3.13 chooses the interpreter (3.10 to 3.14); ARGS="..." goes to the demo, the benchmarks or the foreign suites.'
 
-demo: ## one asyncio program by python and by fenshen run, side by side
+demo: ## programs by python and by fenshen, side by side: one that waits, one of tasks, threads and processes
 	@venv=$(ENV) && $$venv/bin/python examples/demo.py $(ARGS)
 
 test: ## every check of the first tier: lints, Rust and Python suites, conformance, ecosystem

@@ -48,11 +48,11 @@ Ends = tuple[Callable[..., object], Callable[..., Any]]
 
 
 def ends_of_asyncio(maxsize: int = 0) -> Ends:
-    """An `asyncio.Queue` and what threads put into it with, which is never full for them."""
-    if maxsize:
-        raise NotImplementedError("a thread cannot wait for a place")
-    loop, items = asyncio.get_running_loop(), asyncio.Queue[object]()
-    return lambda item: loop.call_soon_threadsafe(items.put_nowait, item), items.get
+    """An `asyncio.Queue`, and how threads put into it."""
+    loop, items = asyncio.get_running_loop(), asyncio.Queue[object](maxsize)
+    if not maxsize:
+        return lambda item: loop.call_soon_threadsafe(items.put_nowait, item), items.get
+    return lambda item: asyncio.run_coroutine_threadsafe(items.put(item), loop).result(), items.get
 
 
 def standard() -> Things:
@@ -67,7 +67,7 @@ def of_aiologic() -> Things:
     passing = {"put": "green_put", "get": "green_get"}
 
     def ends(maxsize: int = 0) -> Ends:
-        items = aiologic.Queue(maxsize)
+        items = aiologic.Queue(maxsize or None)
         return items.green_put, items.async_get
 
     return Things(

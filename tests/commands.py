@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +51,25 @@ def end(process: subprocess.Popen[str], stdin: str | None = None, seconds: float
         pytest.fail(f"did not end within {seconds} s; it wrote {out[-500:]!r} and {err[-500:]!r}")
     address = re.compile(r"\b0x[0-9a-f]{6,}")
     return Outcome(process.returncode, address.sub("0x...", out), address.sub("0x...", err))
+
+
+def killed_when_it_says(words: str, process: subprocess.Popen[str], seconds: float = 120) -> Outcome:
+    """Wait until what `start` started writes a line with `words` to stderr, and kill it a moment later."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    limit = threading.Timer(seconds, os.killpg, (process.pid, signal.SIGKILL))
+    limit.start()
+    written = ""
+    for line in process.stderr:
+        written += line
+        if words in line:
+            time.sleep(0.3)  # for what it should not write
+            break
+    limit.cancel()
+    os.killpg(process.pid, signal.SIGKILL)
+    written += process.stderr.read()
+    out = process.stdout.read()
+    return Outcome(process.wait(), out, written)
 
 
 def run(command: list[str], *, cwd: Path | None = None, stdin: str | None = None, **env: str) -> Outcome:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import fenshen
 import pytest
-from commands import RUN, Outcome, end, needs_native, run, start
+from commands import RUN, Outcome, end, killed_when_it_says, needs_native, run, start
 
 pytestmark = needs_native
 
@@ -351,14 +351,17 @@ def test_what_waits_for_ever_is_silent_and_asleep(tmp_path: Path, what: str) -> 
     source = f"what = {what!r}\n" + textwrap.dedent(program)
     (tmp_path / "app.py").write_text(source)
     process = start([*RUN, "app.py"], cwd=tmp_path)
-    time.sleep(1.2)
-    before = switches(process.pid)
-    time.sleep(1.5)
-    after = switches(process.pid)
+    time.sleep(1)
+    limit = time.monotonic() + 60  # for its beginning
+    while True:
+        before = switches(process.pid)
+        time.sleep(1.5)
+        if switches(process.pid) == before:
+            break
+        assert time.monotonic() < limit
     os.kill(process.pid, signal.SIGKILL)
     ended = end(process)
     assert ended.out + ended.err == ""
-    assert after == before
 
 
 def switches(pid: int) -> list[str]:
@@ -367,9 +370,13 @@ def switches(pid: int) -> list[str]:
     return [line for line in lines if "voluntary_ctxt_switches" in line]
 
 
-def killed_after(folder: Path, source: str, seconds: float, *options: str, **env: str) -> tuple[str, str]:
+def started(folder: Path, source: str, *options: str, **env: str) -> subprocess.Popen[str]:
     (folder / "app.py").write_text(textwrap.dedent(source))
-    process = start([*RUN, *options, "app.py"], cwd=folder, **env)
+    return start([*RUN, *options, "app.py"], cwd=folder, **env)
+
+
+def killed_after(folder: Path, source: str, seconds: float, *options: str, **env: str) -> tuple[str, str]:
+    process = started(folder, source, *options, **env)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(seconds)
     os.kill(process.pid, signal.SIGKILL)
@@ -383,7 +390,7 @@ STALLED = "import asyncio\nasyncio.run(asyncio.Event().wait())"
 
 
 def test_report(tmp_path: Path) -> None:
-    _, err = killed_after(tmp_path, STALLED, 1.2, "--deadlock=report")
+    _, _, err = killed_when_it_says("nothing can wake", started(tmp_path, STALLED, "--deadlock=report"))
     assert err.startswith("fenshen: nothing can wake the event loop any more, and the main task waits:\n")
     assert err.count("fenshen:") == 1
     assert "DeadlockError" not in err
@@ -427,7 +434,7 @@ def test_doubt_becomes_a_report(tmp_path: Path) -> None:
         threading.Thread(target=time.sleep, args=(60,), name="stranger", daemon=True).start()
         asyncio.run(asyncio.Event().wait())
         """
-    _, err = killed_after(tmp_path, program, 8)
+    _, _, err = killed_when_it_says("can wake the event loop", started(tmp_path, program))
     assert err.startswith("fenshen: only another thread (stranger) can wake the event loop, idle for ")
     assert err.count("fenshen:") == 1
     assert "DeadlockError" not in err

@@ -41,6 +41,28 @@ def test_both_readmes_show_the_same():
     assert code(documents.ROOT / "README.md") == code(documents.ROOT / "README.zh-CN.md")
 
 
+def links(page: Path) -> list[str]:
+    """Where a page leads, but for the other language's."""
+    return [target for target in documents.links(page) if "README" not in target]
+
+
+def test_both_readmes_lead_to_the_same():
+    english, chinese = (documents.ROOT / name for name in ("README.md", "README.zh-CN.md"))
+    assert sorted(links(english)) == sorted(links(chinese))
+
+
+def test_examples_of_the_readme():
+    """Each line names an example that is there and has a test, and no example lacks its line."""
+    text = (documents.ROOT / "README.md").read_text()
+    shown = set(re.findall(r"^\| `(?:python|fenshen run) examples/(\w+)", text, re.MULTILINE))
+    tested = {path.stem.removeprefix("test_") for path in (documents.ROOT / "tests" / "examples").glob("test_*.py")}
+    assert shown == tested
+    assert all(
+        (documents.ROOT / "examples" / name).exists() or (documents.ROOT / "examples" / f"{name}.py").exists()
+        for name in shown
+    )
+
+
 @needs_native
 @pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
 def test_programs(program, tmp_path):

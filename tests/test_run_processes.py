@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -136,18 +135,20 @@ def test_options_reach_the_loops() -> None:
     assert found[0] == found[1]
 
 
+CLIENT = """
+import socket, sys
+for _ in range(2):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60) as connection:
+        print(connection.recv(100).decode())
+"""
+
+
 def test_an_inherited_socket_serves_in_all() -> None:
     """As a server's example has it: one listening socket, made before, and `fork`."""
     if multiprocessing.get_start_method() != "fork":
         pytest.skip("it is inherited by fork only")
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        answers: list[bytes] = []
-        address = sock.getsockname()
-
-        def client() -> None:
-            for _ in range(2):
-                with socket.create_connection(address, timeout=60) as connection:
-                    answers.append(connection.recv(100))
+        client = start([*PYTHON, "-c", CLIENT, str(sock.getsockname()[1])])
 
         async def main() -> int:
             served = asyncio.Event()
@@ -162,12 +163,22 @@ def test_an_inherited_socket_serves_in_all() -> None:
             await served.wait()
             return os.getpid()
 
-        thread = threading.Thread(target=client)
-        thread.start()
         pids = fenshen.run(main, processes=2)
-        thread.join(60)
         assert len(set(pids)) == 2
-        assert sorted(answers) == [b"0", b"1"]
+        assert sorted(end(client).out.split()) == ["0", "1"]
+
+
+async def started() -> str:
+    """How a program that a process starts deals with signals."""
+    words = "import signal; print([signal.getsignal(n).name for n in (signal.SIGTERM, signal.SIGUSR1)])"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", words, stdout=subprocess.PIPE)
+    out, _ = await child.communicate()
+    return out.decode().strip()
+
+
+def test_programs_that_are_started_inherit_no_ignored_signal() -> None:
+    found = fenshen.run(started, processes=1, shutdown_signals=[signal.SIGTERM, signal.SIGUSR1])
+    assert found == ["['SIG_DFL', 'SIG_DFL']"]
 
 
 # -- Signals ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ _LONGEST = 160
 _DEEPEST = 200
 
 # Where asyncio keeps what tasks wait on.
-_HOMES = ("asyncio/locks.py", "asyncio/queues.py", "asyncio/taskgroups.py")
+_HOMES = ("asyncio/locks.py", "asyncio/queues.py", "asyncio/taskgroups.py", "fenshen/task_groups.py")
 _SUSPENDED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
@@ -108,7 +108,7 @@ def _primitives() -> tuple[type, ...]:
     locks = ("Event", "Lock", "Semaphore", "BoundedSemaphore", "Condition", "Barrier")
     names = (*locks, "Queue", "LifoQueue", "PriorityQueue", "TaskGroup")
     found = [getattr(space, name, None) for space in (asyncio, sys.modules["fenshen._fenshen"]) for name in names]
-    modules = (sys.modules.get("asyncio.locks"), sys.modules.get("asyncio.queues"))
+    modules = tuple(sys.modules.get(name) for name in ("asyncio.locks", "asyncio.queues", "fenshen.task_groups"))
     found += [getattr(module, name, None) for module in modules for name in names]
     return tuple(kind for kind in found if isinstance(kind, type))
 

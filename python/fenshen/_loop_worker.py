@@ -12,7 +12,7 @@ from fenshen._processes import LoopWorker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -29,7 +29,7 @@ def main(
     from fenshen.runners import Runner
 
     # What a terminal sends to everybody is the program's affair, which cancels what is to be cancelled.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    overhear([signal.SIGINT])
     worker = enter(fds)
     if logs:
         _worker.relay(worker)
@@ -38,6 +38,16 @@ def main(
     with Runner(debug=debug, loop_factory=loop_factory) as runner:
         _serve(worker, runner.get_loop())
     worker.see_off()
+
+
+def overhear(signals: Iterable[int]) -> None:
+    """Have signals do nothing here. They are not ignored, as programs that this process starts would inherit that."""
+    for number in signals:
+        signal.signal(number, _nothing)
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def enter(fds: Sequence[int]) -> LoopWorker:

@@ -146,13 +146,19 @@ class _Registry(WeakSet):
 
     def __iter__(self):
         yield from super().__iter__()
-        yield from sys.modules["fenshen._fenshen"].live_tasks()
+        yield from _live_tasks()
 
     def __len__(self):
-        return super().__len__() + len(sys.modules["fenshen._fenshen"].live_tasks())
+        return super().__len__() + len(_live_tasks())
 
     def __contains__(self, task):
-        return super().__contains__(task) or any(t is task for t in sys.modules["fenshen._fenshen"].live_tasks())
+        return super().__contains__(task) or any(t is task for t in _live_tasks())
+
+
+def _live_tasks() -> list[Any]:
+    # Another thread may look while the native module is still being made.
+    found = getattr(sys.modules["fenshen._fenshen"], "live_tasks", None)
+    return found() if found is not None else []
 
 
 def _registries() -> list[Any]:

@@ -88,24 +88,28 @@ class TaskGroup(Children):
         Raises RuntimeError, and from Python 3.13 on closes the coroutine, if the group was not entered, is shutting
         down or is finished.
         """
-        try:
-            self._check()
-        except BaseException:
-            if sys.version_info >= (3, 13) or self._plain is not None:
-                coro.close()
-            raise
+        if self._exiting or self._aborting or not self._entered:
+            try:
+                self._check()
+            except BaseException:
+                if sys.version_info >= (3, 13) or self._plain is not None:
+                    coro.close()
+                raise
         if self._plain is not None:
-            return self._adopt(self._plain.create_task(coro, name, context))
-        loop = self._loop
-        if asyncio._get_running_loop() is not loop:
-            handle: CoroutineHandle[T] = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
-            handle.start(loop, coro, context)
-            return self._adopt(handle)
+            handle: Any = self._plain.create_task(coro, name, context)
+            self._adopt(handle)
+            return handle
+        running: Any = asyncio._get_running_loop()
+        if running is not self._loop:
+            handle = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
+            handle.start(self._loop, coro, context)
+            self._adopt(handle)
+            return handle
         if name is not None:
             options["name"] = name
         if context is not None:
             options["context"] = context
-        task = loop.create_task(coro, **options)
+        task = self._loop.create_task(coro, **options)
         if task.done():  # it was run eagerly
             self._on_task_done(task)
         else:
@@ -115,6 +119,7 @@ class TaskGroup(Children):
 
     def _shelter(self, coro: Any) -> Any:
         """The shield of a new child, which is not cancelled with the others; its error is ours if nobody awaits it."""
+        outer: Any = None
         task = asyncio.ensure_future(coro, loop=self._loop)
         shielding.protect(task)
         self._tasks.add(task)
@@ -265,9 +270,10 @@ class TaskGroup(Children):
             return self._finished
 
     def _close(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        if self._timers:
+            for timer in self._timers:
+                timer.cancel()
+            self._timers.clear()
         shielding.leave(self._number)
         if self._registration is not None:
             self._registration.close()

@@ -18,7 +18,7 @@ from commands import PYTHON, Outcome, end, start
 
 from .thread_ways import PROGRAMS as THREADS
 from .thread_ways import differences
-from .ways import RUN, by_each
+from .ways import AT_ONCE, RUN, by_each
 
 PROGRAMS = Path(__file__).parent / "processes"
 LIBRARIES = Path(__file__).parent / "process_libraries"
@@ -104,14 +104,18 @@ class Scripts:
         self.folder = folder
         self.ways = ways
 
-    def __call__(self, program: Path, *, ordered: bool = True, seconds: float = SECONDS, **env: str) -> str:
+    def __call__(
+        self, program: Path, *, ordered: bool = True, alone: bool = False, seconds: float = SECONDS, **env: str
+    ) -> str:
         """What `program` prints in every way, on stdout; on stderr it writes the same too, our frames aside.
 
-        Each run has an empty folder of its own as the current one. It ends with status 0 within `seconds`; nothing
-        that it started lives on, and nothing is left in `/dev/shm`; and ours takes no longer than a loaded machine
-        explains: what seems to is run again, with python, before it is believed.
+        Each run has an empty folder of its own as the current one, and `alone` no other beside it. It ends with status
+        0 within `seconds`; nothing that it started lives on, and nothing is left in `/dev/shm`; and ours takes no
+        longer than a loaded machine explains: what seems to is run again, with python, before it is believed.
         """
-        outcomes = by_each(self.ways, lambda way: self._run(way, program, seconds, env))
+        outcomes = by_each(
+            self.ways, lambda way: self._run(way, program, seconds, env), at_once=1 if alone else AT_ONCE
+        )
         plain = outcomes.pop("python")
         assert plain.outcome.status == 0, f"python: {plain.outcome.err}\n{plain.outcome.out}"
         sort = in_no_order if not ordered else lambda outcome: outcome

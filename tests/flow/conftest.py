@@ -24,10 +24,11 @@ def no_process_is_left() -> Iterator[None]:
     yield
     from multiprocessing import active_children, forkserver, resource_tracker
 
-    from fenshen import _to_process
+    from fenshen import _process_tasks, _to_process
 
-    while _to_process._pool:
-        _to_process._pool.popitem()[1].shutdown()
+    for kept in (_to_process._pool, _process_tasks._own):
+        while kept:
+            kept.popitem()[1].shutdown()  # type: ignore[attr-defined]
     active_children()
     forkserver._forkserver._stop()
     resource_tracker._resource_tracker._stop()

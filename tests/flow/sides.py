@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fenshen
+import fenshen.loop
 import pytest
 from fenshen.flow import Pipeline
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from multiprocessing import get_context
 from typing import Any
@@ -22,11 +23,11 @@ def nothing_is_left_running() -> Iterator[None]:
     yield
     from multiprocessing import active_children, forkserver, resource_tracker
 
-    from fenshen import _to_process
-
-    for pool in _to_process._pool.values():
-        pool.shutdown()
-    _to_process._pool.clear()
+    for name, own in (("fenshen._to_process", "_pool"), ("fenshen._process_tasks", "_own")):
+        pools = getattr(sys.modules.get(name), own, {})
+        for pool in pools.values():
+            pool.shutdown()
+        pools.clear()
     active_children()
     forkserver._forkserver._stop()
     resource_tracker._resource_tracker._stop()

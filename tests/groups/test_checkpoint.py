@@ -10,7 +10,7 @@ from typing import Any
 import fenshen
 import pytest
 from commands import needs_native
-from fenshen import TaskGroup, queue
+from fenshen import TaskGroup, multiprocessing, queue
 from fenshen import threading as ours
 from fenshen._cancelling import Cancellation
 from fenshen.futures import Future, ThreadPoolExecutor, wait
@@ -57,6 +57,8 @@ WAITS: dict[str, Callable[[], Callable[[], object]]] = {
     "Future.result": lambda: Future().result,
     "Future.exception": lambda: Future().exception,
     "wait": lambda: lambda: wait([Future()]),
+    "multiprocessing.Lock.acquire": lambda: held(multiprocessing.Lock).acquire,
+    "multiprocessing.Event.wait": lambda: multiprocessing.Event().wait,
 }
 
 each_wait = pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in WAITS.items()])

@@ -139,8 +139,8 @@ def test_a_task_that_runs_too_long_is_ended(pool: futures.ProcessPoolExecutor) -
 
 
 def test_the_time_of_a_task_counts_from_its_beginning() -> None:
-    with futures.ProcessPoolExecutor(1, timeout=2) as pool:
-        assert [f.result(LIMIT) for f in [pool.submit(time.sleep, 0.7) for _ in range(5)]] == [None] * 5
+    with futures.ProcessPoolExecutor(1, timeout=3) as pool:
+        assert [f.result(LIMIT) for f in [pool.submit(time.sleep, 0.3) for _ in range(11)]] == [None] * 11
 
 
 def _running(future: standard.Future) -> None:
@@ -553,22 +553,40 @@ def test_an_interrupt_before_the_pool_could_be_shut_down_holds_up_nobody(tmp_pat
     assert done.stdout == "interrupted\n"
 
 
-def test_a_task_that_the_interrupt_did_not_reach_is_waited_for() -> None:
+def _wait_at(gate: str) -> None:
+    """Run until the file is gone."""
+    end = time.monotonic() + LIMIT
+    while os.path.exists(gate) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def test_a_task_that_the_interrupt_did_not_reach_is_waited_for(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
     with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
-        running = pool.submit(time.sleep, 0.5)
-        while not running.running():
-            time.sleep(0.001)
+        running = pool.submit(_wait_at, str(gate))
+        _running(running)
+        threading.Timer(0.3, gate.unlink).start()
         raise KeyboardInterrupt
     assert running.result(0) is None
 
 
-def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun() -> None:
+def test_an_interrupt_while_the_with_statement_waits_cancels_what_has_not_begun(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+
+    def open_for_the_first(_: object) -> None:
+        if all(future.cancelled() for future in waiting):
+            gate.unlink(missing_ok=True)
+
     timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt), futures.ProcessPoolExecutor(1) as pool:  # noqa: PT012
-        running, *waiting = (pool.submit(time.sleep, 1) for _ in range(4))
-        while not running.running():
-            time.sleep(0.001)
+        running, *waiting = [pool.submit(_wait_at, str(gate)) for _ in range(4)]
+        for future in waiting:
+            future.add_done_callback(open_for_the_first)
+        _running(running)
         timer.start()
+    assert not gate.exists()
     assert all(future.cancelled() for future in waiting)
     assert running.result(LIMIT) is None
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import RUN, end, needs_native, run, start
+from commands import RUN, end, killed_when_it_says, needs_native, run, start
 
 pytestmark = needs_native
 
@@ -38,7 +38,7 @@ def test_every_planted_cycle_is_found(seed: int, capsys: pytest.CaptureFixture[s
     assert (status, err) == (0, "")
     found, slowest = out.split()
     assert int(found) == count
-    assert float(slowest) < 1
+    assert float(slowest) < 5  # a fifth of that where nobody else computes
     with capsys.disabled():
         print(f"\n{count} planted cycles from seed {seed}: all found, the last within {slowest} s")
 
@@ -68,7 +68,7 @@ def test_a_ring_is_an_error_in_one_thread_and_the_other_goes_on(kind: str) -> No
 
 
 def test_a_ring_that_somebody_outside_could_break_is_reported_and_no_error() -> None:
-    break_it = "\nwhile True:\n    time.sleep(1.2)\n    a.release()\n    break"
+    break_it = "\nwhile True:\n    time.sleep(2)\n    a.release()\n    break"
     status, out, err = outcome(TWO.format(kind="Lock") + break_it)
     assert (status, out) == (0, "through\nthrough\n") or "release unlocked lock" in err
     assert err.count("fenshen: these threads wait for each other:") == 1
@@ -84,9 +84,7 @@ def test_a_ring_of_reentrant_locks_is_an_error_whatever_others_do() -> None:
 
 def test_with_report_nothing_is_raised() -> None:
     process = start([*RUN, "--deadlock=report", "-c", "import threading\n" + TWO.format(kind="Lock")])
-    time.sleep(2)
-    os.killpg(process.pid, signal.SIGKILL)
-    _, out, err = end(process)
+    _, out, err = killed_when_it_says("held by Thread-2", process)
     assert out == ""
     assert err.count("fenshen: these threads wait for each other:") == 1
     assert "DeadlockError" not in err
@@ -129,9 +127,7 @@ for i in range(2):
         print("once")
 """
     process = start([*RUN, "-u", "-c", f"import threading, fenshen\n{program}"])
-    time.sleep(1.5)
-    os.killpg(process.pid, signal.SIGKILL)
-    _, out, err = end(process)
+    _, out, err = killed_when_it_says("waits for itself", process)
     assert out == "once\n"
     assert err.startswith("fenshen: this thread waits for itself:")
 
@@ -277,7 +273,7 @@ began = time.monotonic()
 try:
     lock2.acquire()
 except fenshen.DeadlockError as e:
-    print(time.monotonic() - began < 3)
+    print(time.monotonic() - began < 30)
 """
     status, out, err = outcome(program)
     assert (status, out) == (0, "True\n"), err

@@ -72,8 +72,9 @@ def test_ctrl_c(call: str) -> None:
         "from fenshen import queue\n"
         "q = queue.Queue(1)\n"
         f"if 'get' not in {call!r}: q.put(1)\n"
-        "print('ready', flush=True)\n"
-        f"try: {call}\n"
+        "try:\n"
+        "    print('ready', flush=True)\n"
+        f"    {call}\n"
         "except KeyboardInterrupt: print('interrupted')\n"
     )
     process = start([*PYTHON, "-c", program])

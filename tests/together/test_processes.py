@@ -196,3 +196,18 @@ def test_a_shared_one_leaves_no_descriptor():
     for _ in range(20):
         use()
     assert count() == before
+
+
+def _put_many(queue, count):
+    for i in range(count):
+        queue.put((i, "x" * 50))
+
+
+@our_contexts
+def test_a_process_ends_when_all_that_it_has_put_is_in_shared_memory(ctx):
+    queue = fenshen.Queue(shared=True)
+    with started(ctx, _put_many, (queue, 10_000)) as (child,):
+        until(lambda: queue.qsize() > 8_000)
+        assert [queue.get(timeout=PATIENCE)[0] for _ in range(10_000)] == list(range(10_000))
+        child.join(PATIENCE)
+        assert child.exitcode == 0

@@ -61,19 +61,23 @@ impl<C: Cargo> Crew<C> {
     /// Sends what can be sent.
     pub(crate) fn feed(&mut self, after: &mut Aftermath<C>) {
         self.hands.iter_mut().for_each(Hand::tell);
+        let mut stuffed = Vec::new();
         while let Some(job) = self.queue.front() {
             if !job.is_pending() {
                 after.dropped.extend(self.queue.pop_front());
                 continue;
             }
             let share = self.share();
-            let free = self.hands.iter_mut().filter(|h| h.has_credit() && h.flying.len() < share);
+            let free =
+                self.hands.iter_mut().filter(|h| h.has_credit() && h.flying.len() < share && !stuffed.contains(&h.id));
             // The least busy; a worker that is still starting only where no other has credit.
             let Some(hand) = free.min_by_key(|h| (h.flying.len(), h.stage == Stage::Starting)) else {
                 break;
             };
             match hand.send(job) {
                 Ok(true) => drop(self.queue.pop_front()),
+                // Its loop is held up by one task; the others need not be.
+                Ok(false) if hand.many.is_some() => stuffed.push(hand.id),
                 Ok(false) => break,
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => hand.kill(),
                 Err(error) => {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import sys
 import threading
 import time
+from _thread import allocate_lock
 
 from fenshen import _carried
 from fenshen._cancelling import checkpoint
@@ -45,7 +47,8 @@ class Children:
         if timeout is not None:
             ends = time.monotonic() + timeout
             self._deadline = ends if deadline is None else min(ends, deadline)
-        self._lock = threading.Lock()
+        # The interpreter's own: a wait for one of ours could raise amid what must be done.
+        self._lock = allocate_lock()
         self._tasks: set[Any] = set()
         self._errors: list[BaseException] = []
         self._base_error: BaseException | None = None
@@ -111,7 +114,8 @@ class Children:
         self._check()
         handle: ThreadHandle[T] = ThreadHandle(name_of(fn))
         handle.submit(self._threads(), fn, args, kwargs)
-        return self._adopt(handle)
+        self._adopt(handle)
+        return handle
 
     def _threads(self) -> Any:
         if self._thread_pool is not None:
@@ -134,7 +138,8 @@ class Children:
         self._check()
         handle: ProcessHandle[Any] = ProcessHandle(name_of(fn))
         handle.adopt(self._submit(fn, args, kwargs))
-        return self._adopt(handle)
+        self._adopt(handle)
+        return handle
 
     def _submit(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         pool = self._process_pool
@@ -151,7 +156,7 @@ class Children:
             return pool.submit(_carried.call, variables, fn, *args, **kwargs)
         return pool.submit(fn, *args, **kwargs)
 
-    def _adopt(self, handle: Any) -> Any:
+    def _adopt(self, handle: Any) -> None:
         """Have a child that was begun be one of ours."""
         with self._lock:
             finished = self._finished
@@ -162,7 +167,6 @@ class Children:
         if finished:
             raise RuntimeError(f"TaskGroup {self!r} is finished")
         self._watch(handle)
-        return handle
 
     # -- Who goes -----------------------------------------------------------------------------------------------------
 
@@ -171,16 +175,24 @@ class Children:
         raise NotImplementedError
 
     def _abort(self, msg: Any = None) -> None:
-        """Cancel every child."""
+        """Cancel every child. What interrupts that (Ctrl-C, this thread's own cancellation) is raised in the end."""
         self._aborting = True
         with self._lock:
             children = list(self._tasks)
         why = () if msg is None else (msg,)
+        interrupted: BaseException | None = None
         for child in children:
             if not child.done() and not is_shielded(child):
-                child.cancel(*why)
+                try:
+                    child.cancel(*why)
+                except BaseException as e:
+                    interrupted = interrupted or e
+                    with contextlib.suppress(Exception):
+                        child.cancel(*why)
         if children:
             self._wait_for_late()
+        if interrupted is not None:
+            raise interrupted
 
     def _wait_for_late(self) -> None:
         """Have `_tell_late()` called in a while."""

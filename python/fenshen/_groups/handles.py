@@ -205,8 +205,6 @@ class CoroutineHandle(Handle[T]):
             self._future.set_exception(e)
             return
         task.add_done_callback(self._end)
-        if self._asked is not None:
-            task.cancel(*self._asked)
 
     def _end(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():

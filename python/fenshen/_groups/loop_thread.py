@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["LoopThread", "insist"]
 
 
-def insist(wait: Callable[[], object]) -> BaseException | None:
-    """Wait to the end, whatever comes between; returns what came first."""
-    interrupted: BaseException | None = None
+def insist(wait: Callable[[], object]) -> list[BaseException]:
+    """Wait to the end, whatever comes between (Ctrl-C, this thread's own cancellation); returns what came."""
+    interruptions: list[BaseException] = []
     while True:
         try:
             wait()
-            return interrupted
-        except BaseException as e:  # Ctrl-C, or this thread's own cancellation
-            interrupted = interrupted or e
+            return interruptions
+        except BaseException as e:
+            interruptions.append(e)
 
 
 class LoopThread:
@@ -37,10 +37,10 @@ class LoopThread:
         # A program that ends amid the block doesn't wait for it.
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
-        interrupted = insist(self._ready.wait)
-        if interrupted is not None and self._error is None:
+        interruptions = insist(self._ready.wait)
+        if interruptions and self._error is None:
             self.close()
-            raise interrupted
+            raise interruptions[0]
         if self._error is not None:
             raise self._error
 
@@ -59,10 +59,10 @@ class LoopThread:
         self._ready.set()
         await self._over
 
-    def close(self) -> BaseException | None:
+    def close(self) -> list[BaseException]:
         """Have the loop end, and wait for the thread. Tasks that are still there are cancelled, as by `asyncio.run`.
 
-        Returns what interrupted the wait, if anything did.
+        Returns what interrupted the wait.
         """
         self.loop.call_soon_threadsafe(self._stop)
         return insist(self._thread.join)

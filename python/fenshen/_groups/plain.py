@@ -9,7 +9,7 @@ from fenshen._groups import late
 from fenshen._groups.children import is_base_error, is_cancelled_error
 from fenshen._groups.handles import CoroutineHandle
 from fenshen._groups.loop_thread import LoopThread, insist
-from fenshen.threading import Event
+from fenshen.threading import Semaphore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["Plain"]
 
 
+class _Children(Semaphore):
+    """What the parent waits for; reports name it. An `Event` in the main thread would mean "until Ctrl-C" to them."""
+
+    def __init__(self, group: TaskGroup) -> None:
+        super().__init__(0)
+        self._of = group
+
+    def __repr__(self) -> str:
+        return f"<the children of {self._of!r}>"
+
+
 class Plain:
     """The part of a group that knows its parent, a thread."""
 
     def __init__(self, group: TaskGroup) -> None:
         self._group = group
-        self._changed = Event()
+        self._changed = _Children(group)
         self._thread: LoopThread | None = None
         self._late_at: float | None = None
         #: Of the body: its next wait is to raise when the group is to end.
@@ -61,7 +72,7 @@ class Plain:
     def wait_for_late(self) -> None:
         """Tell which children live when that has taken too long."""
         self._late_at = time.monotonic() + late.PATIENCE
-        self._changed.set()
+        self._changed.release()
 
     def child_is_done(self, handle: Any) -> None:
         """Called in whatever thread."""
@@ -77,32 +88,30 @@ class Plain:
         with group._lock:
             group._tasks.discard(handle)
             if not group._tasks:
-                self._changed.set()
+                self._changed.release()
 
     # -- The end ------------------------------------------------------------------------------------------------------
 
     def leave(self, exc: BaseException | None) -> BaseException | None:
         """Wait for the children; what the block is to raise."""
         group = self._group
-        self._body.__exit__()
+        self._body.__exit__(None, None, None)
         cancelled = exc if is_cancelled_error(exc) and not self._is_ours(exc) else None
+        interruptions: list[BaseException] = []  # Ctrl-C, this thread's own cancellation, a deadlock
         if exc is not None and not group._aborting:
-            group._abort()
+            self._abort(interruptions)
         while not self._is_over():
             try:
                 self._wait()
-            except BaseException as e:  # Ctrl-C, this thread's own cancellation, a deadlock
-                if is_cancelled_error(e):
-                    cancelled = e
-                elif e is not exc:
-                    group._note(e)
-                group._abort()
-        interrupted = self._close()
-        if interrupted is not None:
-            if is_cancelled_error(interrupted):
-                cancelled = interrupted
+            except BaseException as e:
+                interruptions.append(e)
+                self._abort(interruptions)
+        self._close(interruptions)
+        for interruption in interruptions:
+            if is_cancelled_error(interruption):
+                cancelled = interruption
             else:
-                group._note(interrupted)
+                group._note(interruption)
         if exc is not None and not is_cancelled_error(exc):
             group._errors.append(exc)
             if group._base_error is None and is_base_error(exc):
@@ -116,30 +125,35 @@ class Plain:
 
     def _is_over(self) -> bool:
         with self._group._lock:
-            self._changed.clear()
+            while self._changed.acquire(blocking=False):
+                pass
             self._group._finished = not self._group._tasks
             return self._group._finished
 
     def _wait(self) -> None:
         if self._late_at is None:
-            self._changed.wait()
+            self._changed.acquire()
             return
         left = self._late_at - time.monotonic()
         if left > 0:
-            self._changed.wait(left)
+            self._changed.acquire(timeout=left)
             return
         self._late_at = None
         self._group._tell_late()
 
-    def _close(self) -> BaseException | None:
-        interrupted = None
+    def _abort(self, interruptions: list[BaseException]) -> None:
+        try:
+            self._group._abort()
+        except BaseException as e:
+            interruptions.append(e)
+
+    def _close(self, interruptions: list[BaseException]) -> None:
         if self._group._registration is not None:
             self._group._registration.close()
         if self._group._own_pool is not None:
-            interrupted = insist(self._group._own_pool.shutdown)
+            interruptions += insist(self._group._own_pool.shutdown)
         if self._thread is not None:
-            interrupted = self._thread.close() or interrupted
-        return interrupted
+            interruptions += self._thread.close()
 
 
 def _name(coro: Any) -> str:

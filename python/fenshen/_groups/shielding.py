@@ -19,7 +19,7 @@ __all__ = ["enter", "is_shielded", "leave", "shield"]
 
 _shielded: weakref.WeakSet[Any] = weakref.WeakSet()
 #: The groups that are entered with `async with`, in that order.
-_entered: weakref.WeakValueDictionary[int, TaskGroup] = weakref.WeakValueDictionary()
+_entered: dict[int, weakref.ref[TaskGroup]] = {}
 _numbers = itertools.count(1)
 
 
@@ -69,7 +69,7 @@ class _Shield:
 def enter(group: TaskGroup) -> int:
     """Note that a group is entered; returns its number."""
     number = next(_numbers)
-    _entered[number] = group
+    _entered[number] = weakref.ref(group)
     return number
 
 
@@ -80,7 +80,11 @@ def leave(number: int) -> None:
 
 def _group_of(task: Any) -> TaskGroup | None:
     """The group whose body the task is in, the innermost, or whose child it is."""
-    groups = list(_entered.values())[::-1]
+    found = [(number, reference()) for number, reference in list(_entered.items())[::-1]]
+    for number, group in found:
+        if group is None:  # a block that was never left
+            leave(number)
+    groups = [group for _, group in found if group is not None]
     return next((group for group in groups if group._parent_task is task), None) or next(
         (group for group in groups if task in group._tasks), None
     )

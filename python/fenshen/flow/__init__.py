@@ -1,4 +1,4 @@
-"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), and map_reduce
+"""Patterns over threads, processes and tasks: pipelines, limits, pools of handlers (docs/flow.md), map and reduce
 (docs/map-reduce.md).
 
 Importing this package imports nothing else: each name below is loaded when it is first used.

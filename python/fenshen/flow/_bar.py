@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from typing import Any
 
@@ -33,7 +34,8 @@ class Bar:
         """Draw it."""
         if self._bar is None:
             colour = None if os.environ.get("NO_COLOR") else "green"
-            self._bar = _Quiet(desc=self._name, total=progress.total, colour=colour, miniters=0, mininterval=0)
+            columns, lines = shutil.get_terminal_size()  # where the terminal does not know, tqdm itself draws nothing
+            self._bar = _Quiet(desc=self._name, total=progress.total, ncols=columns, nrows=lines, colour=colour)
         bar = self._bar
         bar.n = progress.done
         if progress.failed:

@@ -7,6 +7,7 @@ use fenshen_sync::{Deadline, Slept};
 use pyo3::ffi::{self, PyObject};
 
 use crate::object::{Obj, Raised, Res, done};
+use crate::threads::cancellation;
 
 /// How long a call may take.
 #[derive(Clone, Copy)]
@@ -68,12 +69,15 @@ impl Waiting {
     const FIRST: Duration = Duration::from_millis(50);
 
     pub(crate) unsafe fn new(what: *mut PyObject, deadline: Option<Deadline>, longest: Duration) -> Waiting {
+        // Nobody can wake a waiter in shared memory for that: it looks itself.
+        let longest = if cancellation::possible() { Waiting::FIRST } else { longest };
         let look = Deadline::after(Waiting::FIRST);
         Waiting { _what: Obj::from(what), deadline, look, pause: Waiting::FIRST, longest }
     }
 
-    /// Sleeps once. Signal handlers run; what they raise is raised.
+    /// Sleeps once. Signal handlers run; what they raise is raised, and so is that the thread's work was cancelled.
     pub(crate) unsafe fn sleep(&mut self, sleep: impl FnOnce(Option<Deadline>) -> Slept) -> Res<Pause> {
+        cancellation::check()?;
         let until = self.deadline.map_or(self.look, |deadline| deadline.min(self.look));
         let state = ffi::PyEval_SaveThread();
         let how = sleep(Some(until));

@@ -109,7 +109,7 @@ fn due() -> Option<Arc<Mark>> {
 
 /// Raises the `CancelledError` that is due in this thread, if one is.
 #[inline]
-pub(super) unsafe fn check() -> Res<()> {
+pub(crate) unsafe fn check() -> Res<()> {
     match due() {
         None => Ok(()),
         Some(mark) => raise_for(&mark),
@@ -135,11 +135,16 @@ pub(super) struct Seated {
     before: Option<*const Waiter>,
 }
 
+/// Whether the thread's work may be cancelled.
+pub(crate) fn possible() -> bool {
+    // A thread at its very end has no such variables any more.
+    ENTERED.try_with(|marks| !marks.borrow().is_empty()).unwrap_or(false)
+}
+
 impl Seated {
     /// Lets the waiter be found, and poked; `None` in a thread that nobody cancels.
     pub(super) fn sit(waiter: &Waiter) -> Option<Seated> {
-        // A thread at its very end has no such variables any more.
-        if ENTERED.try_with(|marks| marks.borrow().is_empty()).unwrap_or(true) {
+        if !possible() {
             return None;
         }
         Some(Seated { before: SEAT.with(|seat| seat.held().replace(waiter)) })

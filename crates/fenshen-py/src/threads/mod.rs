@@ -21,7 +21,7 @@
 mod any_lock;
 mod atomic_int;
 mod barrier;
-mod cancellation;
+pub(crate) mod cancellation;
 mod condition;
 mod event;
 pub(crate) mod future;

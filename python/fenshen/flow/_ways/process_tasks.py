@@ -7,7 +7,9 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from fenshen import _engine
 from fenshen.flow._ways import functions, usable_cpus
+from fenshen.flow._ways.awaiting import done
 from fenshen.flow._ways.processes import leased
 
 # Coroutines at once, for each process.
@@ -23,26 +25,42 @@ class ProcessTasks:
         self.many = functions.is_async_generator_function(fn)
         self._fn = functools.partial(_collected, fn) if self.many else fn
         self.limit = workers or _EACH * usable_cpus()
-        self._submit, self._pool = _submitting()
+        self._start: Callable[[Any], Awaitable[Any]] = (
+            _in_crew(self._fn) if _engine.engine() == "native" else _one_by_one(self._fn)
+        )
 
     async def call(self, item: Any) -> Any:
-        return await asyncio.wrap_future(self._submit(self._fn, item))
+        return await self._start(item)
 
     async def each(self, item: Any, put: Callable[[Any], Awaitable[None]]) -> None:
-        for result in await self.call(item):
+        for result in await self._start(item):
             await put(result)
 
     async def close(self) -> None:
-        """The pool is the program's."""
+        """The workers are the program's."""
 
 
-def _submitting() -> tuple[Callable[..., Any], Any]:
-    try:
-        from fenshen import _process_tasks
-    except ImportError:
-        pool: Any = leased(None)[0]
-        return (lambda fn, item: pool.submit(_run, fn, item)), pool
-    return (lambda fn, item: _process_tasks.submit(None, fn, (item,), {})), None
+def _in_crew(fn: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], Awaitable[Any]]:
+    from fenshen._process_tasks import awaited, crew_of
+
+    crew = crew_of(None)
+    return lambda item: awaited(crew.submit(fn, (item,), {}), crew)
+
+
+def _one_by_one(fn: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """Where there is no native engine: each in a process of the standard library's pool."""
+    pool, _ = leased(None)
+
+    async def call(item: Any) -> Any:
+        future = pool.submit(_run, fn, item)
+        try:
+            await done(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        return future.result()
+
+    return call
 
 
 def _run(fn: Callable[[Any], Coroutine[Any, Any, Any]], item: Any) -> Any:

@@ -68,16 +68,21 @@ no_args!(py_ring, |b: PyBell| {
     tell(b).map(|()| none())
 });
 
-// Whoever was called may have died, and that wakes nobody.
+// Whoever was called, or should have called, may have died, and that wakes nobody: one of each row looks for itself.
 no_args!(py_look, |b: PyBell| {
-    let rows: std::collections::HashSet<*const Row> = (*b).seats.iter().map(|&s| (*s).row).collect();
-    let seats: Vec<Obj> = (*b).seats.iter().map(|&s| Obj::from(s.cast())).collect();
-    // Each row is there as long as one of its seats.
-    if rows.into_iter().filter(|&row| (*row).mend()).count() > 0 {
-        seats.iter().try_for_each(|seat| Seat::end_future(seat.ptr().cast()))?;
+    let mut firsts: Vec<Obj> = Vec::new();
+    let mut rows: Vec<*const Row> = Vec::new();
+    for &s in &(*b).seats {
+        if !rows.contains(&(*s).row) {
+            // A row is there as long as one of its seats.
+            (*(*s).row).mend();
+            rows.push((*s).row);
+            firsts.push(Obj::from(s.cast()));
+        }
     }
+    firsts.iter().try_for_each(|seat| Seat::end_future(seat.ptr().cast()))?;
     tell(b)?;
-    Ok(boolean(!seats.is_empty()))
+    Ok(boolean(!firsts.is_empty()))
 });
 
 no_args!(py_fileno, |b: PyBell| {
