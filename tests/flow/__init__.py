@@ -1,0 +1,3 @@
+from without_pytest import stand_in
+
+stand_in()

@@ -1,3 +1,3 @@
-from processes.unneeded import stand_in
+from without_pytest import stand_in
 
 stand_in()
