@@ -242,9 +242,17 @@ def markdown(found: dict[str, list[list[float]]], rounds: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def downloads(rounds: int) -> str:
+    """What the bulk downloader of the examples takes by each model, beside wget2 where that is installed."""
+    command = [sys.executable, "examples/downloader", "--rounds", str(rounds)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
+    text = "`python examples/downloader`; the least seconds of the rounds, and the family's memory (PSS) at its peak."
+    return f"\n## A bulk download\n\n{text}\n\n```\n{done.stdout}```\n"
+
+
 def run(into: pathlib.Path, rounds: int, publish: bool) -> str:
     """Measure all, write the page, and give it."""
-    page = markdown(measure(rounds), rounds)
+    page = markdown(measure(rounds), rounds) + downloads(rounds)
     for folder in [into, *([ROOT / "docs"] if publish else [])]:
         (folder / f"{PAGE}.md").write_text(page)
     return page

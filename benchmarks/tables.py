@@ -191,9 +191,9 @@ TABLES = {
             "at least one pass. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
             "and the greatest behind it. The CPU is that of all processes together.",
             "",
-            '"stdlib asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of two '
-            'workers, "fenshen executor" the same with ours; "aiomultiprocess" and "fenshen" (`fenshen.to_process`) '
-            'run the whole coroutine in two worker processes that have run some before; "fenshen processes=2" is '
+            '"stdlib asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of '
+            'two workers, "fenshen executor" does so with ours. "aiomultiprocess" and "fenshen" '
+            '(`fenshen.to_process`) run the whole coroutine in two worker processes that have run some before. "fenshen processes=2" is '
             "`fenshen.run(main, processes=2)`, the start of its processes included.",
         ),
         see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",

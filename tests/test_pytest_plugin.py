@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import entry_points
 
 import pytest
 from commands import needs_native
+from commands import run as run_command
 
 pytest_plugins = ["pytester"]
 
@@ -220,6 +222,51 @@ def test_what_is_ours(run):
     assert failed(result.stdout.str()) == ["test_pool", "test_threads", "test_task", "test_block"], output
     for part in ("  process N, ", "  thread hand_N, ", "  task forgotten, ", "  shared memory /dev/shm/"):
         assert part in output
+
+
+TOGETHER = """
+    import asyncio, os
+    import fenshen
+    from fenshen.flow import pipeline, stage
+
+    async def nap(x):
+        await asyncio.sleep(0.001)
+        return x
+
+    def begin(group):
+        return [group.to_thread(os.getpid), group.to_process(os.getpid), group.to_process(nap, 1)]
+
+    def test_group():
+        async def main():
+            async with fenshen.TaskGroup() as group:
+                begin(group)
+                group.create_task(nap(1))
+        fenshen.run(main())
+
+    def test_plain_group():
+        with fenshen.TaskGroup() as group:
+            begin(group)
+
+    def test_pipeline():
+        stages = stage(str, "thread"), stage(int, "process"), stage(nap, "async"), stage(nap, "process+async")
+        assert pipeline(range(10), *stages).run() == list(range(10))
+
+    def test_queue():
+        queue = fenshen.Queue(shared=True)
+        queue.put(1)
+        assert queue.get() == 1
+"""
+
+
+@needs_native
+@pytest.mark.parametrize("under", [[], ["fenshen", "run", "-m"]], ids=["python", "fenshen run"])
+def test_what_ends_by_itself(under, pytester, tmp_path):
+    """Groups, pipelines and queues leave nothing; and pytest has nothing to say of how the package was imported."""
+    pytester.makepyfile(test_it=TOGETHER)
+    words = ["pytest", "-p", "no:cacheprovider", "-W", "error", "-o", "fenshen_leaks_wait=10", "--fenshen-leaks"]
+    done = run_command([sys.executable, "-m", *under, *words], cwd=pytester.path)
+    assert "4 passed" in done.out, done.out + done.err
+    assert "warning" not in done.out
 
 
 def test_nothing_is_looked_for_unasked(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 import fenshen
 import pytest
 from commands import PYTHON, end, start
+from fenshen._draining import Drain
 from fenshen._shutdown import register
 
 HEAD = """
@@ -262,6 +264,44 @@ def test_another_thread() -> None:
     assert "main thread" in str(found[0])
 
 
+async def serve(begun: Any) -> None:
+    async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"taken")
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1")
+    begun(server.sockets[0].getsockname())
+    async with server:
+        await server.serve_forever()
+
+
+@pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
+def test_a_server_that_comes_too_late_takes_nobody(factory: Any) -> None:
+    clients = []
+    drain = Drain(1000)
+    drain.begin()
+
+    def connect(address: Any) -> None:
+        clients.append(socket.create_connection(address, timeout=60))
+
+    assert fenshen.run(asyncio.wait_for(drain.run(serve(connect)), 60), loop_factory=factory) is None
+    (client,) = clients
+    with client, contextlib.suppress(ConnectionError):
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
+def test_a_server_that_does_not_serve_yet(factory: Any) -> None:
+    drain = Drain(1000)
+    assert fenshen.run(asyncio.wait_for(drain.run(serve(lambda _: drain.begin())), 60), loop_factory=factory) is None
+
+
+def test_the_end_before_the_beginning() -> None:
+    drain = Drain(0.1)
+    drain.end()
+    assert fenshen.run(asyncio.wait_for(drain.run(asyncio.sleep(1000)), 60)) is None
+
+
 # -- Who is told ------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +351,17 @@ def test_a_handler_that_was_set_meanwhile_stays() -> None:
         assert signal.getsignal(signal.SIGUSR1) is mine
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_forked_child_is_not_told() -> None:
+    with register([signal.SIGUSR1], lambda _: None):
+        signal.raise_signal(signal.SIGUSR1)
+        child = os.fork()
+        if child == 0:
+            as_before = signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+            os._exit(0 if as_before and not fenshen.shutdown_requested() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert fenshen.shutdown_requested()
 
 
 def test_a_signal_that_cannot_be_handled() -> None:

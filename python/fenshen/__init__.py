@@ -2,7 +2,7 @@
 
 `fenshen run app.py` runs an unmodified program on it; `fenshen.install()` does the same from within; `from fenshen
 import asyncio` uses it in one module only. Importing this package imports nothing else: each name below is loaded
-when it is first used.
+when it is first used. (It has a plugin for pytest, and may have been imported before: PYTEST_DONT_REWRITE.)
 """
 
 from __future__ import annotations

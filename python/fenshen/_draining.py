@@ -40,6 +40,8 @@ class Drain:
         self._own = asyncio.current_task()
         self._watch_servers()
         task = loop.create_task(main)
+        if self._begun:  # before there was a loop
+            self._stop_intake()
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -53,22 +55,35 @@ class Drain:
 
     def begin(self, _: int = 0) -> None:
         """Take no more connections, and give what there is its time."""
-        if self._begun or self._loop is None:
-            return
-        self._begun = True
-        for server in list(self._servers):
-            server.close()
-        self._loop.call_later(self._grace, self.end)
+        if not self._begun:
+            self._begun = True
+            if self._loop is not None:
+                self._stop_intake()
 
     def end(self, _: int = 0) -> None:
         """Cancel everything now."""
+        self.begin()
         if self._ended or self._loop is None:
             return
-        self.begin()
         self._ended = True
         self._cancelled = self._others()
         for task in self._cancelled:
             task.cancel()
+
+    def _stop_intake(self) -> None:
+        for server in list(self._servers):
+            if _serves_forever(server):
+                server.close()
+            else:  # whoever is about to call that would find it closed
+                self._loop.call_later(_LOOK, server.close)
+        self._loop.call_later(self._grace, self.end)
+
+    def _close_late(self, server: Any) -> None:
+        """Close a server that takes no connection, as soon as somebody waits for that."""
+        if _serves_forever(server):
+            server.close()
+        elif server.is_serving():
+            self._loop.call_later(_LOOK, self._close_late, server)
 
     def _watch_servers(self) -> None:
         """Know every server that listens on this loop: asyncio's or ours, which have the same inner method."""
@@ -80,6 +95,9 @@ class Drain:
             factory: Any, sock: Any, ssl: Any = None, server: Any = None, *more: Any, **options: Any
         ) -> Any:
             if server is not None:
+                if self._begun:
+                    self._close_late(server)
+                    return None
                 self._servers.add(server)
             return start(factory, sock, ssl, server, *more, **options)
 
@@ -110,6 +128,11 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
             await asyncio.wait([task])
         except asyncio.CancelledError:
             task.cancel()
+
+
+def _serves_forever(server: Any) -> bool:
+    """Whether `serve_forever()` waits, which the closing ends."""
+    return getattr(server, "_serving_forever_fut", None) is not None
 
 
 def _connections(server: Any) -> int:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing as mp
 import os
 import signal
 import threading
 import weakref
-from concurrent.futures import _base, process
+from concurrent.futures import process
 
 from fenshen._kind import Kind
+from fenshen._process_map import mapped
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
 from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any, ParamSpec, TypeVar
 
     from fenshen._stream import Stream
@@ -51,25 +51,6 @@ def usable_cpus() -> int:
         if share > 0 and whole > 0:
             count = min(count, max(1, -(-share // whole)))
     return count
-
-
-def _chunk(function: Callable[..., Any], *columns: Sequence[Any]) -> tuple[list[Any], BaseException | None]:
-    """The results of some calls, up to the first that raises, and what that raises.
-
-    The arguments come by their places: a tuple for each call costs as much as a small call.
-    """
-    results: list[Any] = []
-    append = results.append
-    try:
-        if len(columns) == 1:
-            for arg in columns[0]:
-                append(function(arg))
-        else:
-            for args in zip(*columns):  # noqa: B905
-                append(function(*args))
-    except Exception as exc:
-        return results, exc
-    return results, None
 
 
 def _check_workers(max_workers: int) -> None:
@@ -226,14 +207,21 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._check()
             supervisor = self._supervisor
             if supervisor.thread is None:
-                supervisor.start(self._max_workers if self._forks else 1)
-                self._engine = supervisor.engine
+                self._begin()
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
             if supervisor.over:
                 supervisor.sweep()
+
+    def _begin(self) -> None:
+        """Start workers, if there are none, before there is anything for them to do."""
+        with self._shutdown_lock:
+            self._check()
+            if self._supervisor.thread is None:
+                self._supervisor.start(self._max_workers if self._forks else 1)
+                self._engine = self._supervisor.engine
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -316,7 +304,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         submit = self.submit
         if chunksize is None and getattr(submit, "__func__", None) is not ProcessPoolExecutor.submit:
             chunksize = 1  # who put another `submit` there counts calls by it, as the standard library's `map()` has it
-        return _mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
+        return mapped(self, submit, fn, iterables, timeout, chunksize, buffersize)
 
     def resize(self, max_workers: int) -> None:
         """Have up to `max_workers` processes from now on.
@@ -441,94 +429,4 @@ class Options:
         buffersize: int | None = None,
     ) -> Iterator[Any]:
         """As the pool's, with these options for each task, which is one call by default."""
-        return _mapped(
-            self._pool, lambda f, *args: self.submit(f, *args), fn, iterables, timeout, chunksize, buffersize
-        )
-
-
-def _mapped(
-    pool: ProcessPoolExecutor,
-    submit: Callable[..., Future[Any]],
-    fn: Callable[..., Any],
-    iterables: tuple[Iterable[Any], ...],
-    timeout: float | None,
-    chunksize: int | None,
-    buffersize: int | None,
-) -> Iterator[Any]:
-    if chunksize is not None and chunksize < 1:
-        raise ValueError("chunksize must be >= 1.")
-    if buffersize is not None:
-        if not isinstance(buffersize, int):
-            raise TypeError("buffersize must be an integer or None")
-        if buffersize < 1:
-            raise ValueError("buffersize must be None or > 0")
-    if chunksize is None:
-        chunksize = 1 if buffersize is not None else _chunksize(iterables, pool._max_workers)
-    if chunksize == 1:
-        started = (submit(fn, *args) for args in zip(*iterables))  # noqa: B905
-    else:
-        started = (submit(_chunk, fn, *columns) for columns in _chunks(iterables, chunksize))
-    futures = list(itertools.islice(started, None if buffersize is None else max(1, buffersize // chunksize)))
-    end = None if timeout is None else timeout + _now()
-    return _results(futures, started, end, chunksize > 1)
-
-
-def _chunks(iterables: tuple[Iterable[Any], ...], size: int) -> Iterator[tuple[Sequence[Any], ...]]:
-    """The arguments of so many calls at a time: the first arguments, the second ones, and so on."""
-    if len(iterables) == 1:
-        items = iter(iterables[0])
-        while chunk := list(itertools.islice(items, size)):
-            yield (chunk,)
-    else:
-        calls = zip(*iterables)  # noqa: B905
-        while rows := list(itertools.islice(calls, size)):
-            yield tuple(zip(*rows))  # noqa: B905
-
-
-def _now() -> float:
-    import time
-
-    return time.monotonic()
-
-
-def _chunksize(iterables: tuple[Iterable[Any], ...], workers: int) -> int:
-    lengths = []
-    for iterable in iterables:
-        try:
-            lengths.append(len(iterable))  # type: ignore[arg-type]
-        except TypeError:
-            continue
-    # As many chunks as even out calls of different length: eight for each worker.
-    return max(1, min(lengths, default=0) // (8 * workers)) if lengths else 1
-
-
-def _results(
-    futures: list[Future[Any]], more: Iterator[Future[Any]], end: float | None, chunked: bool
-) -> Iterator[Any]:
-    futures.reverse()
-    try:
-        while futures:
-            future = futures.pop()
-            try:
-                result = future.result() if end is None else future.result(end - _now())
-            except _base.TimeoutError:
-                _forgo(future)
-                raise
-            for following in itertools.islice(more, 1):
-                futures.insert(0, following)
-            values, exc = result if chunked else ([result], None)
-            del future, result
-            values.reverse()
-            while values:
-                yield values.pop()  # and nothing of it is kept
-            if exc is not None:
-                raise exc
-    finally:
-        for future in futures:
-            _forgo(future)
-
-
-def _forgo(future: Future[Any]) -> None:
-    """Cancel what has not begun; what runs is nobody's to end who did not ask for that."""
-    if not future.running():
-        future.cancel()
+        return mapped(self._pool, lambda f, *args: self.submit(f, *args), fn, iterables, timeout, chunksize, buffersize)

@@ -97,7 +97,7 @@ class Crew:
         with self._lock:
             self._check()
             if supervisor.thread is None:
-                supervisor.start(self.workers if self._at_once else 1)
+                self.begin()
             elif len(supervisor.processes) < self.workers or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
@@ -118,6 +118,13 @@ class Crew:
                 engine.submit(future, *call)
             self.supervisor.start(self.workers)
         return futures
+
+    def begin(self) -> None:
+        """Start workers, if there are none, before there is anything for them to do."""
+        with self._lock:
+            self._check()
+            if self.supervisor.thread is None:
+                self.supervisor.start(self.workers if self._at_once else 1)
 
     def _check(self) -> None:
         if self.supervisor.broken is not None:

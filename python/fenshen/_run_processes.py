@@ -40,13 +40,13 @@ def run_processes(
     import multiprocessing
 
     entry = functools.partial(_loop_worker.main, debug=debug, loop_factory=loop_factory)
-    # As an initializer's argument it is inherited by fork, with all that it refers to.
-    crew = Crew(multiprocessing.get_context(), processes, _learn, (main,), limit=1, entry=entry)
     ears = _Ears(processes if signals else 0)
     try:
         with _shutdown.register(signals, ears.tell, ears.tell):
-            calls = [(_main, (number, signals, grace, ear), {}) for number, ear in enumerate(ears.given(processes))]
-            futures = crew.submit_each(calls)
+            # As an initializer's arguments they are inherited by fork, with all that they refer to.
+            known = (main, ears.given)
+            crew = Crew(multiprocessing.get_context(), processes, _learn, known, limit=1, entry=entry)
+            futures = crew.submit_each([(_main, (number, signals, grace), {}) for number in range(processes)])
             crew.shutdown(wait=False)
             try:
                 return _outcome(futures)
@@ -64,9 +64,10 @@ class _Ears:
 
         self._pipes = [Pipe(duplex=False) for _ in range(processes)]
 
-    def given(self, processes: int) -> Sequence[Any]:
-        """What each process reads from."""
-        return [pipe[0] for pipe in self._pipes] or [None] * processes
+    @property
+    def given(self) -> list[Any]:
+        """What each process reads from, if anything."""
+        return [pipe[0] for pipe in self._pipes]
 
     def tell(self, number: int) -> None:
         """Pass a signal on."""
@@ -82,22 +83,24 @@ class _Ears:
                 end.close()
 
 
-#: What each process is to run, there.
-_learnt: list[Callable[[], Coroutine[Any, Any, Any]]] = []
+#: What each process is to run, there, and what it may hear of signals.
+_learnt: list[Any] = []
 
 
-def _learn(main: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-    _learnt[:] = [main]
+def _learn(main: Callable[[], Coroutine[Any, Any, Any]], ears: Sequence[Any]) -> None:
+    _learnt[:] = main, ears
 
 
-async def _main(number: int, signals: tuple[int, ...], grace: float, ear: Any) -> Any:
+async def _main(number: int, signals: tuple[int, ...], grace: float) -> Any:
     """What runs in each process."""
+    main, ears = _learnt
     _process_number.set_number(number)
-    coroutine = _learnt[0]()
+    coroutine = main()
     if not asyncio.iscoroutine(coroutine):
         raise TypeError(f"main must return a coroutine, not {coroutine!r}")
-    if ear is None:
+    if not ears:
         return await coroutine
+    ear = ears[number]
     _loop_worker.overhear(signals)  # whoever sends them to all of us has sent them to the parent
     drain = _draining.Drain(grace)
     loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal as _signal
 
 TYPE_CHECKING = False
@@ -150,3 +151,15 @@ def _wake_waiters(number: int) -> None:
 def _set(waiter: asyncio.Future[int], number: int) -> None:
     if not waiter.done():
         waiter.set_result(number)
+
+
+def _forget() -> None:
+    """In a forked child: whoever was told is the parent's, and signals are handled as before."""
+    _registered.clear()
+    _waiters.clear()
+    for number in list(_before):
+        _restore(number)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

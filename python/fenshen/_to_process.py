@@ -53,7 +53,17 @@ async def to_process(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
     """
     if _process_tasks.is_coroutine_function(func):
         crew = _process_tasks.own_crew()
+        if crew.supervisor.thread is None:
+            await _beside(crew.begin)
         return await _process_tasks.awaited(crew.submit(func, args, kwargs), crew)  # type: ignore[no-any-return]
     loop = asyncio.get_running_loop()
     call: Any = functools.partial(func, *args, **kwargs) if kwargs else func
-    return await loop.run_in_executor(pool(), call, *(() if kwargs else args))
+    workers = pool()
+    if workers._supervisor.thread is None:
+        await _beside(workers._begin)
+    return await loop.run_in_executor(workers, call, *(() if kwargs else args))
+
+
+async def _beside(begin: Callable[[], None]) -> None:
+    # A fork server takes a tenth of a second to start, which nobody else on the loop is to wait for.
+    await asyncio.get_running_loop().run_in_executor(None, begin)

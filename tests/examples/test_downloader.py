@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import re
 import signal
+import struct
+import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -72,6 +79,24 @@ def wait_for_lines(path, number, process):
         assert time.monotonic() < until, "nothing was downloaded"
         assert process.poll() is None, "it ended before it was to be killed"
         time.sleep(0.005)
+
+
+def test_bar(examples, folder, tmp_path):
+    """On a terminal there is a bar, and it ends full."""
+    from serving import web_server
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
+    with web_server(folder) as url, open(ours, "rb", buffering=0) as terminal:
+        words = command(examples, "threads", url, tmp_path / "got")
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=theirs, stdin=subprocess.DEVNULL)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how the kernel says that nobody has the other end any more
+            while block := terminal.read(4096):
+                shown += block
+        assert process.wait(60) == 0
+    assert re.search(rb"threads: 100%.* 12/12 ", shown), shown
 
 
 def test_a_server_that_never_answers_well(examples, folder, tmp_path):

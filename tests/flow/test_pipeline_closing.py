@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fenshen
 import pytest
 from fenshen.flow import pipeline, stage
 
@@ -320,3 +321,62 @@ def test_interrupt_ends_a_pipeline() -> None:
         output, _ = program.communicate(timeout=PATIENCE)
     assert program.returncode == -signal.SIGINT
     assert output.rstrip().endswith("closed")
+
+
+@pytest.mark.parametrize("wait", [fenshen.checkpoint, lambda: fenshen.Queue().get()])
+def test_threads_end_at_their_next_checkpoint(wait: Callable[[], object]) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    def forever(_number: int) -> None:
+        begun.set()
+        try:
+            while True:
+                wait()
+        finally:
+            fenshen.Event().wait(timeout=0.001)  # clean-up may wait
+            cleaned.set()
+
+    async def main() -> None:
+        task = asyncio.ensure_future(pipeline([1], stage(forever, "thread")).arun())
+        await auntil(begun.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert cleaned.is_set()
+
+    on_fenshen(main())
+
+
+def test_source_that_waits_for_ever_is_ended() -> None:
+    items, cleaned = fenshen.Queue(), threading.Event()
+    items.put(1)
+
+    def source() -> Iterator[int]:
+        try:
+            while True:
+                yield items.get()
+        finally:
+            fenshen.Event().wait(timeout=0.001)
+            cleaned.set()
+
+    for number in pipeline(source(), stage(work.double, "thread")):
+        assert number == 2
+        break
+    assert cleaned.is_set()
+
+
+def test_closing_while_it_ends_by_itself() -> None:
+    async def source() -> AsyncIterator[int]:
+        try:
+            for number in range(5, 100):
+                yield number
+        finally:
+            ends.set()
+            await asyncio.sleep(0.02)
+
+    for _ in range(5):
+        ends = threading.Event()
+        results: Any = iter(pipeline(source(), stage(work.unlucky, "async", workers=1)))
+        assert next(results) == 5
+        assert ends.wait(PATIENCE)
+        results.close()  # the error of 7 is forgotten

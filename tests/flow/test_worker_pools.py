@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fenshen
 import pytest
 from fenshen import queue as our_queue
 from fenshen.flow import worker_pool
@@ -39,7 +40,7 @@ def filled(items: Any, kind: Any = queue.Queue) -> Any:
 
 
 @each_handler
-@pytest.mark.parametrize("kind", [queue.Queue, our_queue.Queue, queue.SimpleQueue])
+@pytest.mark.parametrize("kind", [queue.Queue, our_queue.Queue, queue.SimpleQueue, fenshen.Queue])
 def test_in_a_script(handler: Any, model: str, kind: Any) -> None:
     items = filled(range(30), kind)
     with worker_pool(handler, items, model=model) as pool:
@@ -55,7 +56,7 @@ def test_in_a_script(handler: Any, model: str, kind: Any) -> None:
 
 @each_loop
 @each_handler
-@pytest.mark.parametrize("kind", [asyncio.Queue, queue.Queue])
+@pytest.mark.parametrize("kind", [asyncio.Queue, queue.Queue, fenshen.Queue])
 def test_on_a_loop(run: Callable[[Any], Any], handler: Any, model: str, kind: Any) -> None:
     async def main() -> None:
         items = filled(range(30), kind)
@@ -224,9 +225,9 @@ def test_stop_ends_processes(tmp_path: Path) -> None:
     assert pool.stop() == [str(path)]
 
 
-@pytest.mark.skipif(not hasattr(our_queue.Queue, "shutdown"), reason="no queue that can be shut down")
-def test_queue_that_is_shut_down_ends_the_pool() -> None:
-    items = filled(range(5), our_queue.Queue)
+@pytest.mark.parametrize("kind", [our_queue.Queue, fenshen.Queue])
+def test_queue_that_is_shut_down_ends_the_pool(kind: Any) -> None:
+    items = filled(range(5), kind)
     pool = worker_pool(work.double, items, model="thread")
     until(lambda: len(pool.results()) == 5)
     items.shutdown()

@@ -79,3 +79,37 @@ def nap(seconds: float) -> float:
 async def anap(seconds: float) -> float:
     await asyncio.sleep(seconds)
     return seconds
+
+
+def mangle(number: int) -> int:
+    return 3 * number + 1
+
+
+async def amangle(number: int) -> int:
+    if number % 3 == 0:
+        await asyncio.sleep(0.0005)
+    return 3 * number + 1
+
+
+def spread(number: int) -> Iterator[int]:
+    """None, one or two."""
+    for more in range(number % 3):
+        yield number + more
+
+
+async def aspread(number: int) -> AsyncIterator[int]:
+    for result in spread(number):
+        await asyncio.sleep(0)
+        yield result
+
+
+def fail_on(bad: int, number: int) -> int:
+    """Fails for one number."""
+    if number == bad:
+        raise Unlucky(number)
+    return number
+
+
+async def afail_on(bad: int, number: int) -> int:
+    await asyncio.sleep(0)
+    return fail_on(bad, number)

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import weakref
+from concurrent.futures import CancelledError
 from queue import Empty, Full
 
 import fenshen
@@ -467,3 +468,20 @@ def test_many_threads_and_tasks(shared):
     for future in (*producers, *consumers):
         future.result(PATIENCE)
     assert sorted(seen) == list(range(count)), time.monotonic() - started
+
+
+@either
+def test_work_that_is_cancelled_leaves_the_line(shared):
+    from fenshen._threads import Cancellation
+
+    q, cancellation = fenshen.Queue(1, shared=shared), Cancellation()
+
+    def get():
+        with cancellation:
+            q.get()
+
+    with blocked(get) as got:
+        cancellation.cancel()
+        assert isinstance(got.exception(PATIENCE), CancelledError)
+    q.put(1)
+    assert q.get_nowait() == 1

@@ -9,7 +9,7 @@ from fenshen._groups import late
 from fenshen._groups.children import is_base_error, is_cancelled_error
 from fenshen._groups.handles import CoroutineHandle
 from fenshen._groups.loop_thread import LoopThread, insist
-from fenshen.threading import Event
+from fenshen.threading import Semaphore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["Plain"]
 
 
+class _Children(Semaphore):
+    """What the parent waits for; reports name it. An `Event` in the main thread would mean "until Ctrl-C" to them."""
+
+    def __init__(self, group: TaskGroup) -> None:
+        super().__init__(0)
+        self._of = group
+
+    def __repr__(self) -> str:
+        return f"<the children of {self._of!r}>"
+
+
 class Plain:
     """The part of a group that knows its parent, a thread."""
 
     def __init__(self, group: TaskGroup) -> None:
         self._group = group
-        self._changed = Event()
+        self._changed = _Children(group)
         self._thread: LoopThread | None = None
         self._late_at: float | None = None
         #: Of the body: its next wait is to raise when the group is to end.
@@ -61,7 +72,7 @@ class Plain:
     def wait_for_late(self) -> None:
         """Tell which children live when that has taken too long."""
         self._late_at = time.monotonic() + late.PATIENCE
-        self._changed.set()
+        self._changed.release()
 
     def child_is_done(self, handle: Any) -> None:
         """Called in whatever thread."""
@@ -77,7 +88,7 @@ class Plain:
         with group._lock:
             group._tasks.discard(handle)
             if not group._tasks:
-                self._changed.set()
+                self._changed.release()
 
     # -- The end ------------------------------------------------------------------------------------------------------
 
@@ -114,17 +125,18 @@ class Plain:
 
     def _is_over(self) -> bool:
         with self._group._lock:
-            self._changed.clear()
+            while self._changed.acquire(blocking=False):
+                pass
             self._group._finished = not self._group._tasks
             return self._group._finished
 
     def _wait(self) -> None:
         if self._late_at is None:
-            self._changed.wait()
+            self._changed.acquire()
             return
         left = self._late_at - time.monotonic()
         if left > 0:
-            self._changed.wait(left)
+            self._changed.acquire(timeout=left)
             return
         self._late_at = None
         self._group._tell_late()

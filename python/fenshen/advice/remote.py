@@ -14,7 +14,7 @@ from fenshen.advice import functions
 # The most workers that a pool had which a function was handed to, by the function's number.
 _workers: dict[int, int] = {}
 # What a task calls that makes several calls: told by name, as the program may never import them.
-_CHUNK = ("fenshen._process_executor", "_chunk")
+_CHUNK = ("fenshen._process_map", "_chunk")
 _STARS = (("multiprocessing.pool", "mapstar"), ("multiprocessing.pool", "starmapstar"))
 
 

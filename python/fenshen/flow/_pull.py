@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fenshen._cancelling import Cancellation
 from fenshen.flow._bell import Bell
 from fenshen.flow._end import End
 
@@ -15,7 +16,8 @@ from fenshen.flow._end import End
 class Pull:
     """A bounded hand-over from a thread, which runs `run()`, to the loop that it was made on, which awaits `get()`.
 
-    The thread asks for no item before there is room for it. It closes a generator that was not exhausted.
+    The thread asks for no item before there is room for it. When nobody wants more, the iterable's next
+    `fenshen.checkpoint()` or blocking call of ours raises, and a generator is closed otherwise.
     """
 
     def __init__(self, make: Callable[[], Iterable[Any]], ahead: int, step: Callable[..., Any] = next) -> None:
@@ -28,6 +30,7 @@ class Pull:
         self._closing_error: BaseException | None = None
         self._over = False
         self._stopped = False
+        self._mark = Cancellation()
         self._room = threading.Condition()
         self._full = False  # the thread waits
         self._hungry = False  # the loop waits
@@ -40,8 +43,9 @@ class Pull:
         iterator: Any = None
         try:
             if not self._stopped:
-                iterator = iter(self._make())
-                self._go_through(iterator)
+                with self._mark:
+                    iterator = iter(self._make())
+                    self._go_through(iterator)
         except BaseException as error:  # whatever it is, it is raised where the items are asked for
             self._error = error
         try:
@@ -104,6 +108,7 @@ class Pull:
         with self._room:
             self._stopped = True
             self._room.notify()
+        self._mark.cancel()
         self._news.ring()
 
     async def join(self) -> None:

@@ -12,7 +12,7 @@ __all__ = ["Choice", "Measured", "of_coroutine", "of_function"]
 _TRIP = 100e-6
 # Less than this is no speed-up to speak of.
 _WORTH = 1.15
-# A loop that is busy for so much of the time with one stage's steps is what holds that stage up.
+# A loop that one stage's steps hold for so much of the time is what holds that stage up.
 _BUSY = 0.7
 
 
@@ -33,9 +33,9 @@ class Measured(NamedTuple):
     kind: str
     """The kind of work, as `fenshen.advice.verdict` names them."""
     own: float = 0.0
-    """Without the waits for the interpreter lock and for a CPU that others cause."""
+    """Without the waits for the interpreter lock and for a CPU that others cause; of a coroutine, in its steps."""
     share: float = 0.0
-    """Of the time of the trial, so much the loop was busy with it; for coroutines."""
+    """So much of the time their steps held the loop; for coroutines."""
 
     def __str__(self) -> str:
         lock = f", {time(self.lock_wait)} waiting for the interpreter lock" if self.lock_wait >= self.wall / 100 else ""
@@ -98,12 +98,12 @@ def of_coroutine(stage: str, measured: Measured, cpus: int) -> Choice:
         return Choice(stage, model, why, measured)
 
     if measured.share < _BUSY:
-        return choice("async", f"it awaits: its steps take {measured.share:.0%} of the loop's time")
-    what = f"its steps take {measured.share:.0%} of the loop's time"
-    if measured.cpu <= 2 * _TRIP:
+        return choice("async", f"it awaits: its steps hold the loop for {measured.share:.0%} of the time")
+    what = f"its steps hold the loop for {measured.share:.0%} of the time"
+    if measured.own <= 2 * _TRIP:
         return choice("async", f"{what}, but its calls are too short to be worth sending to a process")
     if measured.refused:
         return choice("async", f"{what}, but it cannot be sent to a process: {measured.refused}")
-    if cpus < 2 or measured.cpu / max(measured.cpu / cpus, measured.pickling + _TRIP) < _WORTH:
+    if cpus < 2 or measured.own / max(measured.own / cpus, measured.pickling + _TRIP) < _WORTH:
         return choice("async", f"{what}, but nothing is gained by sending it to a process")
     return choice("process+async", what)

@@ -40,6 +40,7 @@ class Pipeline:
         self._state = "new"
         self._entered = False
         self._background: Background | None = None
+        self._closing_error: BaseException | None = None
         self._handover = Handover(max(1, buffer))
 
     def __repr__(self) -> str:
@@ -90,21 +91,26 @@ class Pipeline:
             self._works.open(self._progress, self._name, self._timeout)
             while True:
                 await self._handover.put(await self._works.get())
-        except (End, asyncio.CancelledError) as ended:
-            error = ended if isinstance(ended, asyncio.CancelledError) and self._state != "closed" else None
+        except End:
+            pass
         except BaseException as raised:
-            error = raised
+            error = self._unless_closed(raised)
         try:
             await self._works.close()
         except BaseException as raised:
-            error = error or raised
+            self._closing_error = self._unless_closed(raised)
         finally:
-            self._handover.finish(error)
+            self._handover.finish(error or self._closing_error)
+
+    def _unless_closed(self, error: BaseException) -> BaseException | None:
+        """An error, unless it is how `close()` ends what runs."""
+        closed = self._state == "closed" and isinstance(error, asyncio.CancelledError)
+        return None if closed else error
 
     def close(self) -> None:
         """End everything, and wait until it has ended.
 
-        Raises what the source's generator raises of that.
+        Raises what the source's generator raises of that; an error that nobody has asked for is forgotten.
         """
         self._end(raising=True)
 
@@ -115,8 +121,8 @@ class Pipeline:
             return
         background.cancel()
         background.join()
-        if raising and self._handover.error is not None:
-            raise self._handover.error
+        if raising and self._closing_error is not None:
+            raise self._closing_error
 
     def __enter__(self) -> Pipeline:
         self._entered = True

@@ -118,6 +118,7 @@ impl Seat {
         let s: *mut Seat = made.ptr().cast();
         let wake = Wake::Call { call: called, data: made.ptr().cast() };
         std::ptr::write(&raw mut (*s).hand, Hand::new(0, wake));
+        std::ptr::write(&raw mut (*s).place, None);
         (*s).owner = Some(owner.again());
         (*s).event_loop = Some(event_loop);
         Ok(made)

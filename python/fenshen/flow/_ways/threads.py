@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fenshen._cancelling import Cancellation, CancelledError
 from fenshen.flow._end import End
 from fenshen.flow._pull import Pull
 from fenshen.flow._ways import functions, usable_cpus
@@ -18,7 +19,7 @@ _AHEAD = 8
 
 
 class Threads:
-    """A thread for each call that runs. One that runs when nobody wants it any more is waited for."""
+    """A thread for each call that runs. One that nobody wants any more ends at a checkpoint, and is waited for."""
 
     model = "thread"
 
@@ -33,13 +34,18 @@ class Threads:
         self._pool = ThreadPoolExecutor(self.limit, thread_name_prefix=f"fenshen-flow-{name}")
 
     async def call(self, item: Any) -> Any:
-        future = self._pool.submit(self._fn, item)
+        mark = Cancellation()
+        future = self._pool.submit(_marked, mark, self._fn, item)
         try:
             await done(future)
         except asyncio.CancelledError:
             if future.cancelled() or future.cancel():
                 raise
-            await done(future)  # it has begun, and a thread cannot be ended
+            # It has begun, and nobody can end a thread; its next `checkpoint()` or blocking call of ours does.
+            mark.cancel()
+            await done(future)
+            if isinstance(future.exception(), CancelledError):
+                raise
         return future.result()
 
     async def each(self, item: Any, put: Callable[[Any], Awaitable[None]]) -> None:
@@ -57,3 +63,8 @@ class Threads:
         self._pool.shutdown(wait=False)
         while any(thread.is_alive() for thread in list(self._pool._threads)):
             await asyncio.sleep(0.001)
+
+
+def _marked(mark: Cancellation, fn: Callable[[Any], Any], item: Any) -> Any:
+    with mark:
+        return fn(item)

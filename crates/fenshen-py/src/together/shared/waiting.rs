@@ -59,13 +59,13 @@ pub(in super::super) unsafe fn wait<W: Want>(
         return Ok(None);
     }
     forbid(W::CALL.0, W::CALL.1)?;
-    let mut waiting = Waiting::new(owner, patience.deadline(), LONGEST);
     without_interpreter(|| W::look(shared));
     if let Some(got) = now::<W>(shared, arg)? {
         return Ok(Some(got));
     }
     let row = shared.row(W::ROW);
     let stand = Stand(row, stand(row, 0)?);
+    let mut waiting = Waiting::new(owner, patience.deadline(), LONGEST);
     let outcome = wait_there::<W>(shared, arg, &mut waiting, &stand);
     drop(stand);
     row.call(W::available(shared));
