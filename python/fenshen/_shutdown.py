@@ -128,14 +128,15 @@ def shutdown_requested() -> bool:
 
 async def until_shutdown() -> int:
     """Wait until the program is asked to end in order, as `shutdown_requested()` has it; the signal's number."""
-    for each in _registered:
-        if each.signal is not None:
-            return each.signal
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[int] = loop.create_future()
     entry = (loop, waiter)
     _waiters.append(entry)
     try:
+        # Only now: a signal that comes between the two finds whom to wake.
+        for each in _registered:
+            if each.signal is not None:
+                return each.signal
         return await waiter
     finally:
         if entry in _waiters:
