@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -401,3 +402,23 @@ def test_closing_while_it_ends_by_itself() -> None:
         assert next(results) == 5
         assert ends.wait(PATIENCE)
         results.close()  # the error of 7 is forgotten
+
+
+def test_results_that_come_in_spite_of_cancellation_keep_nobody_waiting() -> None:
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def stubborn(_number: int) -> AsyncIterator[int]:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await go_on.wait()
+            for number in range(5):
+                yield number
+
+        task = asyncio.ensure_future(pipeline([1], stage(stubborn, "async", buffer=1)).arun())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    on_fenshen(main())

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fenshen.flow._map_reduce import files as files
     from fenshen.flow._map_reduce import map_reduce as map_reduce
     from fenshen.flow._map_reduce import shards as shards
+    from fenshen.flow.choosing import Choice as Choice
     from fenshen.flow.limiter import Limiter as Limiter
     from fenshen.flow.pipelines import Pipeline as Pipeline
     from fenshen.flow.pipelines import pipeline as pipeline
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fenshen.flow.worker_pools import worker_pool as worker_pool
 
 __all__ = [
+    "Choice",
     "Limiter",
     "Pipeline",
     "Progress",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _homes = {
+    "Choice": "choosing",
     "Limiter": "limiter",
     "Pipeline": "pipelines",
     "Progress": "progressing",

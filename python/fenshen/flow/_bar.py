@@ -7,7 +7,7 @@ import shutil
 import threading
 from typing import Any
 
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
 from fenshen.flow.progressing import Progress
 

@@ -124,7 +124,7 @@ class Line:
         earlier = set(itertools.takewhile(lambda other: other is not cell, self._cells)) if self._ordered else ()
         for call, other in list(self._calls.items()):
             if other is not cell and other not in earlier:
-                call.cancel()
+                _forgo(call, other)
         return error
 
     # -- Giving results -----------------------------------------------------------------------------------------------
@@ -187,8 +187,8 @@ class Line:
         if not self._stopped:
             self._stopped = True
             self._taking.cancel()
-            for call in list(self._calls):
-                call.cancel()
+            for call, cell in list(self._calls.items()):
+                _forgo(call, cell)
             self._upstream.stop()
 
     async def join(self) -> None:
@@ -199,3 +199,8 @@ class Line:
             await self.way.close()
         finally:
             await self._upstream.join()
+
+
+def _forgo(call: asyncio.Task[None], cell: Cell) -> None:
+    cell.unwanted = True
+    call.cancel()

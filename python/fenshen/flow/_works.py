@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fenshen.flow import _sources, _ways
-from fenshen.flow._end import End
 from fenshen.flow._line import Line, Upstream
 from fenshen.flow._persisting import persistently
 from fenshen.flow._ways import functions
@@ -93,6 +92,3 @@ class Works:
         return tuple(
             StageProgress(line.name, line.way.model, line.running, line.done, line.waiting) for line in self.lines
         )
-
-
-__all__ = ["End", "Works"]
