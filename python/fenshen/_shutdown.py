@@ -42,8 +42,9 @@ class Registration:
         """A signal has come, or somebody passes one on."""
         if self.signal is None:
             self.signal = number
-            _wake_waiters(number)
+            # In this order: whoever has waited for it finds the servers closed.
             self._on_first(number)
+            _wake_waiters(number)
         elif self._on_second is not None:
             self._on_second(number)
 
