@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dask": {"n_workers": 2},
 }
 ENGINES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in OPTIONS]
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 class Cluster:
@@ -31,6 +31,11 @@ class Cluster:
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
+        if engine == "dask":
+            import dask
+
+            # A task that kills its workers is given up after the second: each takes seconds to be started.
+            dask.config.set({"distributed.scheduler.allowed-failures": 1})
         self.executor = ClusterExecutor(engine, **OPTIONS[engine])
 
     def address(self) -> str:

@@ -114,7 +114,7 @@ class Local:
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=lambda ended: pending[ended][0]):
                 number, lot = pending.pop(future)
                 written, seconds = future.result()
                 lots.took(lot, seconds)
