@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -24,13 +25,14 @@ def asked(program: str, *options: str, after: float = 0.3, **env: str) -> tuple[
 
 THREADS = """
 import threading, time
-lock, nested = threading.Lock(), threading.RLock()
+lock, nested, begun = threading.Lock(), threading.RLock(), threading.Event()
 def worker():
     with nested:
-        lock.acquire()
+        begun.set() or lock.acquire()
 lock.acquire()
 thread = threading.Thread(target=worker, name="worker")
 thread.start()
+begun.wait()
 print("ready", flush=True)
 {wait}
 lock.release()
@@ -125,15 +127,30 @@ time.sleep(1)
 
 
 def test_it_can_be_asked_again_and_again() -> None:
-    process = start([*RUN, "-c", THREADS.format(wait="time.sleep(2)")])
+    process = start([*RUN, "-c", THREADS.format(wait="input()")])
+    assert process.stdin is not None
     assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
-    for _ in range(3):
-        time.sleep(0.3)
+    told: list[str] = []
+    reader = threading.Thread(target=told.extend, args=(iter(process.stderr.readline, ""),))
+    reader.start()
+
+    def reports() -> int:
+        return sum("fenshen: process " in line or "Current thread" in line for line in told)
+
+    for count in range(1, 4):
         os.kill(process.pid, signal.SIGUSR1)
-    status, out, err = end(process)
-    assert (status, out) == (0, "end\n")
-    assert err.count("fenshen: process ") + err.count("Current thread") == 3
+        limit = time.monotonic() + 60
+        while reports() < count:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert process.stdout.read() == "end\n"
+    reader.join()
+    assert process.wait() == 0
+    assert reports() == 3
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
