@@ -44,6 +44,7 @@ async def main(seconds: float) -> None:
     server = await asyncio.start_server(lambda r, w: answer(r, w, seconds), "127.0.0.1", 0)
     say(f"process {os.getpid()} serves on port {server.sockets[0].getsockname()[1]}")
     number = await fenshen.until_shutdown()
+    server.close()  # `run` would do so, a moment later
     say(f"{signal.Signals(number).name}: no new connections, and what runs may end")
 
 
