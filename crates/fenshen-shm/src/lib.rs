@@ -35,7 +35,7 @@ pub use hall::Hall;
 pub use life::Life;
 pub use line::{Incoming, Line, Outgoing, Side, Woken};
 pub use process::{Fate, Process};
-pub use row::{Place, Row};
+pub use row::{Place, Row, wait_by};
 pub use segment::Segment;
 pub use semaphore::{Attempt, Full, Lost, Semaphore};
 pub use shared_queue::{Change, Counted, Listener, Outbox, Refused, SharedQueue, Staged, Taken};

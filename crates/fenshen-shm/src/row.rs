@@ -8,6 +8,7 @@
 //! A place changes by one store each time, and every change counts all places anew: whoever dies amid one leaves a count
 //! that is put right by the next, or when somebody [looks around](Row::mend).
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use fenshen_sync::{Deadline, Scope, Slept, Word};
@@ -15,6 +16,16 @@ use fenshen_sync::{Deadline, Scope, Slept, Word};
 use crate::bell::{Bell, Rung};
 use crate::process::{Fate, Process};
 use crate::shared_queue::{Held, Lock};
+
+/// How this process waits for the lock of a row.
+static PATIENT: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
+
+/// Has waits for the lock of a row be made by `patient`, which calls what it is given: an interpreter's lock need not be
+/// held for that. There is one for ever.
+pub fn wait_by(patient: fn(&mut dyn FnMut())) {
+    // The first one stays.
+    PATIENT.set(patient).ok();
+}
 
 /// How many can stand at a time.
 const PLACES: usize = 4096;
@@ -66,8 +77,17 @@ impl Place {
 }
 
 impl Row {
+    /// Takes the lock. Its holder may be a process that was stopped: to wait for it is the patient's affair.
     fn change(&self) -> Held<'_> {
-        self.lock.lock()
+        let mut held = self.lock.try_lock();
+        if held.is_none() {
+            let mut wait = || held = Some(self.lock.lock());
+            match PATIENT.get() {
+                Some(patient) => patient(&mut wait),
+                None => wait(),
+            }
+        }
+        held.unwrap_or_else(|| self.lock.lock())
     }
 
     fn spots(&self) -> &[Spot] {

@@ -49,6 +49,7 @@ fn _together(m: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::exit::arm();
     // SAFETY: the module is being made, on an attached thread, and nothing of it is reachable yet.
     unsafe { kinds::init() }.map_err(|e| crate::fetch(py, e))?;
+    fenshen_shm::wait_by(shared::patient);
     let types = [
         ("Queue", kinds::queue()),
         ("Event", kinds::event()),

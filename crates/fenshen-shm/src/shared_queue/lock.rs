@@ -29,7 +29,7 @@ pub(crate) struct Held<'a> {
 impl Lock {
     /// Takes it if that takes no longer than to spin a little.
     #[inline]
-    pub(super) fn try_lock(&self) -> Option<Held<'_>> {
+    pub(crate) fn try_lock(&self) -> Option<Held<'_>> {
         if self.0.change(0, tid()) { Some(self.held(false)) } else { self.spin() }
     }
 

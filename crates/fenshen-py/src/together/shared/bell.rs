@@ -74,13 +74,15 @@ no_args!(py_look, |b: PyBell| {
     let mut rows: Vec<*const Row> = Vec::new();
     for &s in &(*b).seats {
         if !rows.contains(&(*s).row) {
-            // A row is there as long as one of its seats.
-            (*(*s).row).mend();
             rows.push((*s).row);
             firsts.push(Obj::from(s.cast()));
         }
     }
-    firsts.iter().try_for_each(|seat| Seat::end_future(seat.ptr().cast()))?;
+    for (seat, row) in firsts.iter().zip(rows) {
+        // A row is there as long as one of its seats.
+        (*row).mend();
+        Seat::end_future(seat.ptr().cast())?;
+    }
     tell(b)?;
     Ok(boolean(!firsts.is_empty()))
 });

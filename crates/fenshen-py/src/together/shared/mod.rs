@@ -124,8 +124,10 @@ impl Shared {
     pub(super) unsafe fn shutdown(&self, immediate: bool) -> Res<()> {
         self.hall.state.store(SHUT_DOWN, Ordering::SeqCst);
         while immediate && !self.queue().is_empty() {
-            if let Ok(taken) = self.queue().take(|len| Some(vec![0; len]), true, false) {
-                drop(taken.finish());
+            let took = channel::without_interpreter(|| {
+                self.queue().take(|len| Some(vec![0; len]), true, false).map(|taken| taken.finish()).is_ok()
+            });
+            if took {
                 self.task_done();
             }
         }
@@ -148,6 +150,12 @@ pub(super) unsafe fn release(h: *mut Head) {
         clear(&mut shared.channel);
         clear(&mut shared.segment);
     }
+}
+
+/// Waits for a row's lock without the interpreter. A queue's feeder has none to let go of.
+pub(super) fn patient(wait: &mut dyn FnMut()) {
+    // SAFETY: it only asks; after that, the thread is attached.
+    unsafe { if ffi::PyGILState_Check() == 1 { channel::without_interpreter(wait) } else { wait() } }
 }
 
 /// This process has put or taken an item.
