@@ -56,7 +56,7 @@ tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a 
 	@scripts/check tsan
 
 bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
-	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS) && { [ -n "$(ARGS)" ] || $$venv/bin/python -m benchmarks.word_count; }
 
 bench-words: ## words of a gigabyte of text: map_reduce, a process pool, Ray and Dask; ARGS="--mebibytes 100" for less
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks.word_count $(ARGS)

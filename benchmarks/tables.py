@@ -192,8 +192,8 @@ TABLES = {
             "and the greatest behind it. The CPU is that of all processes together.",
             "",
             '"stdlib asyncio" is one process; "stdlib executor" waits there and parses in a `ProcessPoolExecutor` of '
-            'two workers, "fenshen executor" does so with ours. "aiomultiprocess" and "fenshen" '
-            '(`fenshen.to_process`) run the whole coroutine in two worker processes that have run some before. "fenshen processes=2" is '
+            'two workers, "fenshen executor" the same with ours; "aiomultiprocess" and "fenshen" (`to_process`) '
+            'run the whole coroutine in two worker processes that have run some before; "fenshen processes=2" is '
             "`fenshen.run(main, processes=2)`, the start of its processes included.",
         ),
         see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",

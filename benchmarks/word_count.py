@@ -234,14 +234,15 @@ def main() -> int:
     parser.add_argument("--mebibytes", type=int, default=1024, help="how much text (default: 1024)")
     parser.add_argument("--piece", type=int, default=4, help="MiB of text in a piece (default: 4)")
     parser.add_argument("--rounds", type=int, default=2, help="how often everybody is measured (default: 2)")
-    parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument("--only", nargs="*", default=[""], help="those whose name has one of these in it")
+    parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the page goes (default: {RESULTS})")
     parser.add_argument("--child", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child, options.piece << 20)
         return 0
     family.adopt()
-    names = [name for name, (_, module, _) in CONTENDERS.items() if options.only in name]
+    names = [name for name, (_, module, _) in CONTENDERS.items() if any(each in name for each in options.only)]
     names = [name for name in names if importlib.util.find_spec(CONTENDERS[name][1])]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -252,8 +253,8 @@ def main() -> int:
                 found[name].append(measured(name, path, options.piece, 60 + options.mebibytes))
                 print(f"{name}: {found[name][-1]}", file=sys.stderr)
     text = page(options, found)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "word_count.md").write_text(text)
+    options.into.mkdir(parents=True, exist_ok=True)
+    (options.into / "word_count.md").write_text(text)
     print(text)
     wrong = any("failed" in each for some in found.values() for each in some)
     return 1 if wrong or "DIFFER" in text else 0

@@ -272,7 +272,7 @@ async def serve(begun: Any) -> None:
     server = await asyncio.start_server(handle, "127.0.0.1")
     begun(server.sockets[0].getsockname())
     async with server:
-        await server.serve_forever()
+        await asyncio.wait_for(server.serve_forever(), 60)
 
 
 @pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
@@ -284,7 +284,7 @@ def test_a_server_that_comes_too_late_takes_nobody(factory: Any) -> None:
     def connect(address: Any) -> None:
         clients.append(socket.create_connection(address, timeout=60))
 
-    assert fenshen.run(asyncio.wait_for(drain.run(serve(connect)), 60), loop_factory=factory) is None
+    assert fenshen.run(drain.run(serve(connect)), loop_factory=factory) is None
     (client,) = clients
     with client, contextlib.suppress(ConnectionError):
         assert client.recv(1) == b""
@@ -293,13 +293,13 @@ def test_a_server_that_comes_too_late_takes_nobody(factory: Any) -> None:
 @pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
 def test_a_server_that_does_not_serve_yet(factory: Any) -> None:
     drain = Drain(1000)
-    assert fenshen.run(asyncio.wait_for(drain.run(serve(lambda _: drain.begin())), 60), loop_factory=factory) is None
+    assert fenshen.run(drain.run(serve(lambda _: drain.begin())), loop_factory=factory) is None
 
 
 def test_the_end_before_the_beginning() -> None:
     drain = Drain(0.1)
     drain.end()
-    assert fenshen.run(asyncio.wait_for(drain.run(asyncio.sleep(1000)), 60)) is None
+    assert fenshen.run(drain.run(asyncio.wait_for(asyncio.sleep(1000), 60))) is None
 
 
 # -- Who is told ------------------------------------------------------------------------------------------------------

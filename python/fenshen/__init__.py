@@ -102,7 +102,7 @@ def __getattr__(name: str) -> object:
         value = find()
     elif name == "__version__":
         value = _version()
-    elif name in ("asyncio", "futures", "multiprocessing", "queue", "threading"):
+    elif name in ("asyncio", "flow", "futures", "multiprocessing", "queue", "threading"):
         return _module(f"fenshen.{name}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,7 +18,7 @@ _LOOK = 0.02  # seconds between two looks whether connections without a task hav
 
 
 class Drain:
-    """How one loop is brought to its end. Everything but `run()` is called on the loop's own thread."""
+    """How one loop is brought to its end, all of it on its own thread."""
 
     def __init__(self, grace: float) -> None:
         """`grace` is in seconds, from `begin()` until what is left is cancelled."""

@@ -242,19 +242,19 @@ def _read(pid: int) -> Process | None:
 
 
 def _program_wide() -> set[int | None]:
-    """The resource tracker, the fork server, and the pools of `to_process`: no test is to blame for them."""
+    """The resource tracker, the fork server, and the workers of `to_process`: no test is to blame for them."""
     spared: set[int | None] = set()
     for module, owner, name in (
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
         ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
     ):
         spared.add(getattr(getattr(sys.modules.get(module), owner, None), name, None))
-    for module, pools, supervisor in (
-        ("fenshen._to_process", "_pool", "_supervisor"),
-        ("fenshen._process_tasks", "_own", "supervisor"),
-    ):
-        for pool in list(getattr(sys.modules.get(module), pools, {}).values()):
-            spared |= set(getattr(pool, supervisor).processes)
+    pools = getattr(sys.modules.get("fenshen._to_process"), "_pool", {})
+    for pool in list(pools.values()):
+        spared |= set(pool.stats()["pids"])
+    crews = getattr(sys.modules.get("fenshen._process_tasks"), "_own", {})
+    for crew in list(crews.values()):
+        spared |= set(crew.supervisor.processes)
     return spared
 
 

@@ -207,7 +207,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             self._check()
             supervisor = self._supervisor
             if supervisor.thread is None:
-                self._begin()
+                self._start()
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
@@ -215,10 +215,9 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             if supervisor.over:
                 supervisor.sweep()
 
-    def _begin(self) -> None:
-        """Start workers, if there are none, before there is anything for them to do."""
+    def _start(self) -> None:
+        """Start the first workers, unless that was done."""
         with self._shutdown_lock:
-            self._check()
             if self._supervisor.thread is None:
                 self._supervisor.start(self._max_workers if self._forks else 1)
                 self._engine = self._supervisor.engine

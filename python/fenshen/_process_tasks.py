@@ -24,25 +24,13 @@ if TYPE_CHECKING:
 
     from fenshen._process_executor import ProcessPoolExecutor
 
-__all__ = ["LIMIT", "Crew", "awaited", "crew_of", "is_coroutine_function", "submit"]
+__all__ = ["LIMIT", "Crew", "awaited", "crew_of", "submit"]
 
 #: How many coroutines a worker runs at once; more wait in the program until one has ended.
 LIMIT = 4096
 
-_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which costs the import of inspect
-
 _lock = threading.Lock()
 _own: dict[int, Crew] = {}
-
-
-def is_coroutine_function(function: Any) -> bool:
-    """Whether calling it makes a coroutine: an `async def`, a partial of one, or an object whose `__call__` is one."""
-    code = getattr(function, "__code__", None)
-    if code is not None:
-        return bool(code.co_flags & _CO_COROUTINE)
-    import inspect
-
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 class Crew:
@@ -97,7 +85,7 @@ class Crew:
         with self._lock:
             self._check()
             if supervisor.thread is None:
-                self.begin()
+                self.start()
             elif len(supervisor.processes) < self.workers or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
@@ -105,6 +93,12 @@ class Crew:
             if supervisor.over:
                 supervisor.sweep()
         return future
+
+    def start(self) -> None:
+        """Start the first workers, unless that was done."""
+        with self._lock:
+            if self.supervisor.thread is None:
+                self.supervisor.start(self.workers if self._at_once else 1)
 
     def submit_each(
         self, calls: Sequence[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
@@ -118,13 +112,6 @@ class Crew:
                 engine.submit(future, *call)
             self.supervisor.start(self.workers)
         return futures
-
-    def begin(self) -> None:
-        """Start workers, if there are none, before there is anything for them to do."""
-        with self._lock:
-            self._check()
-            if self.supervisor.thread is None:
-                self.supervisor.start(self.workers if self._at_once else 1)
 
     def _check(self) -> None:
         if self.supervisor.broken is not None:

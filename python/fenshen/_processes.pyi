@@ -19,6 +19,7 @@ __all__ = [
     "JoinableQueue",
     "Life",
     "Line",
+    "LoopWorker",
     "Opening",
     "Queue",
     "Segment",

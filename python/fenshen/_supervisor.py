@@ -62,6 +62,8 @@ class Supervisor:
         #: Every worker's process by its pid, as pools of the standard library have them.
         self.processes: dict[int, BaseProcess] = {}
         self.thread: threading.Thread | None = None
+        #: What is done when another thread has started the first workers, where one does.
+        self.starting: Any = None
         self.broken: str | None = None
         self.closing = False
         self._by_number: dict[int, BaseProcess] = {}

@@ -7,8 +7,6 @@ import functools
 import os
 import threading
 
-from fenshen import _process_tasks
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +19,18 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _pool: dict[int, ProcessPoolExecutor] = {}
+
+_CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, which costs the import of inspect
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling it makes a coroutine: an `async def`, a partial of one, or an object whose `__call__` is one."""
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        return bool(code.co_flags & _CO_COROUTINE)
+    import inspect
+
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def pool() -> ProcessPoolExecutor:
@@ -51,19 +61,25 @@ async def to_process(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs)
     the coroutine there, and the wait ends when that has: with CancelledError, unless it returned or raised something
     else. Context variables travel along, as far as their values can be pickled.
     """
-    if _process_tasks.is_coroutine_function(func):
-        crew = _process_tasks.own_crew()
-        if crew.supervisor.thread is None:
-            await _beside(crew.begin)
-        return await _process_tasks.awaited(crew.submit(func, args, kwargs), crew)  # type: ignore[no-any-return]
+    if is_coroutine_function(func):
+        return await _to_loop(func, args, kwargs)  # type: ignore[no-any-return]
     loop = asyncio.get_running_loop()
+    executor = pool()
+    supervisor = getattr(executor, "_supervisor", None)  # the standard library's has none
+    if supervisor is not None and supervisor.thread is None:
+        from fenshen import _starting
+
+        await _starting.started(supervisor, executor._start)
     call: Any = functools.partial(func, *args, **kwargs) if kwargs else func
-    workers = pool()
-    if workers._supervisor.thread is None:
-        await _beside(workers._begin)
-    return await loop.run_in_executor(workers, call, *(() if kwargs else args))
+    return await loop.run_in_executor(executor, call, *(() if kwargs else args))
 
 
-async def _beside(begin: Callable[[], None]) -> None:
-    # A fork server takes a tenth of a second to start, which nobody else on the loop is to wait for.
-    await asyncio.get_running_loop().run_in_executor(None, begin)
+async def _to_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    from fenshen import _process_tasks
+
+    crew = _process_tasks.own_crew()
+    if crew.supervisor.thread is None:
+        from fenshen import _starting
+
+        await _starting.started(crew.supervisor, crew.start)
+    return await _process_tasks.awaited(crew.submit(function, args, kwargs), crew)

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pytest
-from fenshen.flow import map_reduce
+from fenshen.flow import Progress, map_reduce
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -143,14 +143,13 @@ def test_nothing_to_map() -> None:
 
 
 def test_progress() -> None:
-    told: list[tuple[str, int, int | None]] = []
-    map_reduce(range(50), lambda n: [(n, n)], sum, workers=1, progress=lambda *what: told.append(what))
-    steps = [step for step, _, _ in told]
-    assert steps == sorted(steps)
-    assert set(steps) == {"map", "reduce"}
-    done = [done for step, done, _ in told if step == "map"]
-    assert done == list(range(1, len(done) + 1))
-    assert told[-1][1] == told[-1][2]
+    seen: list[Progress] = []
+    map_reduce(range(50), lambda n: [(n, n)], sum, workers=1, progress=seen.append)
+    last = {each.name: each for each in seen if each.over}
+    assert list(last) == ["map", "reduce"]
+    assert last["map"].done >= 1
+    assert last["map"].total is None
+    assert last["reduce"].done == last["reduce"].total
 
 
 @pytest.mark.parametrize(
@@ -161,6 +160,7 @@ def test_progress() -> None:
         ({"memory_limit": 0}, ValueError),
         ({"combine": len}, ValueError),
         ({"map": None}, TypeError),
+        ({"progress": "yes"}, TypeError),
         ({"reduce": 3}, TypeError),
     ],
 )

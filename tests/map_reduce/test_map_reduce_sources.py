@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fenshen.flow import files, map_reduce, shards
-from fenshen.flow._mapreduce import sources
+from fenshen.flow._mapreduce import local, sources
 
 TEXTS = {
     "empty.txt": "",
@@ -94,22 +97,31 @@ def test_shards() -> None:
 
 @pytest.mark.usefixtures("native")
 def test_an_iterable_is_read_no_further_than_workers_follow(tmp_path: Path) -> None:
-    taken = 0
+    ahead = []
 
-    def endless() -> Iterator[int]:
-        nonlocal taken
-        while True:
-            taken += 1
-            yield taken
+    def items() -> Iterator[int]:
+        for n in range(10):
+            ahead.append(n - len(os.listdir(tmp_path)))
+            yield n
 
+    def slow(n: int) -> list[tuple[int, int]]:
+        time.sleep(2 * sources._TAKES)  # so that there is one item in a lot
+        (tmp_path / str(n)).touch()
+        return [(0, 1)]
+
+    assert map_reduce(items(), slow, sum, workers=2) == {0: 10}
+    assert max(ahead) < 2 * local._AHEAD
+
+
+@pytest.mark.usefixtures("native")
+def test_an_endless_iterable_ends_with_an_error() -> None:
     def stop(n: int) -> list[tuple[int, int]]:
-        if n == 3:
+        if n == 3000:
             raise LookupError("enough")
         return []
 
     with pytest.raises(LookupError, match="enough"):
-        map_reduce(endless(), stop, sum, workers=2)
-    assert taken <= 4 * (1 << 10), "what is read ahead is bounded by time, and no lot takes long enough here"
+        map_reduce(itertools.count(), stop, sum, workers=2)
 
 
 def test_lots_of_items_follow_the_time_that_they_take() -> None:

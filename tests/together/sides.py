@@ -53,10 +53,19 @@ def asleep(future: Future[Any]) -> bool:
         return False
 
 
+def stays_asleep(future: Future[Any]) -> bool:
+    """Whether it does so again and again: who waits for the interpreter sleeps on a futex too, but not for long."""
+    for _ in range(5):
+        if not asleep(future):
+            return False
+        time.sleep(0.002)
+    return True
+
+
 @contextmanager
 def blocked(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
     """The same, once it sleeps; it has ended when the block is left."""
     future = begin(call, *args, **kwargs)
-    until(lambda: future.done() or asleep(future))
+    until(lambda: future.done() or stays_asleep(future))
     yield future
     future.exception(PATIENCE)

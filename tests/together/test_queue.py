@@ -196,7 +196,8 @@ def test_threads_and_tasks_are_served_in_the_order_in_which_they_came(shared):
                 await asyncio.sleep(0.01)
                 for i in range(4):
                     q.put(i)
-                    await asyncio.sleep(0.01)
+                    while len(order) <= i:
+                        await asyncio.sleep(0.001)
                 await asyncio.wait_for(asyncio.gather(second, fourth), PATIENCE)
                 while not (first.done() and third.done()):
                     await asyncio.sleep(0.001)
@@ -312,11 +313,14 @@ def test_what_an_interrupted_thread_was_given_is_not_lost(shared):
         q.put("item")
         raise Interrupt
 
+    def get():
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        q.get()
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(Interrupt):
-            q.get()
+            get()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

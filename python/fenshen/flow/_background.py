@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import importlib
 import threading
 import weakref
 from collections import deque
@@ -20,12 +21,12 @@ _open: weakref.WeakSet[Background] = weakref.WeakSet()
 class Background:
     """Runs a coroutine function to its end on a new loop, in a copy of the present context."""
 
-    def __init__(self, main: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+    def __init__(self, main: Callable[[Background], Coroutine[Any, Any, None]], name: str) -> None:
         self._main = main
         self._loop = runners.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
-        self._cancelled = False
+        self.cancelled = False
         self._over = False
         run = contextvars.copy_context().run
         # A daemon, since a pipeline that was left half read must not hold up the exit, which ends it (below).
@@ -46,10 +47,10 @@ class Background:
     async def _serve(self) -> None:
         with self._lock:
             self._task = asyncio.current_task()
-            if self._cancelled:
+            if self.cancelled:
                 return
         with contextlib.suppress(asyncio.CancelledError):
-            await self._main()
+            await self._main(self)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -59,7 +60,7 @@ class Background:
     def cancel(self) -> None:
         """Cancel what runs there, from any thread."""
         with self._lock:
-            self._cancelled = True
+            self.cancelled = True
             if self._task is not None and not self._over:
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
@@ -126,5 +127,6 @@ def _end_all() -> None:
         background.join()
 
 
-# Before the interpreter waits for the threads of pools, which wait for us.
+# Before the interpreter ends pools of threads: what is registered last comes first, and those at their import.
+importlib.import_module("fenshen.futures").ThreadPoolExecutor  # noqa: B018
 threading._register_atexit(_end_all)  # type: ignore[attr-defined]

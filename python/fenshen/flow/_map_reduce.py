@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from fenshen.flow.progressing import Wanted
+
 __all__ = ["files", "map_reduce", "shards"]
 
 _ENGINES = ("local", "ray", "dask")
@@ -29,7 +31,7 @@ def map_reduce(
     workers: int | None = None,
     memory_limit: int | None = None,
     engine: str = "local",
-    progress: Callable[[str, int, int | None], object] | None = None,
+    progress: Wanted = None,
 ) -> dict[Any, Any]:
     """Map every item, group what comes of it by key, and reduce each key's values: a dict of keys and new values.
 
@@ -45,8 +47,8 @@ def map_reduce(
     `memory_limit` is in bytes, for all of them together: what is grouped, and what waits to be reduced; what is more
     waits on disk. By default it is half of what is free. The result, and all values of one key, must fit into memory
     besides. `engine` is "local", "ray" or "dask": a running cluster, as `futures.ClusterExecutor` finds it, or one of
-    this machine. `progress(step, done, of)` is called in this thread as lots of items are done ("map"), then partitions
-    of keys ("reduce"); `of` is None where that is not known.
+    this machine. `progress` is True, or a function that is called with a `Progress` in this thread, as for a
+    pipeline: for the step "map", in lots of items, then for "reduce", in partitions of keys.
 
     Keys can be whatever can be hashed and pickled; those that are equal are one, as in a dict. A worker that dies has
     its lot done again, twice at most.

@@ -115,5 +115,6 @@ class Pull:
         """Wait until the thread is through, and raise what closing the iterable raised."""
         while not self._over:
             await self._news.wait()
-        if self._closing_error is not None:
-            raise self._closing_error
+        error, self._closing_error = self._closing_error, None
+        if error is not None:
+            raise error

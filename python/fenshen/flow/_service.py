@@ -10,6 +10,7 @@ from fenshen.flow._bell import Bell
 from fenshen.flow._end import End
 from fenshen.flow._faults import blame
 from fenshen.flow._intake import Intake
+from fenshen.flow._persisting import persistently
 from fenshen.flow._results import Results
 from fenshen.flow._ways import Way
 from fenshen.flow.progressing import Reporter, StageProgress
@@ -118,15 +119,18 @@ class Service:
         self._stop()
 
     async def _finish(self) -> None:
-        while self._calls:
-            await asyncio.wait(set(self._calls))
         try:
-            await self.way.close()
-            await self._intake.join()
+            await persistently(self._join)
             self.left.extend(self._intake.left)
             self._reporter.close()
         except BaseException as error:
             self._failure = self._failure or error
+
+    async def _join(self) -> None:
+        while self._calls:
+            await asyncio.wait(set(self._calls))
+        await self.way.close()
+        await self._intake.join()
 
     async def _patiently(self, finish: Any) -> None:
         """Wait for the end, though the loop's own end cancels this."""

@@ -9,6 +9,7 @@ from typing import Any
 from fenshen.flow import _sources, _ways
 from fenshen.flow._end import End
 from fenshen.flow._line import Line, Upstream
+from fenshen.flow._persisting import persistently
 from fenshen.flow._ways import functions
 from fenshen.flow.progressing import Reporter, StageProgress, Wanted, reporter
 from fenshen.flow.stages import Stage
@@ -72,7 +73,7 @@ class Works:
         try:
             if self._last is not None:
                 self._last.stop()
-                await self._last.join()
+                await persistently(self._last.join)
         finally:
             if self._reporter is not None:
                 self._reporter.close()

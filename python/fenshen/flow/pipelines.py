@@ -85,7 +85,10 @@ class Pipeline:
         self._begin("running in a thread")
         self._background = Background(self._serve, f"fenshen-flow-{self._name}")
 
-    async def _serve(self) -> None:
+    async def _serve(self, background: Background) -> None:
+        def unless_ended(error: BaseException) -> BaseException | None:
+            return None if background.cancelled and isinstance(error, asyncio.CancelledError) else error
+
         error: BaseException | None = None
         try:
             self._works.open(self._progress, self._name, self._timeout)
@@ -94,18 +97,13 @@ class Pipeline:
         except End:
             pass
         except BaseException as raised:
-            error = self._unless_closed(raised)
+            error = unless_ended(raised)
         try:
             await self._works.close()
         except BaseException as raised:
-            self._closing_error = self._unless_closed(raised)
+            self._closing_error = unless_ended(raised)
         finally:
             self._handover.finish(error or self._closing_error)
-
-    def _unless_closed(self, error: BaseException) -> BaseException | None:
-        """An error, unless it is how `close()` ends what runs."""
-        closed = self._state == "closed" and isinstance(error, asyncio.CancelledError)
-        return None if closed else error
 
     def close(self) -> None:
         """End everything, and wait until it has ended.

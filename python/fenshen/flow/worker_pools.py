@@ -42,7 +42,7 @@ class WorkerPool:
     def _in_thread(self, make: Callable[[], Service]) -> Service:
         made: Future[Service] = Future()
 
-        async def main() -> None:
+        async def main(_: Background) -> None:
             try:
                 service = make()
             except BaseException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from fenshen._cluster_call import call, with_trace
-from fenshen.flow._mapreduce.local import check_keys
+from fenshen.flow._mapreduce.local import check_keys, told
 from fenshen.flow._mapreduce.mapper import map_lot
 from fenshen.flow._mapreduce.packing import as_dict
 from fenshen.flow._mapreduce.reducer import reduce_packed
@@ -121,17 +121,20 @@ class _Run:
 
     def __init__(self, cluster: Any, steps: Any, job: Job, progress: Any) -> None:
         self._cluster, self._steps, self._job = cluster, steps, job
-        self._tell = progress or (lambda *_: None)
+        self._progress = progress
         self._pending: dict[Any, Any] = {}
 
     def run(self, lots: Any, most: int) -> dict[Any, Any]:
         try:
-            return self._reduce(self._map(lots, most))
+            with told(self._progress, "map", lots.number) as count:
+                mapped = self._map(lots, most, count)
+            with told(self._progress, "reduce", self._job.partitions) as count:
+                return self._reduce(mapped, count)
         except BaseException:
             self._steps.cancel(list(self._pending))
             raise
 
-    def _map(self, lots: Any, most: int) -> list[list[Any]]:
+    def _map(self, lots: Any, most: int, count: Callable[[], None]) -> list[list[Any]]:
         """Each lot's parts, in the order of the lots."""
         mapped: list[list[Any]] = []
         while True:
@@ -143,9 +146,9 @@ class _Run:
                 return mapped
             lot, seconds = self._next()
             lots.took(lot, seconds)
-            self._tell("map", len(mapped) - len(self._pending), lots.number)
+            count()
 
-    def _reduce(self, mapped: list[list[Any]]) -> dict[Any, Any]:
+    def _reduce(self, mapped: list[list[Any]], count: Callable[[], None]) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
         keys = 0
         if not mapped:
@@ -157,7 +160,7 @@ class _Run:
             found = as_dict(packed)
             keys += len(found)
             result.update(found)
-            self._tell("reduce", self._job.partitions - len(self._pending), self._job.partitions)
+            count()
         check_keys(keys, result)
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -14,13 +15,14 @@ from fenshen.flow._mapreduce.sources import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from typing import Any
 
     from fenshen.flow._mapreduce.job import Job
     from fenshen.flow._mapreduce.runs import Place, Written
     from fenshen.flow._mapreduce.sources import Lots
+    from fenshen.flow.progressing import Wanted
 
 #: How often a lot is done again whose worker died.
 RETRIES = 2
@@ -63,15 +65,13 @@ def _reduce(path: str, batches: list[tuple[str, int, int]], turns: int) -> list[
 class Local:
     """One `map_reduce`, from its first lot to its result."""
 
-    def __init__(
-        self, job: Job, workers: int, limit: int, progress: Callable[[str, int, int | None], object] | None
-    ) -> None:
+    def __init__(self, job: Job, workers: int, limit: int, progress: Wanted) -> None:
         from multiprocessing import get_context
 
         from fenshen.futures import ProcessPoolExecutor
 
         self._limit, self._workers, self._job = limit, workers, job
-        self._tell = progress or (lambda *_: None)
+        self._progress = progress
         self._file = tempfile.TemporaryFile(prefix="fenshen-")  # noqa: SIM115 - closed by close()
         self._runs = Runs(limit // 2)
         try:
@@ -89,19 +89,22 @@ class Local:
         """The result. Raises what the user's functions raise first, and WorkerDied."""
         done = False
         try:
-            self._map(lots)
-            result = self._reduce()
+            with told(self._progress, "map", lots.number) as count:
+                self._map(lots, count)
+            partitions = self._runs.partitions()
+            with told(self._progress, "reduce", len(partitions)) as count:
+                result = self._reduce(partitions, count)
             done = True
         finally:
             self._end(done)
             self.close()
         return result
 
-    def _map(self, lots: Lots) -> None:
+    def _map(self, lots: Lots, count: Callable[[], None]) -> None:
         from fenshen.futures import FIRST_COMPLETED, wait
 
         pending: dict[Future[Any], tuple[int, Any]] = {}
-        begun = ended = 0
+        begun = 0
         most = self._workers * _AHEAD
         while True:
             while len(pending) < most and (lot := lots.next()) is not None:
@@ -116,14 +119,12 @@ class Local:
                 written, seconds = future.result()
                 lots.took(lot, seconds)
                 self._runs.take_back(number, written)
-                ended += 1
-                self._tell("map", ended, lots.number)
+                count()
 
-    def _reduce(self) -> dict[Any, Any]:
+    def _reduce(self, partitions: list[tuple[int, int]], count: Callable[[], None]) -> dict[Any, Any]:
         from fenshen.futures import as_completed
 
         share = max(_LEAST, self._job.share)
-        partitions = self._runs.partitions()
         futures = []
         for number, size in partitions:
             turns = max(1, -(-size * _EXPANSION // share))
@@ -137,7 +138,7 @@ class Local:
                     keys += len(found)
                     result.update(found)
                 futures.remove(future)
-                self._tell("reduce", len(partitions) - len(futures), len(partitions))
+                count()
                 break
         check_keys(keys, result)
         return result
@@ -151,6 +152,18 @@ class Local:
         """Give back the memory and the files."""
         self._file.close()
         self._runs.close()
+
+
+@contextlib.contextmanager
+def told(progress: Wanted, step: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Have whoever wants to know be told how far a step has come: what counts one more."""
+    from fenshen.flow.progressing import reporter
+
+    counted = reporter(progress, step, total)
+    try:
+        yield counted.count
+    finally:
+        counted.close()
 
 
 def check_keys(keys: int, result: dict[Any, Any]) -> None:
@@ -186,7 +199,7 @@ def local(
     lots: Lots,
     workers: int,
     limit: int,
-    progress: Callable[[str, int, int | None], object] | None,
+    progress: Wanted,
 ) -> dict[Any, Any]:
     """Run a job in processes of this machine."""
     if sys.platform != "linux":

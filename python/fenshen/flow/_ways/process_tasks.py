@@ -11,6 +11,7 @@ from fenshen import _engine
 from fenshen.flow._ways import functions, usable_cpus
 from fenshen.flow._ways.awaiting import done
 from fenshen.flow._ways.processes import leased
+from fenshen.flow._ways.starting import Starting
 
 # Coroutines at once, for each process.
 _EACH = 32
@@ -25,26 +26,34 @@ class ProcessTasks:
         self.many = functions.is_async_generator_function(fn)
         self._fn = functools.partial(_collected, fn) if self.many else fn
         self.limit = workers or _EACH * usable_cpus()
-        self._start: Callable[[Any], Awaitable[Any]] = (
-            _in_crew(self._fn) if _engine.engine() == "native" else _one_by_one(self._fn)
-        )
+        self._starting: Starting | None = None
+        self._run = self._in_crew() if _engine.engine() == "native" else _one_by_one(self._fn)
+
+    def _in_crew(self) -> Callable[[Any], Awaitable[Any]]:
+        from fenshen._process_tasks import awaited, crew_of
+
+        crew = crew_of(None)
+        if crew.supervisor.thread is None:
+            self._starting = Starting(lambda: crew.submit(_nothing, (), {}))
+        return lambda item: awaited(crew.submit(self._fn, (item,), {}), crew)
 
     async def call(self, item: Any) -> Any:
-        return await self._start(item)
+        if self._starting is not None:
+            await self._starting.wait()
+        return await self._run(item)
 
     async def each(self, item: Any, put: Callable[[Any], Awaitable[None]]) -> None:
-        for result in await self._start(item):
+        for result in await self.call(item):
             await put(result)
 
     async def close(self) -> None:
         """The workers are the program's."""
+        if self._starting is not None:
+            await self._starting.join()
 
 
-def _in_crew(fn: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], Awaitable[Any]]:
-    from fenshen._process_tasks import awaited, crew_of
-
-    crew = crew_of(None)
-    return lambda item: awaited(crew.submit(fn, (item,), {}), crew)
+async def _nothing() -> None:
+    """What workers are started for."""
 
 
 def _one_by_one(fn: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], Awaitable[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from fenshen import _engine
 from fenshen.executors import Executors
 from fenshen.flow._ways import functions, usable_cpus
 from fenshen.flow._ways.awaiting import done
+from fenshen.flow._ways.starting import Starting
 
 
 def leased(workers: int | None) -> tuple[Any, bool]:
@@ -42,11 +44,14 @@ class Processes:
         self.limit = workers or usable_cpus()
         if self._own or self.limit == self._pool._max_workers:
             self.limit *= 2  # a worker that has done its task finds the next one there
+        wanted = min(self.limit, self._pool._max_workers)
+        self._starting = Starting(lambda: _start(self._pool, wanted)) if _workers(self._pool) < wanted else None
 
     async def call(self, item: Any) -> Any:
         return await self._result(self._fn, item)
 
     async def _result(self, *call: Any) -> Any:
+        await self._started()
         loop = asyncio.get_running_loop()
         future = self._pool.submit(*call)
         if isinstance(loop, Executors):
@@ -63,16 +68,33 @@ class Processes:
             for result in await self._result(_listed, self._fn, item):
                 await put(result)
             return
+        await self._started()
         async with self._pool.stream(self._fn, item) as results:
             async for result in results:
                 await put(result)
 
+    async def _started(self) -> None:
+        if self._starting is not None:
+            await self._starting.wait()
+
     async def close(self) -> None:
+        if self._starting is not None:
+            await self._starting.join()
         if self._own:
             manager = self._pool._executor_manager_thread
             self._pool.shutdown(wait=False)
             while manager is not None and manager.is_alive():
                 await asyncio.sleep(0.001)
+
+
+def _workers(pool: Any) -> int:
+    return len(pool._processes or ())
+
+
+def _start(pool: Any, wanted: int) -> None:
+    """Have a pool start so many workers: it starts one when there is a task that no idle one could take."""
+    for _ in range(wanted):
+        pool.submit(os.getpid)
 
 
 def _listed(fn: Callable[[Any], Any], item: Any) -> list[Any]:
