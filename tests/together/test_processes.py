@@ -16,7 +16,7 @@ from fenshen.queue import ShutDown
 from on_loops import run
 from processes.sides import our_contexts, started
 
-from together.sides import PATIENCE, blocked, needs_native, until
+from together.sides import PATIENCE, begin, blocked, needs_native, until
 
 pytestmark = needs_native
 
@@ -118,9 +118,11 @@ def test_a_process_that_is_killed_as_it_waits_takes_nothing_along(child):
         time.sleep(0.3)
         os.kill(killed.pid, signal.SIGSTOP)
         with blocked(queue.get, timeout=PATIENCE) as got:
-            queue.put("x")
+            # It may have been stopped amid a change of the line, and then this waits for its end.
+            put = begin(queue.put, "x")
+            time.sleep(0.05)
             os.kill(killed.pid, signal.SIGKILL)
-            assert got.result(PATIENCE) == "x"
+            assert (put.result(PATIENCE), got.result(PATIENCE)) == (None, "x")
 
     async def main():
         return await queue.aget(PATIENCE)
@@ -128,9 +130,10 @@ def test_a_process_that_is_killed_as_it_waits_takes_nothing_along(child):
     with started(multiprocessing.get_context("fork"), child, (queue,)) as (killed,):
         time.sleep(0.3)
         os.kill(killed.pid, signal.SIGSTOP)
-        queue.put("y")
+        put = begin(queue.put, "y")
+        time.sleep(0.05)
         os.kill(killed.pid, signal.SIGKILL)
-        assert run(main()) == "y"
+        assert (put.result(PATIENCE), run(main())) == (None, "y")
     assert queue.empty()
 
 
