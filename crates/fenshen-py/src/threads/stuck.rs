@@ -3,11 +3,12 @@
 //! This file asks the wait-for graph and the kernel; what follows from the answer (an error, a report, nothing) is
 //! `fenshen._stuck`'s to decide.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::time::Duration;
 
-use fenshen_sync::graph::{self, Target, Wait};
+use fenshen_sync::graph::{self, Look, Target, Wait};
 use fenshen_sync::{Deadline, Failed};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -135,15 +136,20 @@ impl Entered<'_> {
         if !ring.is_empty() && ring.iter().all(strict) {
             return Found::Stuck(ring);
         }
-        let endless: Vec<u32> = look.all().filter(|w| !w.timed).map(|w| w.thread).collect();
+        let endless = endless_of(&look);
         drop(look);
         let threads = fenshen_sync::all();
-        let waits = |id: u32| endless.contains(&id);
+        let waits = |id: u32| endless.iter().any(|&(thread, _)| thread == id);
         if threads.iter().all(|t| waits(t.id)) {
             let ours = crate::watchdog::helpers();
             let accounted = |tid: i32| ours.contains(&tid) || threads.iter().any(|t| t.tid == tid);
             return match tids() {
-                Some(tids) if tids.iter().all(|&tid| accounted(tid)) => Found::Stuck(ring),
+                // One that is seen to wait may have been let go by one that has ended since: it is none the less at work.
+                Some(tids)
+                    if tids.iter().all(|&tid| accounted(tid)) && endless.is_subset(&endless_of(&graph::look())) =>
+                {
+                    Found::Stuck(ring)
+                }
                 _ if ring.is_empty() => Found::Doubt,
                 _ => Found::Ring(ring),
             };
@@ -186,6 +192,11 @@ impl Drop for Entered<'_> {
             drop(unsafe { Obj::steal(verdict.cast()) });
         }
     }
+}
+
+/// Every wait without a deadline, as its thread and its order.
+fn endless_of(look: &Look) -> HashSet<(u32, u64)> {
+    look.all().filter(|w| !w.timed).map(|w| (w.thread, w.order)).collect()
 }
 
 /// The kernel's numbers of this process' threads.
