@@ -113,7 +113,7 @@ def test_chunks_leave_some_tasks_for_each_worker() -> None:
 def test_which_function_and_how_many_calls() -> None:
     from multiprocessing.pool import mapstar, starmapstar  # type: ignore[attr-defined]
 
-    from fenshen._process_executor import _chunk
+    from fenshen._process_map import _chunk
     from fenshen.advice import functions, remote
 
     def work(*_: object) -> None: ...

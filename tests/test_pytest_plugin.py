@@ -12,6 +12,9 @@ from commands import run as run_command
 
 pytest_plugins = ["pytester"]
 
+# What else may be installed here is not what is tried.
+ALONE = [*("-p", "no:cacheprovider"), *("-p", "no:asyncio"), *("-p", "no:anyio"), *("-p", "no:timeout")]
+
 LEAKS = """
     import asyncio, os, subprocess, sys, threading
     from multiprocessing import shared_memory
@@ -181,9 +184,7 @@ def run(pytester, monkeypatch):
 
     def run(text, *arguments):
         pytester.makepyfile(test_it=text)
-        result = pytester.runpytest_subprocess(
-            "-p", "no:cacheprovider", "-o", "fenshen_leaks_wait=0.3", *arguments, timeout=100
-        )
+        result = pytester.runpytest_subprocess(*ALONE, "-o", "fenshen_leaks_wait=0.3", *arguments, timeout=100)
         return result, re.sub(r"\d+", "N", result.stdout.str())
 
     return run
@@ -263,7 +264,7 @@ TOGETHER = """
 def test_what_ends_by_itself(under, pytester, tmp_path):
     """Groups, pipelines and queues leave nothing; and pytest has nothing to say of how the package was imported."""
     pytester.makepyfile(test_it=TOGETHER)
-    words = ["pytest", "-p", "no:cacheprovider", "-W", "error", "-o", "fenshen_leaks_wait=10", "--fenshen-leaks"]
+    words = ["pytest", *ALONE, "-W", "error", "-o", "fenshen_leaks_wait=10", "--fenshen-leaks"]
     done = run_command([sys.executable, "-m", *under, *words], cwd=pytester.path)
     assert "4 passed" in done.out, done.out + done.err
     assert "warning" not in done.out

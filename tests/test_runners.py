@@ -268,4 +268,4 @@ def test_nothing_is_left_behind() -> None:
     for _ in range(20):
         fenshen.run(value())
     gc.collect()
-    assert descriptors() == before
+    assert descriptors() <= before

@@ -218,7 +218,11 @@ class TaskGroup(Children):
         if self._deadline is not None:
             wait = max(0.0, self._deadline - time.monotonic())
             self._timers.append(self._loop.call_later(wait, self._on_deadline))
-        self._heed_signals(self._loop)
+        try:
+            self._heed_signals(self._loop)
+        except BaseException:
+            self._close()
+            raise
         if self._stopped:  # it was cancelled before
             self._abort()
             self._interrupt()

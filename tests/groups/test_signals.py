@@ -97,3 +97,4 @@ def test_only_in_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert len(errors) == 1
+    assert not [each for each in threading.enumerate() if each.name.startswith("TaskGroup")]

@@ -44,6 +44,16 @@ class Plain:
 
     def enter(self) -> None:
         """Called by the parent."""
+        try:
+            self._watch()
+        except BaseException:
+            if self._thread is not None:
+                self._thread.close()
+            raise
+        self._body.__enter__()
+
+    def _watch(self) -> None:
+        """Have the group's loop look at the deadline and hear of signals."""
         deadline = self._group._deadline
         if deadline is not None:
             loop = self._own_loop()
@@ -51,7 +61,6 @@ class Plain:
             loop.call_soon_threadsafe(loop.call_later, wait, self._group._on_deadline)
         if self._group._signals:
             self._group._heed_signals(self._own_loop())
-        self._body.__enter__()
 
     def create_task(self, coro: Any, name: str | None, context: Any) -> CoroutineHandle[Any]:
         """Have the group's loop run a coroutine."""
