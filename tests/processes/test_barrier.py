@@ -8,7 +8,7 @@ import threading
 import pytest
 from fenshen import multiprocessing as ours
 
-from processes.sides import PATIENCE, assert_same, each_context, each_side, needs_native, run, started, until
+from processes.sides import PATIENCE, assert_same, each_context, each_side, is_asleep, needs_native, run, started, until
 
 pytestmark = needs_native
 
@@ -111,7 +111,8 @@ def test_one_that_is_killed_is_missed_and_not_waited_for_for_ever():
     ctx = ours.get_context("fork")
     barrier = ctx.Barrier(3)
     with started(ctx, _wait, (barrier,)) as [child]:
-        until(lambda: barrier.n_waiting == 1)
+        # Not before it sleeps: it must have let go of the lock.
+        until(lambda: barrier.n_waiting == 1 and is_asleep(child.pid))
         child.kill()
         child.join(PATIENCE)
         assert child.exitcode == -signal.SIGKILL
