@@ -38,15 +38,16 @@ def style(table: Table) -> str:
 
 
 class Axis:
-    """Ratios from left to right, on a logarithmic scale."""
+    """Ratios from left to right, on a logarithmic scale, between margins of so much."""
 
-    def __init__(self, least: float, greatest: float) -> None:
+    def __init__(self, least: float, greatest: float, left: float = LEFT, right: float = RIGHT) -> None:
         self.low = math.floor(math.log2(min(least, 0.5)))
         self.high = math.ceil(math.log2(max(greatest, 2.0)))
+        self.left, self.right = left, right
 
     def __call__(self, value: float) -> float:
         share = (math.log2(value) - self.low) / (self.high - self.low)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return self.left + share * (WIDTH - self.left - self.right)
 
     def ticks(self) -> Iterator[float]:
         return (2.0**power for power in range(self.low, self.high + 1))
