@@ -119,9 +119,8 @@ def draw(grouped: Grouped, title: str) -> str:
         f'<text class="small" x="{WIDTH - 20}" y="30" text-anchor="end">to the right is better</text>',
         legend(),
     ]
-    ticks = list(axis.ticks())
-    step = max(1, math.ceil(30 / (axis(2.0) - axis(1.0))))
-    for tick in ticks:
+    step = axis.every(30)
+    for tick in axis.ticks():
         x, kind = axis(tick), "one" if tick == 1 else "grid"
         parts.append(f'<path class="{kind}" d="M{x:.1f} {TOP - 6}V{height - FOOT}"/>')
         if round(math.log2(tick)) % step == 0:

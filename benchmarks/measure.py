@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from typing import IO, NamedTuple
 
@@ -22,6 +23,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
 OF_POOLS = ("pool", "burn", "first", "served")
 HUNG = "it did not end"
+SLOW = 20.0  # seconds; what took longer, its start and its end included, is measured once
 GRACE = 2.0  # seconds that what a program has left behind has to end by itself
 
 
@@ -162,25 +164,26 @@ def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
 
 
 def measure(plan: Plan) -> tuple[Samples, list[str]]:
-    """All samples, and a line for each measurement that failed. What did not end is not begun again.
+    """All samples, and a line for each measurement that failed. What took very long is not begun again.
 
     Raises Interrupted where a KeyboardInterrupt comes.
     """
     samples: Samples = {each.name: {name: [] for name in contenders(each, plan.contenders)} for each in plan.workloads}
     failures: list[str] = []
-    hung: set[tuple[str, str]] = set()
+    ended: set[tuple[str, str]] = set()
     family.adopt()
     for number, workload, name in rounds(plan):
         progress(f"round {number + 1} of {plan.rounds}: {workload.title}, {name}")
         try:
-            sample = Missing() if (workload.name, name) in hung else take(name, workload, plan.seconds)
+            began = time.monotonic()
+            sample = Missing() if (workload.name, name) in ended else take(name, workload, plan.seconds)
         except KeyboardInterrupt:
             complete = {key: {name: taken[:number] for name, taken in each.items()} for key, each in samples.items()}
             raise Interrupted(number, complete, failures) from None
         if isinstance(sample, str):
             failures.append(f"{workload.title}, {name}, round {number + 1}: {sample}")
-        if sample == HUNG:
-            hung.add((workload.name, name))
+        if sample == HUNG or (time.monotonic() - began > SLOW and name not in plan.table.ours):
+            ended.add((workload.name, name))
         samples[workload.name][name].append(sample if isinstance(sample, Sample) else None)
     progress("")
     return samples, failures

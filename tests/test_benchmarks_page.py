@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import bars, downloads, found, headlines, summary, writing
+from benchmarks import bars, downloads, found, headlines, picture, summary, writing
 from benchmarks.families import FAMILIES, workloads_of
 from benchmarks.measure import Interrupted, Plan, Sample
 from benchmarks.report import Spread, markdown
@@ -162,7 +162,7 @@ def widths(root: ElementTree.Element) -> list[tuple[str, float, float]]:
         x, text, size = float(each.get("x", 0)), each.text or "", bars.LETTER
         if each.get("class") == "title":
             size *= 16 / 12
-        width = size * len(text)
+        width = float(each.get("textLength", size * len(text)))
         left = {"end": x - width, "middle": x - width / 2}.get(each.get("text-anchor", ""), x)
         ends.append((text, left, left + width))
     return ends
@@ -173,6 +173,16 @@ def test_no_label_of_the_picture_is_too_long() -> None:
     assert all(left >= 0 and right <= bars.WIDTH for _, left, right in texts), texts
     titles = {row.title for row in page_of(ONE).rows}
     assert titles <= {text for text, _, _ in texts}, "a title is cut short: give it a shorter one in headlines.SHORT"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_picture_of_a_family_has_room_for_everybody(family: str) -> None:
+    known, table = workloads_of(family), FAMILIES[family]
+    samples = {name: {who: taken(10) for who in table.contenders} for name in known}
+    run = run_of(samples, family)
+    texts = widths(ElementTree.fromstring(picture.draw(run.plan, run.samples)))
+    assert all(left >= 0 and right <= bars.WIDTH for _, left, right in texts), texts
+    assert set(table.colours) <= {text for text, _, _ in texts}
 
 
 def test_a_run_takes_the_place_of_what_it_measures(tmp_path: Path) -> None:
@@ -292,6 +302,25 @@ def test_complete_rounds_are_kept_of_what_is_interrupted() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == [1, {"one": {"loky": [[1, 1, {}]], "pebble": [[2, 1, {}]]}}]
     assert issubclass(Interrupted, KeyboardInterrupt)
+
+
+SLOW = """
+import json
+from benchmarks import measure
+from benchmarks.tables import TABLES
+from benchmarks.workloads import Workload
+measure.SLOW = 0.0
+measure.take = lambda name, workload, seconds: measure.Sample(1, 1)
+plan = measure.Plan(TABLES["processes"], [Workload("one", "one", 1, None)], ["loky", "fenshen"], 3, 0.1)
+print(json.dumps(measure.measure(plan)))
+"""
+
+
+def test_what_is_slow_is_measured_once() -> None:
+    done = subprocess.run([sys.executable, "-c", SLOW], cwd=writing.ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    one = [1, 1, {}]
+    assert json.loads(done.stdout) == [{"one": {"loky": [one, None, None], "fenshen": [one, one, one]}}, []]
 
 
 def test_every_page_of_a_family_leads_to_the_one_page() -> None:
