@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from . import headlines
 from .headlines import Group, Row
 from .picture import STYLE, WIDTH, Axis
 
@@ -40,12 +41,16 @@ def fitting(text: str, width: float) -> str:
     return text if len(text) <= letters else text[: letters - 1].rstrip(" ,:") + "…"
 
 
-def said(row: Row) -> str:
+def said(row: Row, width: float) -> str:
     """The ratio and to whom it is, or why there is none."""
+    missed = ", missed" if row.missed() else ""
     if not row.ratio:
-        return row.why
-    than = "less than " * row.less
-    return f"{row.number()} {than}{row.base}{', missed' if row.missed() else ''}"
+        words = row.why
+    elif row.base == headlines.LIMIT:
+        words = f"{row.ours} ({row.target})"
+    else:
+        words = f"{row.number()} {'less than ' * row.less}{row.base}"
+    return fitting(words, width - LETTER * len(missed)) + missed
 
 
 def told(row: Row) -> str:
@@ -72,7 +77,7 @@ def bar(row: Row, axis: Axis, y: float) -> list[str]:
 def line(row: Row, axis: Axis, y: float) -> str:
     """One row: its title, its bar, its ratio in words."""
     of_ours = "missed" if row.missed() else "" if row.ratio else "small"
-    title, words = fitting(row.title, LEFT - 46), fitting(said(row), RIGHT - 36)
+    title, words = fitting(row.title, LEFT - 46), said(row, RIGHT - 36)
     return "\n".join(
         [
             f"<g><title>{escape(told(row))}</title>",
@@ -124,7 +129,9 @@ def draw(grouped: Grouped, title: str) -> str:
         x, kind = axis(tick), "one" if tick == 1 else "grid"
         parts.append(f'<path class="{kind}" d="M{x:.1f} {TOP - 6}V{height - FOOT}"/>')
         if round(math.log2(tick)) % step == 0:
-            parts.append(f'<text class="small" x="{x:.1f}" y="{TOP - 12}" text-anchor="middle">{tick:g}x</text>')
+            parts.append(
+                f'<text class="small" x="{x:.1f}" y="{TOP - 12}" text-anchor="middle">{axis.text(tick)}</text>'
+            )
     y = float(TOP)
     for group, some in grouped:
         parts.append(f'<text class="heading" x="20" y="{y + HEADING - 9:.1f}">{escape(group.english)}</text>')

@@ -101,6 +101,8 @@ GROUPS = (
 )
 
 
+LIMIT = "the limit"  # the base of what is limited to a number
+
 # What stands in a line by itself, where the title or the limit is too long for that.
 SHORT = {
     "crowd_protocol": "10,000 idle connections, Protocol",
@@ -232,7 +234,7 @@ def by_limit(found: Found | None, family: str, workload: Workload, limit: Limit)
         return statistics.median(sample.more[what] for sample in by_name[name] if sample)
 
     row = Row(family, label(workload, limit), what, str(limit), 1 / limit.factor if limit.of else 1.0, limit.of)
-    row = row._replace(less=True, base=limit.of or "the limit")
+    row = row._replace(less=True, base=limit.of or LIMIT)
     if any(by_name.get(ours, [])):
         shown = number(middle(ours))
         row = row._replace(ours=f"{ours}: {shown}" if ours != table.ours[0] else shown)

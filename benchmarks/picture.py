@@ -53,6 +53,10 @@ class Axis:
     def ticks(self) -> Iterator[float]:
         return (2.0**power for power in range(self.low, self.high + 1))
 
+    @staticmethod
+    def text(tick: float) -> str:
+        return f"{tick:g}x" if tick >= 0.25 else f"1/{1 / tick:g}x"
+
     def every(self, room: float) -> int:
         """Which ticks have their number by them, when each number needs so much room."""
         return max(1, math.ceil(room / (self(2.0) - self(1.0))))
@@ -145,7 +149,9 @@ def draw(plan: Plan, samples: Samples) -> str:
         x, kind = axis(tick), "one" if tick == 1 else "grid"
         parts.append(f'<path class="{kind}" d="M{x:.1f} {top - 6}V{height - 18}"/>')
         if (number + axis.low) % step == 0:
-            parts.append(f'<text class="small" x="{x:.1f}" y="{top - 12}" text-anchor="middle">{tick:g}x</text>')
+            parts.append(
+                f'<text class="small" x="{x:.1f}" y="{top - 12}" text-anchor="middle">{axis.text(tick)}</text>'
+            )
     for number, (workload, ratios, goal) in enumerate(rows):
         y = top + ROW * (number + 0.5)
         parts.append(titled(workload.title, y))

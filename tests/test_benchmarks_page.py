@@ -152,6 +152,7 @@ def test_the_picture_has_a_bar_for_each_row_and_says_what_is_missed() -> None:
     assert len([each for each in root.iter() if each.get("fill") == "url(#hatch)"]) == 1 + 1
     texts = [each.text or "" for each in root.iter(f"{SVG}text")]
     assert {'<&> "it\'s"', "1.00x a<b, missed", "b is not installed", "1 of <2>"} <= set(texts)
+    assert "…, missed</text>" in bars.line(odd[1]._replace(hit=False), bars.axis_of(odd), 10)
     assert "prefers-color-scheme: dark" in text
 
 
@@ -169,9 +170,13 @@ def widths(root: ElementTree.Element) -> list[tuple[str, float, float]]:
 
 
 def test_no_label_of_the_picture_is_too_long() -> None:
-    texts = widths(ElementTree.fromstring(page_of(ONE).picture()))
+    limited = {"fenshen (installed)": taken(10, **{headlines.MEMORY: 500.0, headlines.SLOWER: 4.0})}
+    texts = widths(
+        ElementTree.fromstring(page_of(ONE._replace(samples={**ONE.samples, "crowd_streams": limited})).picture())
+    )
     assert all(left >= 0 and right <= bars.WIDTH for _, left, right in texts), texts
     titles = {row.title for row in page_of(ONE).rows}
+    assert "4.00 (≤ 2), missed" in {text for text, _, _ in texts}
     assert titles <= {text for text, _, _ in texts}, "a title is cut short: give it a shorter one in headlines.SHORT"
 
 
