@@ -109,7 +109,8 @@ class Supervisor:
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
-            self.add(max(0, workers - len(self._by_number)))
+            if len(self._by_number) < workers:
+                self.add(workers - len(self._by_number))
             if self.thread is None:
                 self._start_thread()
 
@@ -119,6 +120,7 @@ class Supervisor:
             self._owner = os.getpid()
             self._lock = threading.RLock()
             self._launcher = None
+            self.starting = None
             self.engine = Engine(self, self._kill, self._many)
         return self.engine
 
@@ -199,6 +201,11 @@ class Supervisor:
                 self._leaving[number] = False
                 self.engine.retire(number)
 
+    def catch_up(self) -> None:
+        """Have as many workers as there are tasks for by now; otherwise as `resize()`."""
+        with self._lock:
+            self.resize(self.workers, at_once=False)
+
     def _grow(self, workers: int) -> None:
         try:
             self.add(workers)
@@ -213,6 +220,8 @@ class Supervisor:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
         if self._owner != os.getpid():
             return  # a copy, in a forked child
+        if self.starting is not None:
+            self.starting.exception()  # whoever starts the first workers must not find them unwanted
         with self._lock:
             self.closing = True
             self._freed.set()
@@ -416,6 +425,13 @@ class Supervisor:
         for sink in self.engine.clear():
             _fail(sink, self._make_broken(why))
         self.close()
+
+    def drop(self, exc: BaseException) -> None:
+        """Fail what waits for the first workers, which could not be started; more may be submitted."""
+        for sink in self.engine.clear():
+            error = self._make_broken(f"no worker process can be started: {exc}")
+            error.__cause__ = exc
+            _fail(sink, error)
 
     def sweep(self) -> None:
         """Fail what nobody will do: for the thread at its end, and for whoever submits something and finds it `over`
