@@ -1,7 +1,5 @@
 """The first worker process of a group's children: a loop turns while it is started."""
 
-
-
 from __future__ import annotations
 
 import asyncio
