@@ -9,12 +9,11 @@ import threading
 import weakref
 from concurrent.futures import process
 
-from fenshen import _starting
+from fenshen import _starting, _task_errors
 from fenshen._kind import Kind
 from fenshen._process_map import mapped
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,10 +142,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             logs=logging,
             most=max_tasks_per_child,
             growth=max_memory_growth,
-            broken=process.BrokenProcessPool,
-            died=WorkerDied,
-            remote=process._RemoteTraceback,  # type: ignore[attr-defined]
-            unloaded=NotLoaded,
+            errors=_task_errors.OF_EXECUTORS,
         )
         self._engine = self._supervisor.engine
         self._processes = self._supervisor.processes

@@ -12,10 +12,9 @@ import threading
 import weakref
 from concurrent.futures import process
 
-from fenshen import _carried, _loop_worker, _starting
+from fenshen import _carried, _loop_worker, _starting, _task_errors
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ class Crew:
             initargs,
             logs=logs,
             name=name,
-            broken=process.BrokenProcessPool,
-            died=WorkerDied,
-            remote=process._RemoteTraceback,  # type: ignore[attr-defined]
-            unloaded=NotLoaded,
+            errors=_task_errors.OF_EXECUTORS,
             entry=entry,
             many=limit,
         )
