@@ -151,10 +151,13 @@ class Children:
             from fenshen import _to_process
 
             pool = _to_process.pool()
+        submit = pool.submit
+        if asyncio._get_running_loop() is not None:  # which the start of a pool's first worker would hold up
+            submit = getattr(pool, "_submit_aside", submit)
         variables = _carried.pick()
         if variables:
-            return pool.submit(_carried.call, variables, fn, *args, **kwargs)
-        return pool.submit(fn, *args, **kwargs)
+            return submit(_carried.call, variables, fn, *args, **kwargs)
+        return submit(fn, *args, **kwargs)
 
     def _adopt(self, handle: Any) -> None:
         """Have a child that was begun be one of ours."""
