@@ -105,6 +105,10 @@ def everything(options: argparse.Namespace, chosen: dict[str, list[Workload]], o
     """Measures and writes one after the other; gives whether all of it could be measured."""
     printed, well = {}, True
     for run in chain(tables(options, chosen), programs(options, of_programs)):
+        if not any(any(taken) for by_name in run.samples.values() for taken in by_name.values()):
+            well = False
+            print(f"benchmarks: {run.plan.table.name}: {run.failures or 'nothing was measured'}", file=sys.stderr)
+            continue
         text = writing.write(run, options.into, options.publish)
         printed[run.plan.table.name] = run.as_json()
         well = well and not run.failures

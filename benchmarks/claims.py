@@ -174,7 +174,10 @@ def take(ours: bool, *words: str) -> float | str | None:
         return measure.HUNG
     if status:
         return measure.cause(errors) or f"exit status {status}"
-    found: float | None = json.loads(output)
+    try:
+        found: float | None = json.loads(output.strip().rpartition("\n")[2])
+    except ValueError:
+        return f"it printed no measurement: {output.strip()[-100:]}"
     return found
 
 

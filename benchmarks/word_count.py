@@ -243,7 +243,10 @@ def taken(name: str, path: pathlib.Path, piece: int, limit: float) -> dict[str, 
         return f"not within {limit:g} s"
     if status:
         return cause(errors) or f"exit status {status}"
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    try:
+        found: dict[str, Any] = json.loads(output.strip().rpartition("\n")[2])
+    except ValueError:
+        return f"it printed no measurement: {output.strip()[-100:]}"
     return found
 
 
