@@ -267,7 +267,8 @@ def test_a_block_that_is_closed_while_it_waits(run: Run) -> None:
         reference = weakref.ref(entered_groups()[0])
         coro.close()
         gate.set()
-        await asyncio.sleep(0.001)
+        for _ in range(5):
+            await asyncio.sleep(0)
         gc.collect()
         assert reference() is None
 
