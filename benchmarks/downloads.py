@@ -90,7 +90,7 @@ WORKLOADS = {
         "downloads",
         "files downloaded from a local server, 20 at once",
         1,
-        Target(1, TOOL),
+        Target(0.67, TOOL),
         kind="downloads",
         unit="MB",
         everywhere=True,
