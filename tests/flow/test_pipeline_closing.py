@@ -93,15 +93,17 @@ def test_async_with_goes_on_after_a_break(run: Callable[[Any], Any], numbers: Nu
 @each_source
 def test_break_in_an_async_for_loop(run: Callable[[Any], Any], numbers: Numbers) -> None:
     async def main() -> None:
-        source = Endless()
+        source, tasks = Endless(), asyncio.all_tasks()
         async for number in pipeline(numbers(source), stage(work.double, "thread")):
             if number > 20:
                 break
         await auntil(source.closed.is_set)
+        await auntil(lambda: asyncio.all_tasks() <= tasks)
 
     run(main())
 
 
+@pytest.mark.fenshen_leaks(tasks=False)
 @each_loop
 @each_source
 def test_end_of_the_loop_while_a_pipeline_is_closed(run: Callable[[Any], Any], numbers: Numbers) -> None:
