@@ -273,7 +273,7 @@ def test_own_processes_are_ended() -> None:
     pids = pipeline(range(40), stage(work.pid, "process", workers=5)).run()
     assert pids
     # The program's own pool may be about to replace a worker.
-    assert {child.pid for child in active_children()} <= {*before, *_to_process.pool()._processes}
+    until(lambda: {child.pid for child in active_children()} <= {*before, *_to_process.pool()._processes})
     until(lambda: all(_is_gone(pid) for pid in set(pids)))
 
 
