@@ -168,6 +168,7 @@ def crew_of(pool: ProcessPoolExecutor | None) -> Crew:
         if crew is None:
             logs = pool._supervisor._arguments[2]
             crew = pool._crew = Crew(pool._mp_context, pool._max_workers, pool._initializer, pool._initargs, logs=logs)
+            pool._supervisor.beside = crew.supervisor
     return crew
 
 

@@ -88,7 +88,10 @@ class Supervisor:
         #: Called with a process that was started, and with one whose place another takes.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
+        #: Whoever looks after the workers of coroutines beside the same pool.
+        self.beside: Supervisor | None = None
         self._counted = {"died": 0, "timed out": 0, "recycled": 0}
+        living.add(self)
 
     # -- Workers ------------------------------------------------------------------------------------------------------
 
@@ -162,6 +165,14 @@ class Supervisor:
         process.join()
         if self.processes.pop(process.pid, None) is not None and self.on_end is not None:  # type: ignore[arg-type]
             self.on_end(process)
+
+    def pids(self) -> set[int]:
+        """Of the pool's processes: the workers, and the one that they are forked from."""
+        found = set(self.processes) if self.beside is None else self.beside.pids().union(self.processes)
+        template = getattr(self._launcher, "_template", None)
+        if template is not None and template.pid is not None:
+            found.add(template.pid)
+        return found
 
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
@@ -429,6 +440,8 @@ def _fail(sink: Any, exc: BaseException) -> None:
         sink.set_exception(exc)
 
 
+#: Every one that there is, of pools that were not used yet too.
+living: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 _running: dict[threading.Thread, weakref.ref[Supervisor]] = {}
 
 

@@ -179,6 +179,7 @@ def test_nothing_is_left_of_it() -> None:
     assert set(threading.enumerate()) <= before
 
 
+@pytest.mark.fenshen_leaks(tasks=False)
 def test_tasks_that_the_children_left_behind_are_cancelled() -> None:
     left: list[asyncio.Task[Any]] = []
 
