@@ -396,6 +396,7 @@ class Installed(ProcessPoolExecutor):
 
 
 Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
+Installed.__module__ = process.__name__  # where it stands, so that the class can be pickled
 
 
 class Options:
