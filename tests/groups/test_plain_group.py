@@ -233,3 +233,25 @@ def test_a_task_factory_that_fails_ends_the_group() -> None:
         group.create_task(set_factory()).result(parts.PATIENCE)
         group.create_task(parts.after_a_step(1))
     assert str(caught.value.exceptions[0]) == "no task"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_coroutine_that_ends_the_program(error: type[BaseException]) -> None:
+    cleaned = []
+
+    async def stays() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cleaned.append(1)
+
+    async def ends() -> None:
+        await asyncio.sleep(0)
+        raise error(5)
+
+    with pytest.raises(error) as caught, TaskGroup() as group:
+        other = group.create_task(stays())
+        group.create_task(ends())
+    assert caught.value.args == (5,)
+    assert other.cancelled()
+    assert cleaned == [1]
