@@ -395,8 +395,7 @@ class Installed(ProcessPoolExecutor):
     _cancel_running = False
 
 
-Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
-Installed.__module__ = process.__name__  # where it stands, so that the class can be pickled
+Installed.__name__ = "ProcessPoolExecutor"  # and not __qualname__: by that the class is pickled
 
 
 class Options:

