@@ -409,7 +409,7 @@ class Installed(ProcessPoolExecutor):
     _cancel_running = False
 
 
-Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
+Installed.__name__ = "ProcessPoolExecutor"  # and not __qualname__: by that the class is pickled
 
 
 class Options:

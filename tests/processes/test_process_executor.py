@@ -16,6 +16,7 @@ from concurrent import futures as standard
 
 import fenshen
 import pytest
+from commands import PYTHON, RUN, end, start
 from fenshen import _to_process, futures
 
 LIMIT = 60
@@ -173,6 +174,17 @@ def test_the_installed_class_leaves_a_running_task_alone(tmp_path) -> None:
         slow = pool.submit(time.sleep, LIMIT)
         _running(slow)
         assert slow.cancel()
+
+
+def test_the_installed_class_can_be_pickled() -> None:
+    program = (
+        "import concurrent.futures as futures, pickle\n"
+        "pool = futures.ProcessPoolExecutor\n"
+        "print(pickle.loads(pickle.dumps(pool)) is pool, pool.__name__)\n"
+    )
+    plain, run = (end(start([*command, "-c", program])) for command in (PYTHON, RUN))
+    assert plain.out == "True ProcessPoolExecutor\n"
+    assert run == plain
 
 
 def test_an_exception_comes_with_its_traceback_and_notes(pool: futures.ProcessPoolExecutor) -> None:
@@ -369,11 +381,11 @@ def test_a_dropped_pool_ends_its_workers() -> None:
 
 
 def test_kill_and_terminate_workers() -> None:
-    for end in ("kill_workers", "terminate_workers"):
+    for way in ("kill_workers", "terminate_workers"):
         pool = futures.ProcessPoolExecutor(2)
         slow = [pool.submit(time.sleep, LIMIT) for _ in range(5)]
         _running(slow[0])
-        getattr(pool, end)()
+        getattr(pool, way)()
         done = futures.wait(slow, LIMIT)
         assert not done.not_done
         with pytest.raises((futures.WorkerDied, futures.CancelledError, futures.BrokenExecutor)):

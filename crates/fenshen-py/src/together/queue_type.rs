@@ -205,6 +205,8 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"is_shutdown", get_shutdown, None)
         .build(None)?;
     add_methods(ty, Some(&kinds::awaited(c"Queue")?), &[(c"aget", aget), (c"aput", aput), (c"ajoin", ajoin)])?;
+    // `item in queue` would go through it, and take the items.
+    done(ffi::PyObject_SetAttrString(ty.cast(), c"__contains__".as_ptr(), ffi::Py_None()))?;
     kinds::rename(ty)?;
     Ok(ty)
 }
