@@ -340,3 +340,28 @@ def test_an_exposed_queue_counts_tasks(queue: Any) -> None:
     joining.end()
     with pytest.raises(ValueError, match=r"^task_done\(\) called too many times$"):
         q.task_done()
+
+
+@each
+def test_methods_put_in_place_of_a_condition_s_own(queue: Any) -> None:
+    """As tests of other people's queues do, to see that a thread waits and is told."""
+    q = queue.Queue(1)
+    waits, told = threading.Event(), []
+    own_wait, own_notify = q.not_full.wait, q.not_full.notify
+
+    def wait(timeout: float | None = None) -> bool:
+        waits.set()
+        return bool(own_wait(timeout))
+
+    def notify(n: int = 1) -> None:
+        told.append(n)
+        own_notify(n)
+
+    q.not_full.wait, q.not_full.notify = wait, notify
+    q.put("first")
+    putting = Running(q.put, "second", timeout=LONG)
+    assert waits.wait(LONG)
+    assert q.get() == "first"
+    putting.end()
+    assert told == [1]
+    assert q.get() == "second"

@@ -149,6 +149,12 @@ pub(crate) unsafe fn notify(c: *mut Condition, count: u64) -> Res<()> {
     Ok(())
 }
 
+/// Whether none of the methods that others call is overridden, neither in its class nor in itself.
+#[inline]
+pub(crate) unsafe fn is_plain(c: *mut Condition) -> bool {
+    (*c).head.plain
+}
+
 /// Acquires its lock.
 pub(crate) unsafe fn enter(c: *mut Condition) -> Res<()> {
     own_lock(c)?.enter().map(|_| ())

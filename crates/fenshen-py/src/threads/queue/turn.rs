@@ -85,6 +85,11 @@ unsafe fn is_ours(o: &Obj, ty: *mut ffi::PyTypeObject) -> bool {
     ffi::Py_TYPE(o.ptr()) == ty
 }
 
+/// Whether a condition is ours, and none of its methods was put in another's place.
+unsafe fn is_plain(condition: &Obj) -> bool {
+    is_ours(condition, kinds::condition()) && condition::is_plain(condition.ptr().cast())
+}
+
 impl Operation {
     /// Takes the mutex, unless this thread is in an operation already.
     ///
@@ -142,7 +147,7 @@ impl Operation {
         let condition = (*q).turn.condition(which)?;
         let patience = deadline.map_or(Patience::Endless, |deadline| Patience::For(deadline.remaining()));
         (*q).busy.store(0, Ordering::Relaxed);
-        let waited = if is_ours(&condition, kinds::condition()) {
+        let waited = if is_plain(&condition) {
             condition::wait(condition.ptr().cast(), patience).map(drop)
         } else {
             wait_for_foreign(&condition, patience)
@@ -199,7 +204,7 @@ unsafe fn wait_for_foreign(condition: &Obj, patience: Patience) -> Res<()> {
 #[inline]
 pub(super) unsafe fn notify(q: *mut Queue, which: Which, all: bool) -> Res<()> {
     let condition = (*q).turn.condition(which)?;
-    if is_ours(&condition, kinds::condition()) {
+    if is_plain(&condition) {
         return condition::notify(condition.ptr().cast(), if all { u64::MAX } else { 1 });
     }
     let name = if all { &words().notify_all } else { &words().notify };
