@@ -15,7 +15,7 @@ for number in (signal.SIGQUIT, signal.SIGHUP):
 
 
 #: The folders in which a test fails that leaves something behind.
-CLEAN = ("flow", "groups", "together")
+CLEAN = ("groups", "together")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
