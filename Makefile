@@ -7,7 +7,7 @@ export PY
 
 # The environment, made and built; used inside recipes so that nothing runs before a target is chosen.
 ENV = $$(scripts/prepare $(PY))
-.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-words bench-publish clean
+.PHONY: help demo test build lint stubtest conformance ecosystem foreign faults soak loom tsan bench bench-words bench-publish bench-page clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -55,14 +55,17 @@ loom: ## every interleaving of the cross-thread inbox and of the locks; random o
 tsan: ## the tests of the reactor and of waiting under ThreadSanitizer (needs a nightly toolchain)
 	@scripts/check tsan
 
-bench: ## every loop, and everybody's threads and processes, measured in turn; writes benchmarks/results/
-	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS) && { [ -n "$(ARGS)" ] || $$venv/bin/python -m benchmarks.word_count; }
+bench: ## everybody measured in turn, one family after the other; ends with one page of all, benchmarks/results/summary.md
+	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks $(ARGS)
 
 bench-words: ## words of a gigabyte of text: map_reduce, a process pool, Ray and Dask; ARGS="--mebibytes 100" for less
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks.word_count $(ARGS)
 
-bench-publish: ## the same, written to docs/benchmarks*.md and their pictures
+bench-publish: ## the same, kept in benchmarks/published/ and shown in docs/benchmarks*.md and the readmes
 	@venv=$$(scripts/prepare --peers $(PY)) && $$venv/bin/python -m benchmarks --publish $(ARGS)
+
+bench-page: ## the pages of docs/ and the readmes' part, made again of benchmarks/published/; nothing is measured
+	@venv=$$(scripts/prepare --unbuilt $(PY)) && $$venv/bin/python -m benchmarks.page $(ARGS)
 
 clean: ## removes what was built, and the environments
 	rm -rf target .venv .venv-3.* benchmarks/results python/fenshen/*.so

@@ -1,6 +1,7 @@
-"""`python -m benchmarks`: measures everybody in the same run, and writes a page and a picture for each table.
+"""`python -m benchmarks`: measures everybody in the same run, and writes a page for each family, and one of all.
 
 python -m benchmarks --only threads
+python -m benchmarks --only words,downloads,claims
 python -m benchmarks --only queue,lock --rounds 3 --peers uvloop,fenshen
 python -m benchmarks --only 'echo_*_1k_10'
 """
@@ -8,13 +9,19 @@ python -m benchmarks --only 'echo_*_1k_10'
 import argparse
 import json
 import pathlib
+import signal
 import sys
 from collections.abc import Iterator
+from itertools import chain
 
-from . import claims, picture, report
-from .measure import RESULTS, ROOT, Plan, Sample, Samples, contenders, measure
+from . import claims, downloads, word_count, writing
+from .found import Run
+from .measure import RESULTS, Interrupted, Plan, contenders, measure
+from .setting import here
 from .tables import TABLES, Table
 from .workloads import Workload, groups, matching, of_table
+
+PROGRAMS = ("words", "downloads", "claims")  # with a program of their own each
 
 
 def names(text: str) -> list[str]:
@@ -24,15 +31,14 @@ def names(text: str) -> list[str]:
 def arguments() -> argparse.Namespace:
     everybody = ", ".join(dict.fromkeys(name for table in TABLES.values() for name in table.contenders))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure everybody in the same run.")
-    parser.add_argument(
-        "--only", type=names, default=[], help="tables, groups, workloads, patterns or claims, with commas between"
-    )
+    which = f"tables, groups, workloads, patterns, {', '.join(PROGRAMS)}; with commas between"
+    parser.add_argument("--only", type=names, default=[], help=which)
     parser.add_argument("--peers", type=names, default=[], help=f"of {everybody} (default: all that are here)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default: 5)")
     parser.add_argument("--seconds", type=float, default=0.2, help="the least length of a measurement (default: 0.2)")
     parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the results go (default: {RESULTS})")
     parser.add_argument("--json", action="store_true", help="print the samples, by table, instead of the text")
-    parser.add_argument("--publish", action="store_true", help="write the page and the picture in docs/ too")
+    parser.add_argument("--publish", action="store_true", help="keep it in benchmarks/published/, write docs/ of that")
     parser.add_argument("--list", action="store_true", help="name the workloads and end")
     return parser.parse_args()
 
@@ -64,52 +70,81 @@ def chosen_peers(table: Table, peers: list[str]) -> list[str]:
     return [name for name in wanted if table.contenders[name].available()]
 
 
-def of_contender(samples: Samples, name: str) -> Iterator[Sample | None]:
-    """All that was measured of one of them."""
-    return (sample for by_name in samples.values() for sample in by_name.get(name, []))
+def absent_peers(table: Table, peers: list[str]) -> tuple[str, ...]:
+    """Those wanted that are not installed here."""
+    wanted = [name for name in table.contenders if not peers or name in peers]
+    return tuple(name for name in wanted if not table.contenders[name].available())
 
 
-def run(plan: Plan, options: argparse.Namespace) -> tuple[dict[str, object], bool]:
-    """Measures one table and writes what was found: the samples, and whether all of it could be measured."""
-    samples, failures = measure(plan)
-    table, into = plan.table, options.into
-    found = report.as_json(plan, samples, failures)
-    (into / f"{table.name}.json").write_text(json.dumps(found, indent=1))
-    (into / f"{table.name}.md").write_text(report.markdown(plan, samples, failures, f"{table.name}.svg"))
-    (into / f"{table.name}.svg").write_text(picture.draw(plan, samples))
-    if not options.json:
-        print(report.markdown(plan, samples, failures, f"{table.name}.svg"))
-    if options.publish and any(sample is None for name in table.ours for sample in of_contender(samples, name)):
-        print(f"benchmarks: {table.name} not published, since measurements of our own failed", file=sys.stderr)
-    elif options.publish:
-        docs = ROOT / "docs"
-        (docs / f"{table.page}.md").write_text(report.markdown(plan, samples, failures, f"{table.page}.svg"))
-        (docs / f"{table.page}.svg").write_text(picture.draw(plan, samples))
-    return found, not failures
-
-
-def main() -> int:
-    options = arguments()
-    only = [word for word in options.only if word != "claims"]
-    of_claims = len(only) < len(options.only) or not options.only
-    chosen = {} if of_claims and options.only and not only else chosen_workloads(only)
-    if options.list:
-        for workload in [each for workloads in chosen.values() for each in workloads]:
-            print(f"{workload.name:28}{workload.title}")
-        return 0
-    options.into.mkdir(parents=True, exist_ok=True)
-    found, well = {}, True
+def tables(options: argparse.Namespace, chosen: dict[str, list[Workload]]) -> Iterator[Run]:
+    """Measures one table after the other."""
     for name, workloads in chosen.items():
         peers = chosen_peers(TABLES[name], options.peers)
         measured = [workload for workload in workloads if contenders(workload, peers)]
         if measured:
             plan = Plan(TABLES[name], measured, peers, options.rounds, options.seconds)
-            found[name], all_well = run(plan, options)
-            well = well and all_well
+            setting, absent = here(), absent_peers(TABLES[name], options.peers)
+            try:
+                yield Run(plan, *measure(plan), setting, absent)
+            except Interrupted as stopped:
+                if stopped.rounds:
+                    plan = plan._replace(rounds=stopped.rounds)
+                    yield Run(plan, stopped.samples, stopped.failures, setting, absent)
+                raise
+
+
+def programs(options: argparse.Namespace, chosen: list[str]) -> Iterator[Run]:
+    """Measures what has a program of its own; `--peers` does not choose there."""
+    if "words" in chosen:
+        yield word_count.measure(list(word_count.FUNCTIONS), min(options.rounds, word_count.ROUNDS))
+    if "downloads" in chosen:
+        yield downloads.measure(options.rounds)
+
+
+def everything(options: argparse.Namespace, chosen: dict[str, list[Workload]], of_programs: list[str]) -> bool:
+    """Measures and writes one after the other; gives whether all of it could be measured."""
+    printed, well = {}, True
+    for run in chain(tables(options, chosen), programs(options, of_programs)):
+        if not any(any(taken) for by_name in run.samples.values() for taken in by_name.values()):
+            well = False
+            print(f"benchmarks: {run.plan.table.name}: {run.failures or 'nothing was measured'}", file=sys.stderr)
+            continue
+        text = writing.write(run, options.into, options.publish)
+        printed[run.plan.table.name] = run.as_json()
+        well = well and not run.failures
+        if not options.json:
+            print(text)
+    if "claims" in of_programs:
+        text, all_well = claims.run(options.into, min(options.rounds, 3), options.publish)
+        well = well and all_well
+        if not options.json:
+            print(text)
     if options.json:
-        print(json.dumps(found, indent=1))
-    elif of_claims:
-        print(claims.run(options.into, min(options.rounds, 3), options.publish))
+        print(json.dumps(printed, indent=1))
+    return well
+
+
+def main() -> int:
+    options = arguments()
+    only = [word for word in options.only if word not in PROGRAMS]
+    of_programs = [word for word in PROGRAMS if word in options.only or not options.only]
+    chosen = chosen_workloads(only) if only or not options.only else {}
+    if options.list:
+        for workload in [each for workloads in chosen.values() for each in workloads]:
+            print(f"{workload.name:28}{workload.title}")
+        return 0
+    options.into.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        well = everything(options, chosen, of_programs)
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted; what the rounds have found that were complete is kept", file=sys.stderr)
+        return 130
+    finally:
+        said = writing.write_pages(options.into, options.publish)
+        if not options.json:
+            print("\n".join(said))
     return 0 if well else 1
 
 

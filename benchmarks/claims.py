@@ -11,21 +11,18 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import pathlib
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
+from . import family, measure
+from .found import PUBLISHED
 from .packages import importable, version
+from .setting import here, of_json
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = "benchmarks-claims"
 WORKERS = 16  # threads: many more than CPUs, as for I/O
 DATA = bytes(4 << 20)
 
@@ -168,46 +165,59 @@ def child(what: str, *words: str) -> None:
 # -- All of them -------------------------------------------------------------------------------------------------------
 
 
-def take(ours: bool, *words: str) -> float | None:
-    """One measurement in a fresh interpreter."""
+def take(ours: bool, *words: str) -> float | str | None:
+    """Seconds in a fresh interpreter, or what went wrong."""
     run = ["-m", "fenshen", "run"] if ours else []
     command = [sys.executable, *run, "-m", "benchmarks.claims", "--child", *words]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "FENSHEN"))}
-    clean["FENSHEN_QUIET"] = "1"
-    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(words)} failed: {done.stderr.strip()[-300:]}")
-    found: float | None = json.loads(done.stdout)
+    status, output, errors = measure.run(command, 120, {"FENSHEN_QUIET": "1"})
+    if status is None:
+        return measure.HUNG
+    if status:
+        return measure.cause(errors) or f"exit status {status}"
+    try:
+        found: float | None = json.loads(output.strip().rpartition("\n")[2])
+    except ValueError:
+        return f"it printed no measurement: {output.strip()[-100:]}"
     return found
 
 
-def measure(rounds: int) -> dict[str, list[list[float]]]:
-    """Seconds of each round, by the words of the measurement; what does not fit is left out."""
+def measure_all(rounds: int) -> dict[str, Any]:
+    """Seconds of each round, by the words of the measurement; what failed; on what. What does not fit is left out."""
     plan = [(engine == "fenshen", "model", work, model) for work in WORKS for model in MODELS for engine in ENGINES]
     plan += [(loop == "fenshen", "loop", loop, str(us)) for us in ANSWERS for loop in LOOPS if importable(loop)]
-    found: dict[str, list[list[float]]] = {}
-    for _ in range(rounds):
+    family.adopt()
+    setting, found, failures = here(), dict[str, list[float]](), []
+    for number in range(rounds):
         for ours, *words in plan:
+            name = " ".join((*words, "fenshen" if ours else "stdlib"))
+            measure.progress(f"round {number + 1} of {rounds}: {name}")
             took = take(ours, *words)
-            if took is not None:
-                found.setdefault(" ".join((*words, "fenshen" if ours else "stdlib")), []).append([took])
-    return found
+            if isinstance(took, str):
+                failures.append(f"{name}, round {number + 1}: {took}")
+            elif took is not None:
+                found.setdefault(name, []).append(took)
+    measure.progress("")
+    versions = {name: version(name) for name in ("uvloop", "fenshen") if importable(name)}
+    return {**setting._asdict(), "rounds": rounds, "versions": versions, "failures": failures, "found": found}
 
 
-def markdown(found: dict[str, list[list[float]]], rounds: int) -> str:
-    """The page."""
-    median = {name: statistics.median(took for (took,) in samples) for name, samples in found.items()}
+def markdown(kept: dict[str, Any], index: str) -> str:
+    """The page of what was measured, beside the page of all families."""
+    setting = of_json(kept)
+    median = {name: statistics.median(samples) for name, samples in kept["found"].items()}
 
     def cell(name: str, over: str) -> str:
-        return f"{median[name]:.2f} s, {median[over] / median[name]:.1f}x" if name in median else ""
+        if name not in median or over not in median:
+            return ""
+        return f"{median[name]:.2f} s, {median[over] / median[name]:.1f}x"
 
-    packages = ", ".join(f"{name} {version(name)}" for name in ("uvloop", "fenshen") if importable(name))
     lines = [
         "# What people say of threads, processes and loops, measured",
         "",
-        f"{platform.processor() or platform.machine()}, {len(os.sched_getaffinity(0))} CPUs. CPython "
-        f"{platform.python_version()}, {packages}. {date.today():%d %B %Y}.",
-        f"Rounds: {rounds}, of which the median is shown. Written by `make bench-publish`.",
+        *([f"**{setting.warning()}**", ""] if setting.disturbed() else []),
+        setting.where("".join(f", {name} {number}" for name, number in kept["versions"].items())),
+        f"Rounds: {kept['rounds']}, of which the median is shown. Written by `make bench-publish`. What else was",
+        f"measured: [{index}]({index}).",
         "",
         '## "Threads help I/O and hurt CPU"',
         "",
@@ -221,6 +231,7 @@ def markdown(found: dict[str, list[list[float]]], rounds: int) -> str:
         for engine in ENGINES:
             cells = [cell(f"model {work} {model} {engine}", f"model {work} {MODELS[0]} {engine}") for model in MODELS]
             lines.append(f"| {title}, {calls} calls | {engine} | {' | '.join(cells)} |")
+    loops = [loop for loop in LOOPS if any(name.startswith(f"loop {loop} ") for name in median)]
     lines += [
         "",
         '## "A faster loop is 2-4 times as fast"',
@@ -228,43 +239,37 @@ def markdown(found: dict[str, list[list[float]]], rounds: int) -> str:
         f"An echo server with streams and its {CLIENTS} clients on one loop; requests a second, and how many times as",
         "many as on asyncio's own loop. The server computes for so long before each answer.",
         "",
-        "| | " + " | ".join(loop for loop in LOOPS if importable(loop)) + " |",
-        "|---" * (1 + sum(map(importable, LOOPS))) + "|",
+        f"| | {' | '.join(loops)} |",
+        "|---" * (1 + len(loops)) + "|",
     ]
     for us in ANSWERS:
-        names = [f"loop {loop} {us} {'fenshen' if loop == 'fenshen' else 'stdlib'}" for loop in LOOPS]
+        names = [f"loop {loop} {us} {'fenshen' if loop == 'fenshen' else 'stdlib'}" for loop in loops]
+        base = median.get(f"loop asyncio {us} stdlib")
         cells = [
-            f"{CLIENTS * MESSAGES / median[name]:,.0f}, {median[names[0]] / median[name]:.1f}x"
+            f"{CLIENTS * MESSAGES / median[name]:,.0f}, {base / median[name]:.1f}x" if name in median and base else ""
             for name in names
-            if name in median
         ]
         lines.append(f"| {'nothing to compute' if not us else f'{us} µs of computing'} | {' | '.join(cells)} |")
+    if kept["failures"]:
+        lines += ["", "## What failed", "", *[f"- {failure}" for failure in kept["failures"]]]
     return "\n".join(lines) + "\n"
 
 
-def downloads(rounds: int) -> str:
-    """What the bulk downloader of the examples takes by each model, beside wget2 where that is installed."""
-    command = [sys.executable, "examples/downloader", "--rounds", str(rounds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
-    text = "`python examples/downloader`; the least seconds of the rounds, and the family's memory (PSS) at its peak."
-    return f"\n## A bulk download\n\n{text}\n\n```\n{done.stdout}```\n"
+def page(folder: pathlib.Path, index: str) -> str | None:
+    """The page of what is kept in a folder; `None` where nothing is."""
+    path = folder / "claims.json"
+    return markdown(json.loads(path.read_text()), index) if path.exists() else None
 
 
-def busy(load: float, cpus: int) -> str:
-    """What a page begins with whose numbers are not to be quoted."""
-    return f"Measured on a machine that had other things to do (a load of {load:.0f} on {cpus} CPUs): not to be quoted."
-
-
-def run(into: pathlib.Path, rounds: int, publish: bool) -> str:
-    """Measure all, write the page, and give it."""
-    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
-    page = markdown(measure(rounds), rounds) + downloads(rounds)
-    if load > cpus / 2:
-        title, rest = page.split("\n", 1)
-        page = f"{title}\n\n**{busy(load, cpus)}**\n{rest}"
-    for folder in [into, *([ROOT / "docs"] if publish else [])]:
-        (folder / f"{PAGE}.md").write_text(page)
-    return page
+def run(into: pathlib.Path, rounds: int, publish: bool) -> tuple[str, bool]:
+    """Measure all and keep it; gives the page, and whether all could be measured."""
+    kept = measure_all(rounds)
+    for folder in [into, *([PUBLISHED] if publish else [])]:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "claims.json").write_text(json.dumps(kept, indent=1) + "\n")
+    text = markdown(kept, "summary.md")
+    (into / "claims.md").write_text(text)
+    return text, not kept["failures"]
 
 
 if __name__ == "__main__":

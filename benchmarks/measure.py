@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from typing import IO, NamedTuple
 
@@ -22,6 +23,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 FLOOR = "floor"
 OF_POOLS = ("pool", "burn", "first", "served")
 HUNG = "it did not end"
+SLOW = 20.0  # seconds; what took longer, its start and its end included, is measured once
 GRACE = 2.0  # seconds that what a program has left behind has to end by itself
 
 
@@ -31,6 +33,14 @@ class Sample(NamedTuple):
     rate: float  # operations a second
     cpu: float  # microseconds of CPU an operation
     more: Mapping[str, float] = {}  # what else was measured, by its name and unit
+
+
+class Interrupted(KeyboardInterrupt):
+    """With what the rounds have found that were complete."""
+
+    def __init__(self, rounds: int, samples: "Samples", failures: list[str]) -> None:
+        super().__init__(rounds)
+        self.rounds, self.samples, self.failures = rounds, samples, failures
 
 
 class Missing:
@@ -66,29 +76,34 @@ def cores() -> tuple[int, int]:
 
 @functools.cache
 def floor_program() -> str:
-    """The program in `benchmarks/floor`, built; an empty string where there is no cargo."""
+    """The program in `benchmarks/floor`, built; an empty string where there is no cargo or it fails."""
     if shutil.which("cargo") is None:
         return ""
     target = ROOT / "target"
     build = ["cargo", "build", "--quiet", "--release", "--package", "fenshen-floor", "--target-dir", str(target)]
-    subprocess.run(build, cwd=ROOT, check=True)
+    if subprocess.run(build, cwd=ROOT).returncode:
+        print("benchmarks: the floor was not built, and what needs it fails", file=sys.stderr)
+        return ""
     return str(target / "release" / "floor")
 
 
 def take(name: str, workload: Workload, seconds: float) -> Sample | Missing | str:
     """One measurement, or that the contender does not have it, or what went wrong."""
     if workload.load and not floor_program():
-        return "cargo was not found, and the load generator is in Rust"
+        return "the load generator, which is in Rust, was not built here"
     status, output, errors = run(command(name, workload, seconds), 60 + 20 * seconds)
     if status is None:
         return HUNG
     if status:
         return cause(errors) or f"exit status {status}"
-    measured = json.loads(output)
-    if measured is None:
-        return Missing()
-    rate = measured["operations"] / measured["seconds"]
-    return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
+    try:
+        measured = json.loads(output.strip().rpartition("\n")[2])
+        if measured is None:
+            return Missing()
+        rate = measured["operations"] / measured["seconds"]
+        return Sample(rate, measured["cpu"] / measured["operations"] * 1e6, measured["more"])
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
+        return f"it printed no measurement: {output.strip()[-100:]}"
 
 
 def cause(errors: str) -> str:
@@ -107,24 +122,26 @@ def command(name: str, workload: Workload, seconds: float) -> list[str]:
     return [sys.executable, "-m", "benchmarks.child", *words, str(load_core), floor_program() if workload.load else ""]
 
 
-def run(command: list[str], limit: float) -> tuple[int | None, str, str]:
+def run(command: list[str], limit: float, more: Mapping[str, str] = {}) -> tuple[int | None, str, str]:
     """Its exit status, `None` where it did not end in time, and what it printed; whatever it left behind is ended.
 
     It prints into files: into pipes, and a process that outlived it would keep us waiting for their end.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FENSHEN"))}
+    environment |= more
     with tempfile.TemporaryDirectory() as folder, files() as (output, errors):
         environment["TMPDIR"] = folder
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
         )
+        status = None
         try:
-            status = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            status = None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(limit)
+        finally:
             process.kill()
             process.wait()
-        family.end_all(GRACE)
+            family.end_all(GRACE)
         output.seek(0)
         errors.seek(0)
         return status, output.read(), errors.read()
@@ -147,18 +164,26 @@ def rounds(plan: Plan) -> Iterator[tuple[int, Workload, str]]:
 
 
 def measure(plan: Plan) -> tuple[Samples, list[str]]:
-    """All samples, and a line for each measurement that failed. What did not end is not begun again."""
+    """All samples, and a line for each measurement that failed. What took very long is not begun again.
+
+    Raises Interrupted where a KeyboardInterrupt comes.
+    """
     samples: Samples = {each.name: {name: [] for name in contenders(each, plan.contenders)} for each in plan.workloads}
     failures: list[str] = []
-    hung: set[tuple[str, str]] = set()
+    ended: set[tuple[str, str]] = set()
     family.adopt()
     for number, workload, name in rounds(plan):
         progress(f"round {number + 1} of {plan.rounds}: {workload.title}, {name}")
-        sample = Missing() if (workload.name, name) in hung else take(name, workload, plan.seconds)
+        try:
+            began = time.monotonic()
+            sample = Missing() if (workload.name, name) in ended else take(name, workload, plan.seconds)
+        except KeyboardInterrupt:
+            complete = {key: {name: taken[:number] for name, taken in each.items()} for key, each in samples.items()}
+            raise Interrupted(number, complete, failures) from None
         if isinstance(sample, str):
             failures.append(f"{workload.title}, {name}, round {number + 1}: {sample}")
-        if sample == HUNG:
-            hung.add((workload.name, name))
+        if sample == HUNG or (time.monotonic() - began > SLOW and name not in plan.table.ours):
+            ended.add((workload.name, name))
         samples[workload.name][name].append(sample if isinstance(sample, Sample) else None)
     progress("")
     return samples, failures

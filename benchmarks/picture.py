@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from html import escape
 
 from .measure import FLOOR, Plan, Samples
-from .report import ByName, Spread, Taken, ratio, samples_of
+from .report import ByName, Spread, Taken, counted, ratio, samples_of
 from .tables import Table
 from .workloads import Workload
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 980, 370, 96, 92, 44
+WIDTH, LEFT, RIGHT, TOP, ROW, LINE = 980, 370, 96, 92, 44, 18
+LETTER = 6.8  # the width of one, more or less
 UNDRAWN = ("objects", "timeouts")  # their rates are beside the point
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
@@ -38,18 +39,27 @@ def style(table: Table) -> str:
 
 
 class Axis:
-    """Ratios from left to right, on a logarithmic scale."""
+    """Ratios from left to right, on a logarithmic scale, between margins of so much."""
 
-    def __init__(self, least: float, greatest: float) -> None:
+    def __init__(self, least: float, greatest: float, left: float = LEFT, right: float = RIGHT) -> None:
         self.low = math.floor(math.log2(min(least, 0.5)))
         self.high = math.ceil(math.log2(max(greatest, 2.0)))
+        self.left, self.right = left, right
 
     def __call__(self, value: float) -> float:
         share = (math.log2(value) - self.low) / (self.high - self.low)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return self.left + share * (WIDTH - self.left - self.right)
 
     def ticks(self) -> Iterator[float]:
         return (2.0**power for power in range(self.low, self.high + 1))
+
+    @staticmethod
+    def text(tick: float) -> str:
+        return f"{tick:g}x" if tick >= 0.25 else f"1/{1 / tick:g}x"
+
+    def every(self, room: float) -> int:
+        """Which ticks have their number by them, when each number needs so much room."""
+        return max(1, math.ceil(room / (self(2.0) - self(1.0))))
 
 
 def shown(plan: Plan, samples: Samples) -> list[tuple[Workload, dict[str, Spread], float | None]]:
@@ -90,14 +100,31 @@ def ours(table: Table, name: str, found: Spread, y: float) -> str:
     return f'<text {colour} x="{WIDTH - 20}" y="{y + 4:.1f}" text-anchor="end">{found.median:.2f}x</text>'
 
 
-def legend(plan: Plan) -> Iterator[str]:
-    x = float(LEFT)
-    for number, name in enumerate(plan.table.colours):
-        if name in plan.contenders:
-            yield f'<circle class="l{number}" cx="{x:.1f}" cy="50" r="4.5" stroke="none"/>'
-            yield f'<text class="small" x="{x + 9:.1f}" y="54">{escape(name)}</text>'
-            x += 34 + 6.4 * len(name)
-    yield f'<path class="target" d="M{x:.1f} 43v14"/><text class="small" x="{x + 8:.1f}" y="54">our target</text>'
+def titled(title: str, y: float) -> str:
+    """The name of a row, narrower where it is too long for its place."""
+    room = LEFT - 38
+    narrow = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if LETTER * len(title) > room else ""
+    return f'<text x="{LEFT - 18}" y="{y + 4:.1f}" text-anchor="end"{narrow}>{escape(title)}</text>'
+
+
+def legend(plan: Plan) -> tuple[list[str], int]:
+    """Everybody's colour, in as many lines as that takes, and how many these are."""
+    parts, x, lines = [], 24.0, 1
+    target = '<path class="target" d="M{x:.1f} {above:.1f}v14"/>'
+    marks = [
+        (name, f'<circle class="l{number}" cx="{{x:.1f}}" cy="{{y:.1f}}" r="4.5" stroke="none"/>')
+        for number, name in enumerate(plan.table.colours)
+        if name in plan.contenders
+    ]
+    for words, mark in [*marks, ("our target", target)]:
+        width = 20 + LETTER * len(words)
+        if x + width > WIDTH - 20:
+            x, lines = 24.0, lines + 1
+        y = 50.0 + LINE * (lines - 1)
+        parts.append(mark.format(x=x, y=y, above=y - 7))
+        parts.append(f'<text class="small" x="{x + 9:.1f}" y="{y + 4:.1f}">{escape(words)}</text>')
+        x += width + 14
+    return parts, lines
 
 
 def draw(plan: Plan, samples: Samples) -> str:
@@ -105,23 +132,29 @@ def draw(plan: Plan, samples: Samples) -> str:
     rows, table = shown(plan, samples), plan.table
     ends = [end for _, ratios, goal in rows for each in ratios.values() for end in (each.low, each.high, goal or 1.0)]
     axis = Axis(min(ends, default=1.0), max(ends, default=1.0))
-    height = TOP + ROW * len(rows) + 24
+    names, lines = legend(plan)
+    top = TOP + LINE * (lines - 1)
+    height = top + ROW * len(rows) + 24
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="Speeds as multiples of that of {table.base}">{style(table)}',
         f'<rect class="card" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>',
         f'<text class="title" x="20" y="30">Times {table.base}, more is better</text>'
-        f'<text class="small" x="{WIDTH - 20}" y="30" text-anchor="end">{plan.rounds} rounds; '
+        f'<text class="small" x="{WIDTH - 20}" y="30" text-anchor="end">{counted(plan.rounds)}; '
         f"dot: median, line: least to greatest</text>",
-        *legend(plan),
+        *names,
     ]
-    for tick in axis.ticks():
+    step = axis.every(36)
+    for number, tick in enumerate(axis.ticks()):
         x, kind = axis(tick), "one" if tick == 1 else "grid"
-        parts.append(f'<path class="{kind}" d="M{x:.1f} {TOP - 6}V{height - 18}"/>')
-        parts.append(f'<text class="small" x="{x:.1f}" y="{TOP - 12}" text-anchor="middle">{tick:g}x</text>')
+        parts.append(f'<path class="{kind}" d="M{x:.1f} {top - 6}V{height - 18}"/>')
+        if (number + axis.low) % step == 0:
+            parts.append(
+                f'<text class="small" x="{x:.1f}" y="{top - 12}" text-anchor="middle">{axis.text(tick)}</text>'
+            )
     for number, (workload, ratios, goal) in enumerate(rows):
-        y = TOP + ROW * (number + 0.5)
-        parts.append(f'<text x="{LEFT - 18}" y="{y + 4:.1f}" text-anchor="end">{escape(workload.title)}</text>')
+        y = top + ROW * (number + 0.5)
+        parts.append(titled(workload.title, y))
         if goal:
             parts.append(f'<path class="target" d="M{axis(goal):.1f} {y - ROW * 0.42:.1f}v{ROW * 0.84:.1f}"/>')
         parts.append(f'<path class="grid" d="M20 {y + ROW / 2:.1f}H{WIDTH - 20}"/>')

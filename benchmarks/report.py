@@ -1,14 +1,11 @@
 """Turns samples into numbers, a verdict for each target, and a text in Markdown."""
 
-import datetime
-import os
-import pathlib
-import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from itertools import groupby, zip_longest
 from typing import NamedTuple
 
+from .found import Found, Part
 from .measure import FLOOR, OF_POOLS, Plan, Sample, Samples
 from .workloads import BEST_PEER, Limit, Target, Workload
 
@@ -101,27 +98,32 @@ def number(value: float) -> str:
     return f"{value:.2f}"
 
 
-def machine() -> str:
-    """What it ran on, without its name."""
-    model = platform.processor() or platform.machine()
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    kernel = ".".join(platform.release().split(".")[:2])
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, {platform.system()} {kernel}"
-
-
-def heading(plan: Plan) -> list[str]:
-    """How and on what it was measured."""
-    chosen = [plan.table.contenders[name] for name in plan.contenders]
-    versions = {each.package(): each.version() for each in chosen}
+def where(found: Found, part: Part) -> str:
+    """On what a run was, and with which versions of whom."""
+    contenders = found.plan.table.contenders
+    versions = {contenders[name].package(): version for name, version in part.versions.items() if name in contenders}
     peers = "".join(f", {package} {version}" for package, version in versions.items() if version)
-    return [
-        f"{machine()}. CPython {platform.python_version()}{peers}. {datetime.date.today():%d %B %Y}.",
-        "",
-        *[line.format(rounds=plan.rounds, seconds=plan.seconds) for line in plan.table.how],
-    ]
+    return part.setting.where(peers)
+
+
+def heading(found: Found) -> list[str]:
+    """How and on what it was measured; of a part that another run measured, its titles too."""
+    main, *others = found.parts
+    lines = [*([f"**{main.setting.warning()}**", ""] if main.setting.disturbed() else []), where(found, main), ""]
+    lines += [line.format(rounds=counted(main.rounds), seconds=main.seconds) for line in found.plan.table.how]
+    lines += ["", main.note] * bool(main.note)
+    for part in others:
+        titles = "; ".join(workload.title for workload in found.workloads(part))
+        warning = f"{part.setting.warning()} " if part.setting.disturbed() else ""
+        lines += ["", f"By a run of its own, of {counted(part.rounds)} of {part.seconds:g} s: {titles}."]
+        lines += ["", f"{warning}{where(found, part)}{' ' * bool(part.note)}{part.note}"]
+    if found.absent:
+        lines += ["", f"Not installed there, and left out: {', '.join(found.absent)}."]
+    return lines
+
+
+def counted(rounds: int) -> str:
+    return f"{rounds} round{'s' * (rounds != 1)}"
 
 
 def ratio_text(found: Spread | None) -> str:
@@ -186,7 +188,8 @@ def details(workload: Workload, by_name: ByName, base: str) -> list[str]:
         ends = f"{number(rates.low)} - {number(rates.high)}"
         against = ratio_text(ratio(samples, by_name.get(base, [])))
         others = "".join(f" {number(middle(samples, each))} |" for each in more)
-        lines.append(f"| {name} | {number(rates.median)} | {ends} | {costs.median:.2f} | {against} |{others}")
+        spent = f"{costs.median:.2f}" if costs.median else "-"
+        lines.append(f"| {name} | {number(rates.median)} | {ends} | {spent} | {against} |{others}")
     return [*lines, ""]
 
 
@@ -257,35 +260,19 @@ def every_workload(plan: Plan, samples: Samples) -> list[str]:
     return lines
 
 
-def markdown(plan: Plan, samples: Samples, failures: list[str], picture: str) -> str:
-    """The whole text."""
-    table = plan.table
-    lines = [f"# {table.title}", "", *heading(plan), "", table.see, "", f"![Ours and the rest]({picture})", ""]
+def markdown(found: Found, picture: str, index: str) -> str:
+    """The whole text, beside a picture and the page of all families."""
+    plan, samples = found.plan, found.samples
+    see = f"All families on one page: [{index}]({index})."
+    lines = [f"# {plan.table.title}", "", *heading(found), "", see, "", f"![Ours and the rest]({picture})", ""]
     targets = summary(plan, samples)
     if targets:
         lines += ["## Targets", "", *targets, ""]
-    if failures:
-        lines += ["## What failed", "", *[f"- {failure}" for failure in failures], ""]
+    if found.failures:
+        lines += ["## What failed", "", *[f"- {failure}" for failure in found.failures], ""]
     behind = slower(plan, samples)
     if behind:
-        lines += [f"## Slower than {table.reference}", "", *behind, ""]
+        lines += [f"## Slower than {plan.table.reference}", "", *behind, ""]
     lines += ["## Every workload", "", *every_workload(plan, samples)]
     lines += ["`make bench` measures again, on your machine; `make bench-publish` writes this page."]
     return "\n".join(lines) + "\n"
-
-
-def as_json(plan: Plan, samples: Samples, failures: list[str]) -> dict[str, object]:
-    """Every sample, for other programs."""
-    return {
-        "table": plan.table.name,
-        "machine": machine(),
-        "python": platform.python_version(),
-        "versions": {name: plan.table.contenders[name].version() for name in plan.contenders},
-        "rounds": plan.rounds,
-        "seconds": plan.seconds,
-        "failures": failures,
-        "samples": {
-            workload: {name: [sample and sample._asdict() for sample in taken] for name, taken in by_name.items()}
-            for workload, by_name in samples.items()
-        },
-    }

@@ -24,7 +24,7 @@ class Contender(Protocol):
 
 
 class Table(NamedTuple):
-    """One page. Ratios are to `base`; what is slower than `reference` is listed; `colours` are light and dark."""
+    """A family. Ratios are to `base`; what is slower than `reference` is listed; `colours` are light and dark."""
 
     name: str
     page: str
@@ -35,7 +35,6 @@ class Table(NamedTuple):
     ours: tuple[str, ...]
     colours: Mapping[str, tuple[str, str]]
     how: tuple[str, ...]
-    see: str
 
 
 OURS = ("fenshen (installed)", "fenshen")
@@ -44,8 +43,8 @@ OUR_COLOURS = {"fenshen": ("#b08ad9", "#8f6cc0"), "fenshen (installed)": ("#7a3f
 TABLES = {
     "loops": Table(
         name="loops",
-        page="benchmarks",
-        title="Benchmarks",
+        page="benchmarks-loops",
+        title="Benchmarks of loops",
         contenders=LOOPS,
         base="uvloop",
         reference="asyncio",
@@ -57,7 +56,7 @@ TABLES = {
             **OUR_COLOURS,
         },
         how=(
-            "{rounds} rounds; in each, every loop in turn, each measurement in a fresh process pinned to one core, "
+            "{rounds}; in each, every loop in turn, each measurement in a fresh process pinned to one core, "
             "for {seconds:g} s. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
             'and the greatest behind it. "installed" is what `fenshen run` gives a program: the loop and the '
             'primitives; plain "fenshen" is the loop alone, by `loop_factory`. Each loop runs the same program text.',
@@ -67,8 +66,6 @@ TABLES = {
             "The floor is the same load on a server that is nothing but epoll (`benchmarks/floor`; for TLS, OpenSSL on "
             "it).",
         ),
-        see="Threads, their locks, queues and pools: [benchmarks-threads.md](benchmarks-threads.md). "
-        "Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),
     "threads": Table(
         name="threads",
@@ -86,7 +83,7 @@ TABLES = {
             **OUR_COLOURS,
         },
         how=(
-            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
+            "{rounds}; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
             "Rates are medians. A ratio is the median of the rounds' own ratios, with the least and the greatest "
             'behind it. "fenshen" is ours by import (`from fenshen import threading`); "installed" is what '
             "`fenshen run` gives a program, deadlocks found and raised. Everybody runs the same program text; of "
@@ -99,7 +96,6 @@ TABLES = {
             "A timeout's lateness is from the call to its return, less the timeout; a busy thread is one that runs "
             "Python and never waits. Late and each call's column are medians.",
         ),
-        see="Loops: [benchmarks.md](benchmarks.md).",
     ),
     "processes": Table(
         name="processes",
@@ -126,7 +122,7 @@ TABLES = {
             "fenshen Pool": ("#5a2fa0", "#d8b8ff"),
         },
         how=(
-            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
+            "{rounds}; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
             "Rates are medians. A ratio is the median of the rounds' own ratios, with the least and the greatest "
             'behind it. "stdlib fork" and the like are `concurrent.futures.ProcessPoolExecutor` with that start '
             'method, "stdlib Pool" is `multiprocessing.Pool` by fork. "fenshen" is ours by import (`from fenshen '
@@ -143,10 +139,9 @@ TABLES = {
             "imported, and is measured once in each round; its memory is the PSS of its processes afterwards: of "
             "one worker, and of all that the pool has started together. Arrays change before each pass, and the "
             "worker must see that. The floor of CPU work is two processes that are nothing but their work, each on "
-            "a core of its own. What did not end in a minute is listed as failed.",
+            "a core of its own. What did not end in a minute is listed as failed; what took more than 20 s, the start "
+            "and the end of its pool included, is measured in one round.",
         ),
-        see="Queues, pipes, locks and managers between processes: [benchmarks-ipc.md](benchmarks-ipc.md). "
-        "Threads: [benchmarks-threads.md](benchmarks-threads.md).",
     ),
     "ipc": Table(
         name="ipc",
@@ -158,7 +153,7 @@ TABLES = {
         ours=OURS,
         colours={"stdlib": ("#8a8f98", "#9aa0aa"), **OUR_COLOURS},
         how=(
-            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
+            "{rounds}; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s. "
             "Rates are medians. A ratio is the median of the rounds' own ratios, with the least and the greatest "
             'behind it. "fenshen" is ours by import (`from fenshen import multiprocessing`); "installed" is what '
             "`fenshen run` gives a program. Everybody runs the same program text.",
@@ -168,7 +163,6 @@ TABLES = {
             "Queues, one-way pipes and contended rows have every core. The processes are there before the clock "
             "starts. The CPU is that of all processes together, each by its own clock.",
         ),
-        see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),
     "together": Table(
         name="together",
@@ -187,7 +181,7 @@ TABLES = {
             "fenshen processes=2": ("#5a2fa0", "#d8b8ff"),
         },
         how=(
-            "{rounds} rounds; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s, and "
+            "{rounds}; in each, everybody in turn, each measurement in a fresh process for {seconds:g} s, and "
             "at least one pass. Rates are medians. A ratio is the median of the rounds' own ratios, with the least "
             "and the greatest behind it. The CPU is that of all processes together.",
             "",
@@ -196,6 +190,5 @@ TABLES = {
             'run the whole coroutine in two worker processes that have run some before; "fenshen processes=2" is '
             "`fenshen.run(main, processes=2)`, the start of its processes included.",
         ),
-        see="Process pools: [benchmarks-processes.md](benchmarks-processes.md).",
     ),
 }

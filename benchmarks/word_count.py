@@ -3,8 +3,7 @@
 The text is the sources of the standard library, again and again. Everybody splits it with `str.split`, and gets the
 same pieces of the same file, whole lines of about `--piece` MiB, where it can be told so. Each count is compared with
 that of one line of Python. Each measurement is a process of its own, from its first call to its result there: the start
-of workers is in it, that of Ray's or Dask's cluster is not. Memory is the greatest sum of the PSS of the process and
-all that it has started; the CPU is that of all of them, too.
+of workers is in it, that of Ray's or Dask's cluster is not. `TABLE.how` says the rest.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -24,13 +21,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import family
+from .measure import RESULTS, Plan, Sample, cause, run
+from .pools import Contender
+from .setting import here
+from .tables import Table
+from .workloads import Target, Workload
+
+if TYPE_CHECKING:
+    from .found import Run
 
 WORKERS = 2
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+ROUNDS = 2
+SLOW = 120.0  # seconds; who took longer is not measured again
 LOOKS = 0.25  # seconds between two looks at the memory
 
 
@@ -120,15 +125,60 @@ def fenshen_limited(path: str, piece: int) -> dict[str, int]:
     return map_reduce(files(path, split=piece), str.split, len, key=str, workers=WORKERS, memory_limit=64 << 20)
 
 
-#: What each is called, the module that it needs, and whether it is something to be made ready first.
-CONTENDERS: dict[str, tuple[Any, str, bool]] = {
-    "stdlib pool, map + Counter": (stdlib, "concurrent.futures", False),
-    "Ray, tasks + Counter": (ray, "ray", True),
-    "Dask, bag.frequencies()": (dask, "distributed", True),
-    "fenshen map_reduce, str.split and len": (fenshen, "fenshen", False),
-    "fenshen map_reduce, Counter and sum": (fenshen_counter, "fenshen", False),
-    "fenshen map_reduce, memory_limit=64 MiB": (fenshen_limited, "fenshen", False),
-    "one line of Python, one process": (one_line, "sys", False),
+#: What each is, and whether it is something to be made ready first.
+FUNCTIONS: dict[str, tuple[Any, bool]] = {
+    "stdlib pool": (stdlib, False),
+    "Ray": (ray, True),
+    "Dask": (dask, True),
+    "fenshen map_reduce": (fenshen, False),
+    "fenshen map_reduce, Counter": (fenshen_counter, False),
+    "fenshen map_reduce, 64 MiB": (fenshen_limited, False),
+    "one line of Python": (one_line, False),
+}
+MODULES = {"stdlib pool": "concurrent.futures", "Ray": "ray", "Dask": "distributed", "one line of Python": "sys"}
+
+TABLE = Table(
+    name="words",
+    page="benchmarks-words",
+    title="Benchmarks of counting words",
+    contenders={name: Contender(name, MODULES.get(name, "fenshen"), lambda: None) for name in FUNCTIONS},  # type: ignore[arg-type, return-value]
+    base="stdlib pool",
+    reference="stdlib pool",
+    ours=("fenshen map_reduce", "fenshen map_reduce, Counter", "fenshen map_reduce, 64 MiB"),
+    colours={
+        "stdlib pool": ("#8a8f98", "#9aa0aa"),
+        "one line of Python": ("#6b7078", "#b9bfc9"),
+        "Ray": ("#1f8fc2", "#4ec3e6"),
+        "Dask": ("#c23f5a", "#ef7b93"),
+        "fenshen map_reduce": ("#7a3fc4", "#c49bff"),
+        "fenshen map_reduce, Counter": ("#5a2fa0", "#d8b8ff"),
+        "fenshen map_reduce, 64 MiB": ("#b08ad9", "#8f6cc0"),
+    },
+    how=(
+        "{rounds}; in each, everybody in turn, each measurement in a fresh process, from its first call to its result "
+        "there: the start of workers is in it, that of Ray's or Dask's cluster is not. Who took more than "
+        f"{SLOW:g} s is measured once. Everybody splits the text with `str.split` and gets the same pieces of the same "
+        "file, whole lines, where it can be told so. Memory is the greatest sum of the PSS of the process and all that "
+        "it has started; the CPU is that of all of them, too.",
+        "",
+        '"stdlib pool" is `ProcessPoolExecutor.map` of a function that makes a `Counter` of a piece, "Ray" are tasks '
+        'of the same function, "Dask" is `bag.frequencies()`. "fenshen map_reduce" is given `str.split` and `len`; '
+        '"Counter" a function that makes a `Counter` of a piece, and `sum`; "64 MiB" is the first with '
+        "`memory_limit=` of so much.",
+    ),
+)
+SECONDS, MEMORY = "seconds", "MiB at most"
+WORKLOADS = {
+    "words": Workload(
+        "words",
+        f"words counted, {WORKERS} workers",
+        1,
+        Target(1.5, "stdlib pool"),
+        also=(Target(1, "Ray"), Target(1, "Dask")),
+        kind="words",
+        unit="MiB",
+        everywhere=True,
+    )
 }
 
 
@@ -172,7 +222,7 @@ def peak(stop: threading.Event) -> int:
 def child(name: str, path: str, piece: int) -> None:
     """One measurement, printed."""
     family.adopt()
-    function, _, prepared = CONTENDERS[name]
+    function, prepared = FUNCTIONS[name]
     run = function(path, piece) if prepared else lambda: function(path, piece)
     stop, found = threading.Event(), []
     looks = threading.Thread(target=lambda: found.append(peak(stop)))
@@ -186,78 +236,81 @@ def child(name: str, path: str, piece: int) -> None:
     print(json.dumps(measured))
 
 
-def measured(name: str, path: pathlib.Path, piece: int, limit: float) -> dict[str, Any]:
-    """One measurement in a process of its own; what it leaves behind is ended."""
+def taken(name: str, path: pathlib.Path, piece: int, limit: float) -> dict[str, Any] | str:
+    """One measurement in a process of its own, or what went wrong."""
     words = [sys.executable, "-m", "benchmarks.word_count", "--child", name, str(path), "--piece", str(piece)]
+    status, output, errors = run(words, limit)
+    if status is None:
+        return f"not within {limit:g} s"
+    if status:
+        return cause(errors) or f"exit status {status}"
     try:
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return {"failed": f"not within {limit:g} s"}
-    finally:
-        family.end_all(2.0)
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1]}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, Any] = json.loads(output.strip().rpartition("\n")[2])
+    except ValueError:
+        return f"it printed no measurement: {output.strip()[-100:]}"
     return found
 
 
-def page(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> str:
-    """What was measured, as a table."""
-    best = {
-        name: min((each["seconds"] for each in some if "seconds" in each), default=None) for name, some in found.items()
-    }
-    base = best.get("stdlib pool, map + Counter")
-    digests = {each["digest"] for some in found.values() for each in some if "digest" in each}
-    rows = [
-        f"# Words in {options.mebibytes} MiB of text",
-        "",
-        f"{WORKERS} workers, pieces of {options.piece} MiB, the best of {options.rounds} rounds; "
-        f"{'all counts are the same' if len(digests) == 1 else 'THE COUNTS DIFFER'}.",
-        "",
-        "| who | seconds | times the stdlib pool | seconds of CPU, all processes | MiB at most |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for name, some in found.items():
-        seconds = best[name]
-        if seconds is None:
-            rows.append(f"| {name} | {some[0]['failed']} | | | |")
-            continue
-        ratio = f"{base / seconds:.2f}" if base else ""
-        memory = max(each["memory"] for each in some if "memory" in each) >> 20
-        cpu = min(each["cpu"] for each in some if "cpu" in each)
-        rows.append(f"| {name} | {seconds:.2f} | {ratio} | {cpu:.2f} | {memory} |")
-    return "\n".join(rows) + "\n"
+def measure(names: list[str], rounds: int, mebibytes: int = 1024, piece: int = 4) -> Run:
+    """Everybody in turn, on so much text in pieces of so many MiB."""
+    from .found import Run
+
+    family.adopt()
+    setting = here()
+    samples: dict[str, list[Sample | None]] = {name: [] for name in names if TABLE.contenders[name].available()}
+    failures: list[str] = []
+    digests: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "text.txt"
+        write_text(path, mebibytes << 20)
+        for number in range(rounds):
+            for name in [each for each, past in samples.items() if not past or (past[-1] and not slow(past[-1]))]:
+                found = taken(name, path, piece, 60 + mebibytes)
+                print(f"benchmarks: words, round {number + 1} of {rounds}, {name}: {found}", file=sys.stderr)
+                samples[name].append(None if isinstance(found, str) else sample_of(found, mebibytes))
+                if isinstance(found, str):
+                    failures.append(f"{name}, round {number + 1}: {found}")
+                else:
+                    digests.add(found["digest"])
+    same = "all counts are the same" if len(digests) <= 1 else "THE COUNTS DIFFER"
+    if len(digests) > 1:
+        failures.append("the counts differ")
+    note = f"{mebibytes:,} MiB of text, the sources of the standard library, in pieces of {piece} MiB; {same}."
+    plan = Plan(TABLE, list(WORKLOADS.values()), list(samples), rounds, 0.0)
+    absent = tuple(name for name in names if name not in samples)
+    return Run(plan, {"words": dict(samples)}, failures, setting, absent, note)
+
+
+def slow(sample: Sample) -> bool:
+    return sample.more[SECONDS] > SLOW
+
+
+def sample_of(found: dict[str, Any], mebibytes: int) -> Sample:
+    """As other families have it: an operation is a MiB."""
+    more = {SECONDS: found["seconds"], MEMORY: found["memory"] / (1 << 20)}
+    return Sample(mebibytes / found["seconds"], found["cpu"] / mebibytes * 1e6, more)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.word_count", description="Count words, all in turn.")
     parser.add_argument("--mebibytes", type=int, default=1024, help="how much text (default: 1024)")
     parser.add_argument("--piece", type=int, default=4, help="MiB of text in a piece (default: 4)")
-    parser.add_argument("--rounds", type=int, default=2, help="how often everybody is measured (default: 2)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often all are measured (default: {ROUNDS})")
     parser.add_argument("--only", nargs="*", default=[""], help="those whose name has one of these in it")
     parser.add_argument("--into", type=pathlib.Path, default=RESULTS, help=f"where the page goes (default: {RESULTS})")
+    parser.add_argument("--publish", action="store_true", help="write the pages and pictures in docs/ too")
     parser.add_argument("--child", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child, options.piece << 20)
         return 0
-    family.adopt()
-    names = [name for name, (_, module, _) in CONTENDERS.items() if any(each in name for each in options.only)]
-    names = [name for name in names if importlib.util.find_spec(CONTENDERS[name][1])]
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "text.txt"
-        write_text(path, options.mebibytes << 20)
-        for _ in range(options.rounds):
-            for name in names:
-                found[name].append(measured(name, path, options.piece, 60 + options.mebibytes))
-                print(f"{name}: {found[name][-1]}", file=sys.stderr)
-    text = page(options, found)
-    options.into.mkdir(parents=True, exist_ok=True)
-    (options.into / "word_count.md").write_text(text)
-    print(text)
-    wrong = any("failed" in each for some in found.values() for each in some)
-    return 1 if wrong or "DIFFER" in text else 0
+    from . import writing
+
+    names = [name for name in FUNCTIONS if any(each in name for each in options.only)]
+    run = measure(names, options.rounds, options.mebibytes, options.piece)
+    print(writing.write(run, options.into, options.publish))
+    print(*writing.write_pages(options.into, options.publish), sep="\n")
+    return 1 if run.failures else 0
 
 
 if __name__ == "__main__":

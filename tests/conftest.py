@@ -14,6 +14,10 @@ for number in (signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
+#: The folders in which a test fails that leaves something behind.
+CLEAN = ("flow", "groups", "together")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_option(parser)
 
@@ -21,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if most := config.getoption("--once-more"):
         config.pluginmanager.register(OnceMore(most), "once-more")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in CLEAN and item.get_closest_marker("fenshen_leaks") is None:
+            item.add_marker(pytest.mark.fenshen_leaks)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

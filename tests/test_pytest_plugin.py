@@ -82,9 +82,10 @@ LEAKS = """
 """
 
 FENSHEN = """
-    import os
+    import os, signal
     import fenshen
-    from fenshen.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    import pytest
+    from fenshen.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
     from fenshen.multiprocessing import get_context, shared_memory
 
     kept = []
@@ -115,6 +116,17 @@ FENSHEN = """
     def test_the_programs_own_pool():
         assert fenshen.run(fenshen.to_process(os.getpid)) != os.getpid()
 
+    @pytest.fixture(scope="module", params=["fork", "spawn", "forkserver"])
+    def shared(request):
+        with ProcessPoolExecutor(1, mp_context=get_context(request.param)) as pool:
+            yield pool
+
+    def test_a_pool_that_was_there_before(shared):
+        pid = shared.submit(os.getpid).result()
+        with pytest.raises(BrokenExecutor):
+            shared.submit(os.kill, pid, signal.SIGKILL).result()
+        assert shared.submit(os.getpid).result() != pid
+
     def teardown_module():
         kept[0].shutdown()
         kept[1].shutdown()
@@ -123,7 +135,7 @@ FENSHEN = """
 """
 
 CHOICES = """
-    import threading
+    import asyncio, threading
     import pytest
 
     over = threading.Event()
@@ -149,6 +161,17 @@ CHOICES = """
     @pytest.mark.fenshen_leaks(wait=60)
     def test_waits_for_what_ends_by_itself():
         threading.Timer(0.2, len, ("",)).start()
+
+    @pytest.mark.fenshen_leaks
+    def test_what_nobody_refers_to_is_collected():
+        loop = asyncio.SelectorEventLoop()
+        async def wait():
+            here = task
+            await loop.create_future()
+        task = loop.create_task(wait())
+        loop.run_until_complete(asyncio.sleep(0))
+        task._log_destroy_pending = False
+        loop.close()
 
     @pytest.fixture(scope="module")
     def server():
@@ -273,7 +296,7 @@ def test_what_ends_by_itself(under, pytester, tmp_path):
 def test_nothing_is_looked_for_unasked(run):
     result, output = run(CHOICES)
     assert failed(result.stdout.str()) == ["test_marked"], output
-    result.assert_outcomes(passed=6, failed=1)
+    result.assert_outcomes(passed=7, failed=1)
 
 
 def test_configured(run, pytester):

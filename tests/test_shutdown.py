@@ -296,6 +296,53 @@ def test_a_server_that_does_not_serve_yet(factory: Any) -> None:
     assert fenshen.run(drain.run(serve(lambda _: drain.begin())), loop_factory=factory) is None
 
 
+@pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
+def test_a_server_that_nobody_serves_forever_is_closed_when_main_is_told(factory: Any) -> None:
+    async def main() -> list[Any]:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1")
+        address = server.sockets[0].getsockname()
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        await fenshen.until_shutdown()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=60)
+        return [server.is_serving(), server.sockets]
+
+    found = fenshen.run(asyncio.wait_for(main(), 60), shutdown_signals=[signal.SIGUSR1], loop_factory=factory)
+    assert found == [False, ()]
+
+
+@pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
+def test_a_server_that_was_closed_may_be_served_for_ever_later(factory: Any) -> None:
+    drain = Drain(1000)
+
+    async def main() -> str:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1")
+        drain.begin()
+        while server.is_serving():
+            await asyncio.sleep(0)
+        async with server:
+            with pytest.raises(asyncio.CancelledError):
+                await server.serve_forever()
+        return "main done"
+
+    assert fenshen.run(drain.run(asyncio.wait_for(main(), 60)), loop_factory=factory) == "main done"
+
+
+@pytest.mark.parametrize("factory", [None, asyncio.new_event_loop])
+def test_a_server_that_starts_only_in_serve_forever(factory: Any) -> None:
+    drain = Drain(1000)
+
+    async def main() -> str:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", start_serving=False)
+        drain.begin()
+        await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await server.serve_forever()
+        return "main done"
+
+    assert fenshen.run(drain.run(asyncio.wait_for(main(), 60)), loop_factory=factory) == "main done"
+
+
 def test_the_end_before_the_beginning() -> None:
     drain = Drain(0.1)
     drain.end()

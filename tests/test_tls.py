@@ -274,7 +274,7 @@ def test_a_loop_of_asyncio_may_use_it() -> None:
 def test_a_protocol_that_takes_arguments_like_asyncios() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with pytest.raises(TypeError, match="missing required argument"):
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
             OUR_PROTOCOL(loop, Log(), client_context())
         with pytest.raises(TypeError, match="unexpected keyword argument 'timeout'"):
             OUR_PROTOCOL(loop, Log(), client_context(), None, timeout=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import threading
 import time
@@ -9,35 +10,46 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from job import PASSING, File, Refused, check, keep, part_of, pauses
-
-BLOCK = 1 << 18
-# Each thread keeps its connection for the next file.
-_own = threading.local()
+from job import BLOCK, PASSING, File, Refused, compare, keep, part_of, pauses
 
 
-def connection(url: str) -> http.client.HTTPConnection:
-    """This thread's connection to the server."""
-    if getattr(_own, "url", None) != url:
-        _own.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-        _own.url = url
-    return _own.connection
+class Own(threading.local):
+    """What each thread keeps for the next file: its connection, and memory for what arrives."""
+
+    url = ""
+    connection: http.client.HTTPConnection
+
+    def __init__(self) -> None:
+        self.block = memoryview(bytearray(BLOCK))
+
+    def connect(self, url: str) -> http.client.HTTPConnection:
+        """The connection to a server."""
+        if self.url != url:
+            self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+            self.url = url
+        return self.connection
+
+
+own = Own()
 
 
 def fetch(url: str, file: File, part: Path) -> None:
-    """One attempt to have the file in `part`. Raises Refused, EOFError if it is too short, and what sockets raise."""
-    server = connection(url)
+    """One attempt to have the file in `part`. Raises Refused, EOFError, Damaged, and what sockets raise."""
+    server = own.connect(url)
     try:
         server.request("GET", file.path)
         answer = server.getresponse()
         if answer.status != 200:
             answer.read()
             raise Refused(f"{file.path}: {answer.status} {answer.reason}")
+        digest = hashlib.sha256()
         with open(part, "wb", buffering=0) as out:
-            while block := answer.read(BLOCK):
-                out.write(block)
+            while size := answer.readinto(own.block):
+                out.write(own.block[:size])
+                digest.update(own.block[:size])
             if out.tell() != file.size:
                 raise EOFError(f"{file.path} ended after {out.tell()} of {file.size} bytes")
+        compare(digest, file)
     except (OSError, http.client.HTTPException) as e:
         server.close()
         raise e if isinstance(e, OSError) else EOFError(str(e)) from e
@@ -53,7 +65,6 @@ def download(url: str, file: File, folder: Path, connections: Any) -> int:
         try:
             with connections:
                 fetch(url, file, part)
-            check(part, file)
         except PASSING:
             pause = next(waits, None)
             if pause is None:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 ATTEMPTS = 6
+# Bytes read at once.
+BLOCK = 1 << 18
 
 
 class File(NamedTuple):
@@ -70,6 +72,11 @@ def check(part: Path, file: File) -> None:
     """Raises Damaged unless what has arrived is the file."""
     with open(part, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else digest_of(stream)
+    compare(digest, file)
+
+
+def compare(digest: hashlib._Hash, file: File) -> None:
+    """Raises Damaged unless it is the file's digest."""
     if digest.hexdigest() != file.sha256:
         raise Damaged(f"{file.path} has arrived damaged")
 
@@ -77,7 +84,7 @@ def check(part: Path, file: File) -> None:
 def digest_of(stream) -> hashlib._Hash:
     """`hashlib.file_digest` for Python 3.10."""
     digest = hashlib.sha256()
-    while block := stream.read(1 << 18):
+    while block := stream.read(BLOCK):
         digest.update(block)
     return digest
 

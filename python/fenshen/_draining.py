@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import weakref
 
 TYPE_CHECKING = False
@@ -74,16 +75,10 @@ class Drain:
         for server in list(self._servers):
             if _serves_forever(server):
                 server.close()
-            else:  # whoever is about to call that would find it closed
-                self._loop.call_later(_LOOK, server.close)
+            else:  # whoever has just made it uses it first
+                _will_end(server)
+                self._loop.call_soon(server.close)
         self._loop.call_later(self._grace, self.end)
-
-    def _close_late(self, server: Any) -> None:
-        """Close a server that takes no connection, as soon as somebody waits for that."""
-        if _serves_forever(server):
-            server.close()
-        elif server.is_serving():
-            self._loop.call_later(_LOOK, self._close_late, server)
 
     def _watch_servers(self) -> None:
         """Know every server that listens on this loop: asyncio's or ours, which have the same inner method."""
@@ -96,7 +91,8 @@ class Drain:
         ) -> Any:
             if server is not None:
                 if self._begun:
-                    self._close_late(server)
+                    _will_end(server)
+                    self._loop.call_soon(_close_if_served, server)
                     return None
                 self._servers.add(server)
             return start(factory, sock, ssl, server, *more, **options)
@@ -133,6 +129,22 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 def _serves_forever(server: Any) -> bool:
     """Whether `serve_forever()` waits, which the closing ends."""
     return getattr(server, "_serving_forever_fut", None) is not None
+
+
+def _close_if_served(server: Any) -> None:
+    if _serves_forever(server):
+        server.close()
+
+
+def _will_end(server: Any) -> None:
+    """Have `serve_forever()` end at once: a server that is closed refuses it, which nobody could have known."""
+    server.serve_forever = functools.partial(_ended, server)
+
+
+async def _ended(server: Any) -> None:
+    server.close()
+    await server.wait_closed()
+    raise asyncio.CancelledError
 
 
 def _connections(server: Any) -> int:

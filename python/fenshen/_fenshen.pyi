@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from socket import socket
 from ssl import SSLContext
+from types import TracebackType
 from typing import Any, Literal, TypeVar, final, overload
 
 from typing_extensions import Buffer, Self, TypeVarTuple, Unpack, disjoint_base
@@ -30,6 +31,7 @@ __all__ = [
     "DatagramTransport",
     "Event",
     "Future",
+    "GroupCore",
     "Handle",
     "LifoQueue",
     "Lock",
@@ -58,6 +60,7 @@ __all__ = [
     "advise_start",
     "advise_stop",
     "collecting",
+    "entered_groups",
     "gather",
     "helper_threads",
     "live_tasks",
@@ -550,6 +553,51 @@ class Barrier:
     @property
     def broken(self) -> bool: ...
 
+# -- Groups -----------------------------------------------------------------------------------------------------------
+
+@disjoint_base
+class GroupCore:
+    """What a task group does for each child, and where its block begins and ends."""
+
+    _entered: bool
+    _exiting: bool
+    _aborting: bool
+    _finished: bool
+    _stopped: bool
+    _timed_out: bool
+    _parent_cancel_requested: bool
+    _watched: bool
+    _held: bool
+    _parent_task: Any
+    _errors: list[BaseException]
+    _base_error: BaseException | None
+    @property
+    def _loop(self) -> Any: ...
+    @property
+    def _tasks(self) -> set[Any]: ...
+    @property
+    def _lock(self) -> Any: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> bool: ...
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run a coroutine; returns its task, or its handle where it runs on the loop of another thread."""
+    def _on_task_done(self, child: Any, /) -> None: ...
+    def _add(self, child: Any, /) -> bool: ...
+    def _forget(self, child: Any, /) -> None: ...
+    def _cancel_tasks(self, shielded: Any, msg: Any) -> tuple[list[Any], BaseException | None]: ...
+    def _finish(self) -> bool: ...
+    def _leave(self) -> None: ...
+    def _note(self, error: BaseException, /) -> None: ...
+
 # -- Streams ----------------------------------------------------------------------------------------------------------
 
 @disjoint_base
@@ -671,6 +719,7 @@ async def sleep(delay: float) -> None: ...
 async def sleep(delay: float, result: _T) -> _T: ...
 def gather(*coros_or_futures: Awaitable[Any], return_exceptions: bool = False) -> asyncio.Future[list[Any]]: ...
 def live_tasks() -> list[Task[Any]]: ...
+def entered_groups() -> list[GroupCore]: ...
 def throw_into(task: Task[Any], exception: BaseException) -> bool: ...
 def collecting(phase: str, info: dict[str, int]) -> None: ...
 def panic_for_test(message: str) -> None: ...

@@ -33,6 +33,9 @@ class Origins:
         self.of_blocks: dict[str, str] = {}
         # Tasks that a runner had to cancel when its program had ended.
         self.swept: Found = {}
+        # Pools that were there before: the workers that these start meanwhile are theirs.
+        module = sys.modules.get("fenshen._supervisor")
+        self.pools: weakref.WeakSet[Any] = weakref.WeakSet(getattr(module, "living", ()))
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -208,8 +211,9 @@ class Process(NamedTuple):
 
 
 def processes(origins: Origins) -> Found:
-    """This process's descendants, zombies too, but for those that serve a whole program."""
-    spared = _program_wide()
+    """This process's descendants, zombies too, but for those that serve a whole program, or a pool that was
+    there before."""
+    spared = _program_wide().union(*(pool.pids() for pool in origins.pools))
     return {
         (process.pid, process.begun): _shown_process(process, origins)
         for process in _descendants()

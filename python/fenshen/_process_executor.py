@@ -9,11 +9,11 @@ import threading
 import weakref
 from concurrent.futures import process
 
+from fenshen import _starting, _task_errors
 from fenshen._kind import Kind
 from fenshen._process_map import mapped
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,10 +142,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             logs=logging,
             most=max_tasks_per_child,
             growth=max_memory_growth,
-            broken=process.BrokenProcessPool,
-            died=WorkerDied,
-            remote=process._RemoteTraceback,  # type: ignore[attr-defined]
-            unloaded=NotLoaded,
+            errors=_task_errors.OF_EXECUTORS,
         )
         self._engine = self._supervisor.engine
         self._processes = self._supervisor.processes
@@ -177,8 +174,20 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         """
         return self._submit(fn, args, kwargs, self._timeout, self._retries)
 
+    def _submit_aside(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The same for the thread of a loop: what the start of the first worker raises fails the future."""
+        if type(self).submit is not ProcessPoolExecutor.submit:
+            return self.submit(fn, *args, **kwargs)
+        return self._submit(fn, args, kwargs, self._timeout, self._retries, aside=not self._forks)
+
     def _submit(
-        self, fn: Callable[..., Any], args: Any, kwargs: Any, timeout: float | None, retries: int
+        self,
+        fn: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        timeout: float | None,
+        retries: int,
+        aside: bool = False,
     ) -> Future[Any]:
         future: Future[Any] = Future()
         room = self._room
@@ -186,7 +195,7 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
             room.acquire()
             future.add_done_callback(lambda _: room.release())
         try:
-            self._hand_over(future, fn, args, kwargs, timeout, retries)
+            self._hand_over(future, fn, args, kwargs, timeout, retries, aside=aside)
         except BaseException:
             if room is not None:
                 future.cancel()
@@ -202,25 +211,30 @@ class ProcessPoolExecutor(process.ProcessPoolExecutor, metaclass=Kind):
         timeout: float | None,
         retries: int,
         window: int = 0,
+        aside: bool = False,
     ) -> None:
         with self._shutdown_lock:
             self._check()
             supervisor = self._supervisor
-            if supervisor.thread is None:
+            aside = aside and supervisor.thread is None
+            if aside:
+                self._engine = supervisor.own_engine()
+            elif supervisor.thread is None:
                 self._start()
             elif not self._forks or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
             self._engine.submit(sink, fn, args, kwargs, timeout, retries, window)
+            if aside:
+                _starting.begin(supervisor, self._start)
             if supervisor.over:
                 supervisor.sweep()
 
     def _start(self) -> None:
-        """Start the first workers, unless that was done."""
-        with self._shutdown_lock:
-            if self._supervisor.thread is None:
-                self._supervisor.start(self._max_workers if self._forks else 1)
-                self._engine = self._supervisor.engine
+        """Start the first workers, unless that was done. It locks nothing that `submit()` would wait for on a loop."""
+        if self._supervisor.thread is None:
+            self._supervisor.start(self._max_workers if self._forks else 1)
+            self._engine = self._supervisor.engine
 
     def stream(
         self, fn: Callable[P, Generator[T, Any, Any] | Iterable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -395,7 +409,7 @@ class Installed(ProcessPoolExecutor):
     _cancel_running = False
 
 
-Installed.__name__ = Installed.__qualname__ = "ProcessPoolExecutor"
+Installed.__name__ = "ProcessPoolExecutor"  # and not __qualname__: by that the class is pickled
 
 
 class Options:

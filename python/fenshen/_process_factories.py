@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def _factory(name: str) -> Callable[..., Any]:
-    def make(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def bounded(self, maxsize=0):  # type: ignore[no-untyped-def]
         from fenshen.multiprocessing import queues
 
-        return getattr(queues, name)(*args, ctx=self.get_context(), **kwargs)
+        return getattr(queues, name)(maxsize, ctx=self.get_context())
 
+    def plain(self):  # type: ignore[no-untyped-def]
+        from fenshen.multiprocessing import queues
+
+        return getattr(queues, name)(ctx=self.get_context())
+
+    make = plain if name == "SimpleQueue" else bounded
     make.__name__ = name
     return make
 

@@ -19,6 +19,7 @@ from fenshen import _pool_worker
 from fenshen._kind import Kind
 from fenshen._pool_tasks import Tasks, cancelled
 from fenshen._supervisor import Supervisor
+from fenshen._task_errors import TaskErrors
 from fenshen.worker_died import WorkerDied
 
 TYPE_CHECKING = False
@@ -210,10 +211,7 @@ class Pool(_standard_pool, metaclass=Kind):
             self._initializer,
             tuple(self._initargs),
             most=self._maxtasksperchild,
-            broken=RuntimeError,
-            closed=cancelled,
-            died=WorkerDied,
-            remote=_standard.RemoteTraceback,  # type: ignore[attr-defined]
+            errors=TaskErrors(closed=cancelled, died=WorkerDied, remote=_standard.RemoteTraceback),  # type: ignore[attr-defined]
             entry=_pool_worker.main,
             finishes=False,
         )

@@ -12,10 +12,9 @@ import threading
 import weakref
 from concurrent.futures import process
 
-from fenshen import _carried, _loop_worker
+from fenshen import _carried, _loop_worker, _starting, _task_errors
 from fenshen._supervisor import Supervisor
 from fenshen._threads import Future
-from fenshen.worker_died import NotLoaded, WorkerDied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ class Crew:
             initargs,
             logs=logs,
             name=name,
-            broken=process.BrokenProcessPool,
-            died=WorkerDied,
-            remote=process._RemoteTraceback,  # type: ignore[attr-defined]
-            unloaded=NotLoaded,
+            errors=_task_errors.OF_EXECUTORS,
             entry=entry,
             many=limit,
         )
@@ -84,21 +80,32 @@ class Crew:
         supervisor = self.supervisor
         with self._lock:
             self._check()
-            if supervisor.thread is None:
-                self.start()
+            aside = supervisor.thread is None and self._starts_aside()
+            if aside:
+                supervisor.own_engine()
+            elif supervisor.thread is None:
+                self._start()
             elif len(supervisor.processes) < self.workers or supervisor.short:
                 supervisor.adjust()
             supervisor.leave_loop()
             supervisor.engine.submit(future, function, args, kwargs)
+            if aside:
+                _starting.begin(supervisor, self._start)
             if supervisor.over:
                 supervisor.sweep()
         return future
 
-    def start(self) -> None:
-        """Start the first workers, unless that was done."""
-        with self._lock:
-            if self.supervisor.thread is None:
-                self.supervisor.start(self.workers if self._at_once else 1)
+    def _starts_aside(self) -> bool:
+        """Whether a thread is to start the first workers, as this one's loop would stand meanwhile."""
+        return (
+            asyncio._get_running_loop() is not None
+            and self.supervisor.context.get_start_method(allow_none=False) != "fork"
+        )
+
+    def _start(self) -> None:
+        """Start the first workers, unless that was done. It locks nothing that `submit()` would wait for on a loop."""
+        if self.supervisor.thread is None:
+            self.supervisor.start(self.workers if self._at_once else 1)
 
     def submit_each(
         self, calls: Sequence[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]
@@ -161,6 +168,7 @@ def crew_of(pool: ProcessPoolExecutor | None) -> Crew:
         if crew is None:
             logs = pool._supervisor._arguments[2]
             crew = pool._crew = Crew(pool._mp_context, pool._max_workers, pool._initializer, pool._initargs, logs=logs)
+            pool._supervisor.beside = crew.supervisor
     return crew
 
 

@@ -1,8 +1,9 @@
-"""Starting a pool's workers from a loop, which is not held up by that: a thread does it."""
+"""Starting a pool's first workers from a loop, which is not held up by that: a thread does it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from concurrent.futures import Future
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["started"]
+__all__ = ["begin", "started"]
 
 _lock = threading.Lock()
 
@@ -21,14 +22,32 @@ async def started(supervisor: Any, start: Callable[[], object]) -> None:
 
     Raises what starting a process raises.
     """
-    if supervisor.thread is not None:
-        return
+    if supervisor.thread is None:
+        await asyncio.shield(asyncio.wrap_future(_begun(supervisor, start)))
+
+
+def begin(supervisor: Any, start: Callable[[], object]) -> None:
+    """Have what was submitted by now be done by the first workers, which `start()` starts if they had not been.
+
+    It fails with them if they cannot be started; the next call tries again.
+    """
+    if _begun(supervisor, start).done() and supervisor.thread is not None:  # otherwise whoever starts them sees to it
+        supervisor.adjust()
+
+
+def _begun(supervisor: Any, start: Callable[[], object]) -> Future[None]:
     with _lock:
         future: Future[None] | None = supervisor.starting
         if future is None:
             future = supervisor.starting = Future()
-            threading.Thread(target=_start, args=(supervisor, start, future), name="fenshen-pool", daemon=True).start()
-    await asyncio.shield(asyncio.wrap_future(future))
+            try:
+                threading.Thread(
+                    target=_start, args=(supervisor, start, future), name="fenshen-pool", daemon=True
+                ).start()
+            except RuntimeError:  # there can be no more threads now
+                supervisor.starting = None
+                raise
+        return future
 
 
 def _start(supervisor: Any, start: Callable[[], object], future: Future[None]) -> None:
@@ -36,6 +55,10 @@ def _start(supervisor: Any, start: Callable[[], object], future: Future[None]) -
         start()
     except BaseException as exc:
         supervisor.starting = None  # the next one tries again
+        supervisor.drop(exc)
         future.set_exception(exc)
-    else:
-        future.set_result(None)
+        return
+    # In this order: what is submitted before the first of the two is counted by the second.
+    future.set_result(None)
+    with contextlib.suppress(OSError):  # whoever comes next tries again
+        supervisor.catch_up()

@@ -8,10 +8,10 @@ import signal
 import sys
 import threading
 import weakref
-from concurrent.futures import _base
 
 from fenshen import _pickling, _worker
 from fenshen._processes import Engine
+from fenshen._task_errors import TaskErrors, ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ class Supervisor:
         most: int | None = None,
         growth: int | None = None,
         name: str | None = None,
-        broken: Callable[[str], BaseException] = RuntimeError,
-        closed: Callable[[], BaseException] | None = None,
-        died: Callable[[str, int | None], BaseException] | None = None,
-        remote: Callable[[str], BaseException] | None = None,
-        unloaded: Callable[[str], BaseException] | None = None,
+        errors: TaskErrors | None = None,
         entry: Callable[..., None] = _worker.main,
         finishes: bool = True,
         many: int | None = None,
@@ -78,11 +74,9 @@ class Supervisor:
         self._ready: set[int] = set()
         #: The thread has ended: nobody will do what is submitted from now on.
         self.over = False
-        self._make_broken = broken
-        self._make_closed = closed or (lambda: broken("the pool was closed"))
-        self._make_died = died or (lambda words, _: broken(words))
-        self._make_remote = remote
-        self._make_unloaded = unloaded
+        self._errors = errors = TaskErrors() if errors is None else errors
+        # Which the engine asks for.
+        self.not_pickled, self.failed, self.not_loaded = errors.not_pickled, errors.failed, errors.not_loaded
         #: Those that are to end, by number: whether another takes the place of each.
         self._leaving: dict[int, bool] = {}
         self._killed = False
@@ -94,7 +88,10 @@ class Supervisor:
         #: Called with a process that was started, and with one whose place another takes.
         self.on_start: Callable[[BaseProcess], object] | None = None
         self.on_end: Callable[[BaseProcess], object] | None = None
+        #: Whoever looks after the workers of coroutines beside the same pool.
+        self.beside: Supervisor | None = None
         self._counted = {"died": 0, "timed out": 0, "recycled": 0}
+        living.add(self)
 
     # -- Workers ------------------------------------------------------------------------------------------------------
 
@@ -109,7 +106,8 @@ class Supervisor:
         with self._lock:
             if self._launcher is None:
                 self._launcher = _launch.launcher(self.context)
-            self.add(max(0, workers - len(self._by_number)))
+            if len(self._by_number) < workers:
+                self.add(workers - len(self._by_number))
             if self.thread is None:
                 self._start_thread()
 
@@ -119,6 +117,7 @@ class Supervisor:
             self._owner = os.getpid()
             self._lock = threading.RLock()
             self._launcher = None
+            self.starting = None
             self.engine = Engine(self, self._kill, self._many)
         return self.engine
 
@@ -167,6 +166,14 @@ class Supervisor:
         if self.processes.pop(process.pid, None) is not None and self.on_end is not None:  # type: ignore[arg-type]
             self.on_end(process)
 
+    def pids(self) -> set[int]:
+        """Of the pool's processes: the workers, and the one that they are forked from."""
+        found = set(self.processes) if self.beside is None else self.beside.pids().union(self.processes)
+        template = getattr(self._launcher, "_template", None)
+        if template is not None and template.pid is not None:
+            found.add(template.pid)
+        return found
+
     def adjust(self) -> None:
         """Start a worker for a task to come if all are busy and there may be more."""
         _, _, _, idle = self.engine.counts()
@@ -199,6 +206,11 @@ class Supervisor:
                 self._leaving[number] = False
                 self.engine.retire(number)
 
+    def catch_up(self) -> None:
+        """Have as many workers as there are tasks for by now; otherwise as `resize()`."""
+        with self._lock:
+            self.resize(self.workers, at_once=False)
+
     def _grow(self, workers: int) -> None:
         try:
             self.add(workers)
@@ -213,6 +225,8 @@ class Supervisor:
         """No more tasks come: workers end when nothing is left to do, and then the thread does."""
         if self._owner != os.getpid():
             return  # a copy, in a forked child
+        if self.starting is not None:
+            self.starting.exception()  # whoever starts the first workers must not find them unwanted
         with self._lock:
             self.closing = True
             self._freed.set()
@@ -294,35 +308,10 @@ class Supervisor:
 
     by_value = staticmethod(_pickling.by_value_or_none)
 
-    def not_pickled(self, exc: BaseException, what: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> BaseException:
-        """The error of a call that cannot be pickled, with the culprit's path."""
-        function, args, kwargs = what
-        where = {"args": args, "kwargs": kwargs}
-        for name, part in where.items():
-            if not _pickling.pickles(part):
-                return _pickling.explain(exc, part, name)
-        return _pickling.explain(exc, function, "the function")
-
     def timed_out(self, seconds: float) -> BaseException:
         """The error of a task that ran too long."""
         self._counted["timed out"] += 1
-        return _base.TimeoutError(f"the task ran for more than {seconds:g} s, and was ended with its worker")
-
-    def failed(self, pair: tuple[BaseException, str]) -> BaseException:
-        """The exception that a task raised, with the traceback that it had in the worker."""
-        exc, text = pair
-        if self._make_remote is not None:
-            # Past what the class may do about its attributes.
-            BaseException.__setattr__(exc, "__cause__", self._make_remote(f'\n"""\n{text}"""'))
-        return exc
-
-    def not_loaded(self, what: str, exc: BaseException) -> BaseException:
-        """The error of a task of which something arrived and could not be loaded."""
-        if self._make_unloaded is None:
-            return exc
-        error = self._make_unloaded(f"{what} could not be loaded: {type(exc).__name__}: {exc}")
-        error.__cause__ = exc
-        return error
+        return self._errors.timed_out(seconds)
 
     def ready(self, number: int) -> None:
         """A worker is ready."""
@@ -364,7 +353,7 @@ class Supervisor:
         with self._lock:
             process = self._by_number.pop(number, None)
             if process is None:  # whoever started it was interrupted, and ended it
-                return self._make_died("the worker process was ended", None) if has_lost else None
+                return self._errors.died(None) if has_lost else None
             self._ready.discard(number)
             process.join()
             assert process.pid is not None
@@ -375,11 +364,11 @@ class Supervisor:
                 self.on_end(process)
             if not expected:
                 self._counted["died"] += 1
-            died = self._make_died(self._describe(process), process.exitcode) if has_lost else None
+            died = self._errors.died(process) if has_lost else None
             if not was_ready and not expected:
                 self._stillborn += 1
                 if (self._stillborn >= _STILLBORN and not self._ready) or (process.exitcode or 0) >= 0:
-                    why = self.broken = f"a worker process ended before it was ready ({_ending(process.exitcode)})"
+                    why = self.broken = f"a worker process ended before it was ready ({ending(process.exitcode)})"
             if not is_leaving and self._staying() < self.workers and self._needed():
                 why = self._start_again()
             if self.closing and not self._by_number:
@@ -407,22 +396,26 @@ class Supervisor:
                 return self.broken
         return None
 
-    def _describe(self, process: BaseProcess) -> str:
-        return f"the worker process {process.pid} ended while it ran this task: {_ending(process.exitcode)}"
-
     def fail(self, why: str) -> None:
         """Give up: every task fails, and no more are taken."""
         self.broken = why
         for sink in self.engine.clear():
-            _fail(sink, self._make_broken(why))
+            _fail(sink, self._errors.broken(why))
         self.close()
+
+    def drop(self, exc: BaseException) -> None:
+        """Fail what waits for the first workers, which could not be started; more may be submitted."""
+        for sink in self.engine.clear():
+            error = self._errors.broken(f"no worker process can be started: {exc}")
+            error.__cause__ = exc
+            _fail(sink, error)
 
     def sweep(self) -> None:
         """Fail what nobody will do: for the thread at its end, and for whoever submits something and finds it `over`
         then. One of the two sees each task.
         """
         for sink in self.engine.clear():
-            _fail(sink, self._make_closed() if self.broken is None else self._make_broken(self.broken))
+            _fail(sink, self._errors.closed() if self.broken is None else self._errors.broken(self.broken))
 
     def finish(self) -> None:
         """Called by the thread when nothing is left."""
@@ -440,15 +433,6 @@ def _pidfd(process: BaseProcess) -> int:
         return os.eventfd(1)
 
 
-def _ending(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
-        return f"exit status {exitcode}"
-    try:
-        return f"killed by {signal.Signals(-exitcode).name}"
-    except ValueError:
-        return f"killed by signal {-exitcode}"
-
-
 def _fail(sink: Any, exc: BaseException) -> None:
     if callable(sink):
         sink(False, exc)
@@ -456,6 +440,8 @@ def _fail(sink: Any, exc: BaseException) -> None:
         sink.set_exception(exc)
 
 
+#: Every one that there is, of pools that were not used yet too.
+living: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 _running: dict[threading.Thread, weakref.ref[Supervisor]] = {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import queue
 import sys
@@ -119,7 +120,9 @@ class ThreadPoolExecutor(PoolCore, thread.ThreadPoolExecutor, metaclass=Kind):
             raise TypeError("initializer must be a callable")
         if max_pending is not None and max_pending <= 0:
             raise ValueError("max_pending must be greater than 0")
-        PoolCore.__init__(self, max_workers, max_pending, block)
+        PoolCore.__init__(
+            self, math.ceil(max_workers), max_pending, block
+        )  # a share of the CPUs, say, is no whole number
         self._threads: set[threading.Thread] = set()
         self._shutdown_lock = threading.Lock()
         self._thread_name_prefix = thread_name_prefix or f"ThreadPoolExecutor-{self._counter()}"

@@ -78,8 +78,4 @@ async def _to_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     from fenshen import _process_tasks
 
     crew = _process_tasks.own_crew()
-    if crew.supervisor.thread is None:
-        from fenshen import _starting
-
-        await _starting.started(crew.supervisor, crew.start)
     return await _process_tasks.awaited(crew.submit(function, args, kwargs), crew)

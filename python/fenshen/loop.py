@@ -14,7 +14,7 @@ import warnings
 import weakref
 from asyncio import base_events, events, unix_events
 from asyncio.log import logger
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fenshen import blocked
 from fenshen._fenshen import LoopCore
@@ -24,6 +24,9 @@ from fenshen.executors import Executors
 from fenshen.pipes import Pipes
 from fenshen.subprocesses import Subprocesses
 from fenshen.tls import TLS
+
+if TYPE_CHECKING:
+    import selectors
 
 __all__ = ["EventLoop", "new_event_loop"]
 
@@ -54,13 +57,23 @@ class _Selector:
 class EventLoop(LoopCore, TLS, Connections, Pipes, Subprocesses, Executors, asyncio.SelectorEventLoop):
     """An event loop with asyncio's contract (`asyncio.AbstractEventLoop`).
 
-    Raises OSError when the process is out of file descriptors.
+    `EventLoop(selector)` is asyncio's own loop on that selector; a class that is derived from this one takes none, and
+    raises TypeError. Raises OSError when the process is out of file descriptors.
     """
 
     # Tells `nest_asyncio.apply()` to leave this class alone: it would put Python's ring in place of the native one.
     _nest_patched = True
 
-    def __init__(self) -> None:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """The loop, or asyncio's for a selector of the caller's."""
+        if cls is EventLoop and any(selector is not None for selector in (*args, *kwargs.values())):
+            return asyncio.SelectorEventLoop(*args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        if selector is not None:
+            self._close()
+            raise TypeError("this loop takes no selector; asyncio.SelectorEventLoop does")
         # Not asyncio's own: that would open a selector and a socket pair, which this loop has no use for.
         self._default_executor = None
         self._old_agen_hooks: Any = None

@@ -107,7 +107,9 @@ def _left(wanted: Asked, origins: Origins, before: Found) -> list[str]:
         if not left or time.monotonic() >= until:
             break
         if not collected:  # what nobody refers to any more may end with that
-            collected = bool(gc.collect()) or True
+            left.clear()  # nor do we
+            gc.collect()
+            collected = True
             continue
         time.sleep(0.01)
     return [*left.values(), *(origins.swept.values() if wanted.tasks else ())]

@@ -13,14 +13,14 @@ import time
 
 from fenshen._cancelling import checkpoint as checkpoint
 from fenshen._groups import late, shielding
-from fenshen._groups.children import Children, is_base_error
+from fenshen._groups.children import Children
 from fenshen._groups.handles import CoroutineHandle, Handle
 from fenshen._groups.plain import Plain
 from fenshen._groups.shielding import shield as shield
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from concurrent.futures import Executor
     from contextvars import Context
     from types import TracebackType
@@ -41,6 +41,9 @@ class TaskGroup(Children):
     In `async with` it takes the place of `asyncio.TaskGroup`. With plain `with` no event loop is needed, and one that
     runs in the thread does no harm: coroutines run on a loop in a thread of the group's, and every child has a handle.
     """
+
+    _plain: Plain | None = None
+    _timers: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -64,58 +67,42 @@ class TaskGroup(Children):
         that the body and the children may end in order; `grace` seconds later, or at the second signal, the group is
         cancelled. Only in the main thread.
         """
-        super().__init__(name, timeout, deadline)
-        self._thread_pool = thread_pool
-        self._process_pool = process_pool
-        self._signals = tuple(signals)
-        self._grace = grace
-        self._plain: Plain | None = None
-        self._loop: Any = None
-        self._parent_task: Any = None
-        self._parent_cancel_requested = False
-        self._on_completed_fut: Any = None
-        self._number = 0
-        self._timers: list[Any] = []
+        if name is not None:
+            self._name = name
+        if timeout is not None or deadline is not None:
+            self._end_in(timeout, deadline)
+            self._watched = True
+        if thread_pool is not None:
+            self._thread_pool = thread_pool
+        if process_pool is not None:
+            self._process_pool = process_pool
+        if signals:
+            self._signals = tuple(signals)
+            self._grace = grace
+            self._watched = True
 
     # -- Children -----------------------------------------------------------------------------------------------------
 
-    def create_task(
-        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **options: Any
-    ) -> Any:
-        """Run a coroutine; returns its task, or its handle where it runs on the loop of another thread.
+    def _admit(self, coro: Any) -> None:
+        """Raise if there can be no more children."""
+        try:
+            self._check()
+        except BaseException:
+            if sys.version_info >= (3, 13) or self._plain is not None:
+                coro.close()
+            raise
 
-        `context` is what it runs in, by default a copy of the present one. `options` are for the loop's task factory.
-        Raises RuntimeError, and from Python 3.13 on closes the coroutine, if the group was not entered, is shutting
-        down or is finished.
-        """
-        if self._exiting or self._aborting or not self._entered:
-            try:
-                self._check()
-            except BaseException:
-                if sys.version_info >= (3, 13) or self._plain is not None:
-                    coro.close()
-                raise
+    def _create_elsewhere(
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **options: Any
+    ) -> CoroutineHandle[T]:
+        """Have the loop of another thread run a coroutine."""
         if self._plain is not None:
-            handle: Any = self._plain.create_task(coro, name, context)
-            self._adopt(handle)
-            return handle
-        running: Any = asyncio._get_running_loop()
-        if running is not self._loop:
+            handle = self._plain.create_task(coro, name, context)
+        else:
             handle = CoroutineHandle(name or getattr(coro, "__qualname__", None) or "coroutine")
             handle.start(self._loop, coro, context)
-            self._adopt(handle)
-            return handle
-        if name is not None:
-            options["name"] = name
-        if context is not None:
-            options["context"] = context
-        task = self._loop.create_task(coro, **options)
-        if task.done():  # it was run eagerly
-            self._on_task_done(task)
-        else:
-            self._tasks.add(task)
-            task.add_done_callback(self._on_task_done)
-        return task
+        self._adopt(handle)
+        return handle
 
     def _shelter(self, coro: Any) -> Any:
         """The shield of a new child, which is not cancelled with the others; its error is ours if nobody awaits it."""
@@ -123,9 +110,15 @@ class TaskGroup(Children):
         task = asyncio.ensure_future(coro, loop=self._loop)
         shielding.protect(task)
         self._tasks.add(task)
-        task.add_done_callback(lambda task: self._on_task_done(task, alone=outer.cancelled()))
+        task.add_done_callback(lambda task: self._on_shelter_done(task, outer))
         outer = asyncio.shield(task)
         return outer
+
+    def _on_shelter_done(self, task: Any, outer: Any) -> None:
+        if outer.cancelled():
+            self._on_task_done(task)
+        else:  # whoever awaits it has its error
+            self._forget(task)
 
     def _watch(self, handle: Any) -> None:
         if self._plain is not None:
@@ -138,25 +131,16 @@ class TaskGroup(Children):
         with contextlib.suppress(RuntimeError):  # the loop was closed before the block was left
             self._loop.call_soon_threadsafe(self._on_task_done, handle)
 
-    def _on_task_done(self, task: Any, alone: bool = True) -> None:
-        """A child has ended; on the loop's thread."""
-        self._tasks.discard(task)
-        waiter = self._on_completed_fut
-        if waiter is not None and not self._tasks and not waiter.done():
-            waiter.set_result(True)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None or not alone:
-            return
-        self._note(error)
-        if self._parent_task is None or self._parent_task.done():
-            message = f"Task {task!r} has errored out but its parent task {self._parent_task} is already completed"
-            self._loop.call_exception_handler({"message": message, "exception": error, "task": task})
-        elif not self._aborting and not self._parent_cancel_requested:
-            self._stopped = True
-            self._abort()
-            self._interrupt()
+    def _report(self, task: Any, error: BaseException) -> None:
+        """A child has failed when its parent was done."""
+        message = f"Task {task!r} has errored out but its parent task {self._parent_task} is already completed"
+        self._loop.call_exception_handler({"message": message, "exception": error, "task": task})
+
+    def _fail(self) -> None:
+        """A child has failed, the first one."""
+        self._stopped = True
+        self._abort()
+        self._interrupt()
 
     # -- Cancellation -------------------------------------------------------------------------------------------------
 
@@ -202,22 +186,14 @@ class TaskGroup(Children):
         if self._plain is not None:
             self._plain.wait_for_late()
         else:
-            self._timers.append(self._loop.call_later(late.PATIENCE, self._tell_late))
+            self._call_later(late.PATIENCE, self._tell_late)
 
     # -- async with ---------------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            raise RuntimeError(f"TaskGroup {self!r} has already been entered")
-        self._loop = asyncio.get_running_loop()
-        self._parent_task = asyncio.current_task(self._loop)
-        if self._parent_task is None:
-            raise RuntimeError(f"TaskGroup {self!r} cannot determine the parent task")
-        self._entered = True
-        self._number = shielding.enter(self)
+    def _begin(self) -> None:
+        """The block begins, of a group that has more than children."""
         if self._deadline is not None:
-            wait = max(0.0, self._deadline - time.monotonic())
-            self._timers.append(self._loop.call_later(wait, self._on_deadline))
+            self._call_later(max(0.0, self._deadline - time.monotonic()), self._on_deadline)
         try:
             self._heed_signals(self._loop)
         except BaseException:
@@ -226,26 +202,13 @@ class TaskGroup(Children):
         if self._stopped:  # it was cancelled before
             self._abort()
             self._interrupt()
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self._exiting = True
-        if exc is not None and self._base_error is None and is_base_error(exc):
-            self._base_error = exc
-        cancelled = exc if isinstance(exc, asyncio.CancelledError) else None
-        if exc is not None and not self._aborting:
-            self._abort()
-        while not self._is_over():
-            self._on_completed_fut = self._loop.create_future()
-            try:
-                await self._on_completed_fut
-            except asyncio.CancelledError as e:
-                if not self._aborting:
-                    cancelled = e
-                    self._abort()
-            self._on_completed_fut = None
+    def _call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        self._timers = (*self._timers, self._loop.call_later(delay, callback))
+        self._held = True
+
+    async def _settle(self, exc: BaseException | None, cancelled: BaseException | None) -> bool:
+        """The block ends, and something has failed or was cancelled: the body by `exc`, or from outside."""
         self._close()
         parent = self._parent_task
         if self._base_error is None and self._parent_cancel_requested and _uncancel(parent) == 0:
@@ -268,17 +231,11 @@ class TaskGroup(Children):
             self._errors, self._base_error, self._parent_task = [], None, None
             exc = error = cancelled = parent = None
 
-    def _is_over(self) -> bool:
-        with self._lock:
-            self._finished = not self._tasks
-            return self._finished
-
     def _close(self) -> None:
-        if self._timers:
-            for timer in self._timers:
-                timer.cancel()
-            self._timers.clear()
-        shielding.leave(self._number)
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = ()
+        self._leave()
         if self._registration is not None:
             self._registration.close()
         if self._own_pool is not None:

@@ -254,6 +254,7 @@ def test_error_in_the_with_statement_stops_the_pool() -> None:
     assert repr(pool) == "<handler ended>"
 
 
+@pytest.mark.fenshen_leaks(tasks=False)
 def test_end_of_the_loop_ends_the_pool() -> None:
     ended = []
 

@@ -101,6 +101,7 @@ def test_every_error_is_in_the_group(processes: Any) -> None:
     parts.run(main())
 
 
+@pytest.mark.fenshen_leaks(tasks=False)  # nobody waits for the end of what it ends
 def test_keyboard_interrupt_goes_on_as_itself() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import asyncio
 import signal
 import threading
 import time
+from concurrent import futures
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,7 @@ def test_nothing_is_left_of_it() -> None:
     assert set(threading.enumerate()) <= before
 
 
+@pytest.mark.fenshen_leaks(tasks=False)
 def test_tasks_that_the_children_left_behind_are_cancelled() -> None:
     left: list[asyncio.Task[Any]] = []
 
@@ -204,7 +206,7 @@ def test_result_times_out() -> None:
     with TaskGroup() as group:
         child = group.to_thread(parts.spin)
         began = time.monotonic()
-        with pytest.raises(TimeoutError):
+        with pytest.raises(futures.TimeoutError):  # the built-in one from Python 3.11 on
             child.result(timeout=0.02)
         assert time.monotonic() - began >= 0.02
         assert child.cancel()
@@ -212,3 +214,46 @@ def test_result_times_out() -> None:
         child.result()
     with pytest.raises(CancelledError):
         child.exception()
+
+
+@pytest.mark.parametrize("no_coroutine", [parts.double, 3, None])
+def test_what_is_no_coroutine_is_refused_at_once(no_coroutine: Any) -> None:
+    with TaskGroup() as group, pytest.raises(TypeError, match="a coroutine was expected, got"):
+        group.create_task(no_coroutine)
+
+
+def test_a_task_factory_that_fails_ends_the_group() -> None:
+    def factory(loop: Any, coro: Any, **options: Any) -> Any:
+        if coro.__name__ == "after_a_step":
+            raise ValueError("no task")
+        return asyncio.Task(coro, loop=loop, **options)
+
+    async def set_factory() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+
+    with pytest.raises(BaseException, match="unhandled errors") as caught, TaskGroup() as group:
+        group.create_task(set_factory()).result(parts.PATIENCE)
+        group.create_task(parts.after_a_step(1))
+    assert str(caught.value.exceptions[0]) == "no task"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_coroutine_that_ends_the_program(error: type[BaseException]) -> None:
+    cleaned = []
+
+    async def stays() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cleaned.append(1)
+
+    async def ends() -> None:
+        await asyncio.sleep(0)
+        raise error(5)
+
+    with pytest.raises(error) as caught, TaskGroup() as group:
+        other = group.create_task(stays())
+        group.create_task(ends())
+    assert caught.value.args == (5,)
+    assert other.cancelled()
+    assert cleaned == [1]

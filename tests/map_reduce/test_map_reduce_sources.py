@@ -81,6 +81,14 @@ def test_wrong_splits() -> None:
 
 
 @pytest.mark.usefixtures("native")
+def test_a_name_that_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "part[1].txt").write_text("a b")
+    assert files("part[1].txt", root=tmp_path).paths() == [str(tmp_path / "part[1].txt")]
+    assert files("*.csv", "part[2].txt", root=tmp_path).paths() == []
+    with pytest.raises(FileNotFoundError, match=r"part\.txt"):
+        map_reduce(files("part.txt", root=tmp_path), str.split, len, key=str)
+
+
 def test_files_are_read_by_workers(tree: Path) -> None:
     expected = Counter(word for text in TEXTS.values() for word in text.split())
     assert map_reduce(files("**/*.txt", root=tree, split=500), str.split, len, key=str, workers=2) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.mark.usefixtures("native")
 def test_everybody_counts_the_same(tmp_path: Path) -> None:
-    words = ["--mebibytes", "2", "--piece", "1", "--rounds", "1", "--only", "stdlib", "len", "one"]
+    words = ["--mebibytes", "2", "--piece", "1", "--rounds", "1", "--only", "stdlib", "fenshen", "one"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.word_count", *words, "--into", str(tmp_path)],
         cwd=ROOT,
@@ -22,7 +23,11 @@ def test_everybody_counts_the_same(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "word_count.md").read_text()
+    page = (tmp_path / "words.md").read_text()
     assert "all counts are the same" in page
     rows = [row for row in page.splitlines() if row.startswith(("| stdlib", "| fenshen", "| one"))]
-    assert [row.count("|") for row in rows] == [6, 6, 6]
+    assert [row.count("|") for row in rows] == [8] * 5
+    assert "words counted by map_reduce" in (tmp_path / "summary.md").read_text()
+    (kept,) = json.loads((tmp_path / "words.json").read_text())["runs"]
+    assert kept["failures"] == []
+    assert all(sample["rate"] > 0 for (sample,) in kept["samples"]["words"].values())

@@ -211,6 +211,16 @@ def test_no_more_workers_than_allowed(futures) -> None:
 
 
 @twins()
+def test_a_fraction_of_a_worker_is_a_worker(futures) -> None:
+    with futures.ThreadPoolExecutor(3 / 2) as pool:
+        gate = threading.Semaphore(0)
+        jobs = [pool.submit(gate.acquire) for _ in range(10)]
+        assert len(pool._threads) == 2
+        gate.release(len(jobs))
+        concurrent.futures.wait(jobs, LIMIT)
+
+
+@twins()
 def test_a_pool_that_grows(futures) -> None:
     with futures.ThreadPoolExecutor(1) as pool, Busy(pool):
         pool._max_workers = 2

@@ -436,6 +436,15 @@ def test_it_shows_what_it_is(shared):
 
 
 @either
+def test_to_ask_for_an_item_takes_none(shared):
+    q = fenshen.Queue(shared=shared)
+    q.put(1)
+    with pytest.raises(TypeError, match="'Queue' object is not a container"):
+        assert 1 in q
+    assert q.get(timeout=PATIENCE) == 1
+
+
+@either
 def test_many_threads_and_tasks(shared):
     count, q, seen, lock = 2000, fenshen.Queue(4, shared=shared), [], threading.Lock()
 

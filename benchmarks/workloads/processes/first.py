@@ -33,7 +33,7 @@ WORKLOADS = [
     ),
     Workload(
         "processes_first_numpy",
-        "a new pool's first result, of a module that imports numpy",
+        "a new pool's first result, numpy imported",
         1,
         TARGET,
         with_numpy,

@@ -60,7 +60,7 @@ def answering(things: Any, operations: int) -> None:
 def workload(name: str, row: str, batch: int, targets: tuple[Target, ...], program: Program, core: bool) -> Workload:
     return Workload(
         f"meeting_{name}",
-        row,
+        f"threads to tasks, {row}",
         batch,
         targets[0] if targets else None,
         program,

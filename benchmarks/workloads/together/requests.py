@@ -14,7 +14,7 @@ def requests(served: Any, operations: int) -> None:
 WORKLOADS = [
     Workload(
         "together_requests",
-        f"{REQUESTS:,} requests, 5 ms of waiting and 0.2 ms of parsing each",
+        f"{REQUESTS:,} requests: 5 ms waited, 0.2 ms parsed",
         REQUESTS,
         Target(1.5, "stdlib asyncio"),
         requests,

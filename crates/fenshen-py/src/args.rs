@@ -9,7 +9,8 @@ use crate::object::{Res, utf8};
 
 /// The names that a function takes.
 pub(crate) struct Signature<const N: usize> {
-    /// The function's name, for messages.
+    /// The function's name, for messages. One with a dot is that of a method which the standard library has in Python:
+    /// then the interpreter's own words for such a one are ours.
     pub(crate) func: &'static str,
     /// Every parameter, in order.
     pub(crate) names: [&'static std::ffi::CStr; N],
@@ -17,6 +18,54 @@ pub(crate) struct Signature<const N: usize> {
     pub(crate) positional: usize,
     /// How many of them must be given.
     pub(crate) required: usize,
+}
+
+impl<const N: usize> Signature<N> {
+    fn is_pythons(&self) -> bool {
+        self.func.contains('.')
+    }
+
+    #[cold]
+    fn too_many(&self, given: usize) -> String {
+        let (func, most) = (self.func, self.positional);
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        if !self.is_pythons() {
+            let exactly = if self.required == most { "exactly" } else { "at most" };
+            return format!("{func}() takes {exactly} {most} positional argument{} ({given} given)", plural(most));
+        }
+        // A method made in Python counts the object itself.
+        let (least, most, given) = (self.required.min(most) + 1, most + 1, given + 1);
+        if least == most {
+            format!("{func}() takes {most} positional argument{} but {given} were given", plural(most))
+        } else {
+            format!("{func}() takes from {least} to {most} positional arguments but {given} were given")
+        }
+    }
+
+    #[cold]
+    fn missing(&self, given: &[*mut PyObject; N]) -> String {
+        let absent: Vec<usize> = (0..self.required).filter(|&k| given[k].is_null()).collect();
+        match absent.as_slice() {
+            [k, ..] if !self.is_pythons() => {
+                let name = self.names[*k].to_string_lossy();
+                format!("{}() missing required argument '{name}' (pos {})", self.func, k + 1)
+            }
+            absent => missing(self.func, &absent.iter().map(|&k| self.names[k]).collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// The interpreter's words for parameters that a function made in Python was not given.
+#[cold]
+fn missing(func: &str, names: &[&'static std::ffi::CStr]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{}'", name.to_string_lossy())).collect();
+    let (plural, listed) = match quoted.as_slice() {
+        [one] => ("", one.clone()),
+        [first, second] => ("s", format!("{first} and {second}")),
+        [others @ .., last] => ("s", format!("{}, and {last}", others.join(", "))),
+        [] => ("s", String::new()),
+    };
+    format!("{func}() missing {} required positional argument{plural}: {listed}", quoted.len())
 }
 
 /// Positional and keyword arguments as the fast calling convention hands them over.
@@ -127,9 +176,9 @@ impl<'a> Args<'a> {
                 None => return unexpected(func, name),
             }
         }
-        if let Some(k) = out.iter().position(|value| value.is_null()) {
-            let name = parameters[k].to_string_lossy();
-            return type_error(&format!("{func}() missing 1 required positional argument: '{name}'"));
+        let absent: Vec<_> = (0..N).filter(|&k| out[k].is_null()).map(|k| parameters[k]).collect();
+        if !absent.is_empty() {
+            return type_error(&missing(func, &absent));
         }
         Ok((out, &positional[given..], context))
     }
@@ -162,13 +211,7 @@ impl<'a> Args<'a> {
     pub(crate) unsafe fn sort<const N: usize>(&self, signature: &Signature<N>) -> Res<[*mut PyObject; N]> {
         let mut out = [std::ptr::null_mut(); N];
         if self.positional > signature.positional {
-            let (most, given) = (signature.positional, self.positional);
-            let plural = if most == 1 { "" } else { "s" };
-            let exactly = if signature.required == most { "exactly" } else { "at most" };
-            return type_error(&format!(
-                "{}() takes {exactly} {most} positional argument{plural} ({given} given)",
-                signature.func
-            ));
+            return type_error(&signature.too_many(self.positional));
         }
         out[..self.positional].copy_from_slice(self.positional());
         for (i, &value) in self.all[self.positional..].iter().enumerate() {
@@ -186,11 +229,8 @@ impl<'a> Args<'a> {
                 Some(k) => out[k] = value,
             }
         }
-        for (k, value) in out.iter().enumerate().take(signature.required) {
-            if value.is_null() {
-                let name = signature.names[k].to_string_lossy();
-                return type_error(&format!("{}() missing required argument '{name}' (pos {})", signature.func, k + 1));
-            }
+        if out[..signature.required].iter().any(|value| value.is_null()) {
+            return type_error(&signature.missing(&out));
         }
         Ok(out)
     }

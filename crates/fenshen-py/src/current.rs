@@ -31,6 +31,16 @@ pub(crate) unsafe fn swap(event_loop: *mut PyObject, task: *mut PyObject) -> Res
     Ok(if before.ptr() == ffi::Py_None() { None } else { Some(before) })
 }
 
+/// The current task of `event_loop`.
+pub(crate) unsafe fn task_of(event_loop: *mut PyObject) -> Res<Option<Obj>> {
+    if let Some(store) = &asyncio().current_tasks {
+        let found = Obj::from_opt(ffi::PyDict_GetItemWithError(store.ptr(), event_loop));
+        return if found.is_none() && !ffi::PyErr_Occurred().is_null() { Err(Raised) } else { Ok(found) };
+    }
+    let found = call(asyncio().current_task.ptr(), &[event_loop])?;
+    Ok(if found.ptr() == ffi::Py_None() { None } else { Some(found) })
+}
+
 /// Makes `task` the current one; an error if another is.
 pub(crate) unsafe fn enter(event_loop: *mut PyObject, task: *mut PyObject) -> Res<()> {
     if let Some(before) = swap(event_loop, task)? {

@@ -23,7 +23,7 @@ pub(crate) enum State {
 pub(crate) enum Callback {
     /// A task of ours that awaits it.
     Wake(Obj),
-    /// A gathering that counts it.
+    /// A gathering or a group that counts it.
     Child(Obj),
     /// A Python callable, and the context to call it in.
     Call { func: Obj, context: Obj },
@@ -199,7 +199,7 @@ unsafe fn schedule(f: *mut Future, callback: Callback) -> Res<()> {
         }
         Callback::Child(outer) if !core.is_null() => Loop::push_child(core, outer, Obj::from(f.cast())),
         Callback::Child(outer) => {
-            let told = crate::gather::told_function(outer.ptr())?;
+            let told = crate::child::told_function(outer.ptr())?;
             call_soon_foreign(f, &told, None)
         }
         Callback::Wake(task) => {

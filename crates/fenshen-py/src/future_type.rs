@@ -131,7 +131,7 @@ unsafe fn is_callback(callback: &Callback, func: *mut PyObject) -> Res<bool> {
             ffi::PyObject_RichCompareBool(wake.ptr(), func, ffi::Py_EQ)
         }
         Callback::Child(outer) => {
-            let told = crate::gather::told_function(outer.ptr())?;
+            let told = crate::child::told_function(outer.ptr())?;
             ffi::PyObject_RichCompareBool(told.ptr(), func, ffi::Py_EQ)
         }
     };
@@ -167,7 +167,7 @@ getter!(get_callbacks, |f: Future| {
     for callback in std::iter::once(first).chain(rest) {
         let (func, context) = match callback {
             Callback::Call { func, context } => (func.again(), context.again()),
-            Callback::Child(outer) => (crate::gather::told_function(outer.ptr())?, none()),
+            Callback::Child(outer) => (crate::child::told_function(outer.ptr())?, none()),
             Callback::Wake(task) => (Task::wake_function(task.ptr())?, task::context(task.ptr().cast())),
         };
         let pair = Obj::new(ffi::PyTuple_Pack(2, func.ptr(), context.ptr()))?;

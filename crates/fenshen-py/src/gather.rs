@@ -202,7 +202,7 @@ unsafe fn by_standard(all: &[*mut PyObject], return_exceptions: bool) -> Res<Obj
 }
 
 /// A child's exception, which counts as looked at from now on; nothing if it has a result.
-unsafe fn exception_of(f: &Obj) -> Res<Option<Obj>> {
+pub(crate) unsafe fn exception_of(f: &Obj) -> Res<Option<Obj>> {
     let exc = if future::is_exact(f.ptr()) {
         future::get_exception(f.ptr().cast())?
     } else {

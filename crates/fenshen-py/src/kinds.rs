@@ -37,6 +37,8 @@ kinds! {
     event_loop, EVENT_LOOP;
     /// What `gather` returns.
     gathering, GATHERING;
+    /// `GroupCore`.
+    group, GROUP;
     /// The coroutine of every operation that is awaited.
     operation, OPERATION;
     /// What returns one.
@@ -113,6 +115,8 @@ pub(crate) unsafe fn init() -> Res<()> {
     EVENT_LOOP.store(crate::event_loop::build()?, Ordering::Relaxed);
     init_primitives()?;
     init_streams()?;
+    crate::group::init()?;
+    GROUP.store(crate::group::build()?, Ordering::Relaxed);
     crate::tls::init()?;
     SSL_PROTOCOL.store(crate::tls::build()?, Ordering::Relaxed);
     SSL_TRANSPORT.store(crate::tls::build_transport()?, Ordering::Relaxed);

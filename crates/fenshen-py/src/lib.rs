@@ -11,6 +11,7 @@
 //! | `LoopCore.sock_recv` and its kin | `sockets/` | `sockets/` |
 //! | transports | `transports/` | `transports/` |
 //! | `gather`, `_GatheringFuture` | `gather.rs` | `gather.rs` |
+//! | `GroupCore` | `group/` | `group/face.rs` |
 //! | `sleep` | `sleep.rs` | `sleep.rs` |
 //! | queues and locks | `primitives/` | `primitives/` |
 //! | streams | `streams/` | `streams/` |
@@ -26,6 +27,7 @@
 mod advise;
 mod after_fork;
 mod args;
+mod child;
 mod current;
 mod errors;
 mod event_loop;
@@ -34,6 +36,7 @@ mod future;
 mod future_iter;
 mod future_type;
 mod gather;
+mod group;
 mod handle;
 mod handle_type;
 mod kinds;
@@ -73,6 +76,16 @@ fn live_tasks(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the thread is attached, as `py` says; the list is a new reference.
     unsafe {
         let list = registry::list().map_err(|e| fetch(py, e))?;
+        Ok(Bound::from_owned_ptr(py, list.into_ptr()))
+    }
+}
+
+/// The groups that are entered with `async with`, the last one first.
+#[pyfunction]
+fn entered_groups(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the thread is attached, as `py` says; the list is a new reference.
+    unsafe {
+        let list = group::entered_groups().map_err(|e| fetch(py, e))?;
         Ok(Bound::from_owned_ptr(py, list.into_ptr()))
     }
 }
@@ -141,6 +154,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
             ("WritePipeTransport", kinds::write_pipe_transport()),
             ("DatagramTransport", kinds::datagram_transport()),
             ("SSLProtocol", kinds::ssl_protocol()),
+            ("GroupCore", kinds::group()),
         ];
         for (name, ty) in types {
             m.add(name, Bound::<PyAny>::from_borrowed_ptr(py, ty.cast()))?;
@@ -160,6 +174,7 @@ fn _fenshen(m: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(live_tasks, m)?)?;
+    m.add_function(wrap_pyfunction!(entered_groups, m)?)?;
     m.add_function(wrap_pyfunction!(throw_into, m)?)?;
     watchdog::add_to(m)?;
     advise::add_to(m)?;

@@ -148,6 +148,10 @@ pub(crate) struct Asyncio {
     pub(crate) sleep: Obj,
     pub(crate) gather: Obj,
     pub(crate) gathering_class: Obj,
+    /// `TaskGroup`, from 3.11 on.
+    pub(crate) task_group_class: Option<Obj>,
+    pub(crate) current_task: Obj,
+    pub(crate) allocate_lock: Obj,
     /// What ends a sleep: a callable of ours.
     pub(crate) end_sleep: Obj,
     pub(crate) deque: Obj,
@@ -283,6 +287,9 @@ pub(crate) unsafe fn init() -> Res<()> {
         sleep: get(&tasks, c"sleep")?,
         gather: get(&tasks, c"gather")?,
         gathering_class: get(&tasks, c"_GatheringFuture")?,
+        task_group_class: get_opt(&import(c"asyncio")?, c"TaskGroup"),
+        current_task: get(&tasks, c"current_task")?,
+        allocate_lock: get(&import(c"_thread")?, c"allocate_lock")?,
         end_sleep: crate::sleep::end_function()?,
         deque: get(&import(c"collections")?, c"deque")?,
         heappush: get(&heapq, c"heappush")?,

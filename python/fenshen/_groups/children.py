@@ -8,13 +8,13 @@ import inspect
 import sys
 import threading
 import time
-from _thread import allocate_lock
 
 from fenshen import _carried
 from fenshen._cancelling import checkpoint
 from fenshen._groups import late
+from fenshen._groups.core import GroupCore
 from fenshen._groups.handles import Handle, ProcessHandle, ThreadHandle, name_of
-from fenshen._groups.shielding import is_shielded
+from fenshen._groups.shielding import is_shielded, shielded_tasks
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -27,45 +27,34 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-__all__ = ["Children", "is_base_error"]
+__all__ = ["Children"]
 
 #: How many threads of its own a group has at most.
 _THREADS = 32
 
 
-def is_base_error(error: BaseException) -> bool:
-    """Whether an error goes on as itself, and not in a group."""
-    return isinstance(error, (SystemExit, KeyboardInterrupt))
+class Children(GroupCore):
+    """The children of a group. What differs by how it was entered is in the class that derives from this one, and in
+    `Plain`; what is done for each child of an `async with` is in the core.
+    """
 
+    # Few groups have more than the core's own fields.
+    _name: str | None = None
+    _deadline: float | None = None
+    _told: frozenset[int] = frozenset()
+    _thread_pool: Any = None
+    _process_pool: Any = None
+    _own_pool: Any = None
+    _signals: tuple[int, ...] = ()
+    _grace = 10.0
+    _registration: Any = None
 
-class Children:
-    """The children of a group. What differs by how it was entered is in the two classes that derive from this one's."""
-
-    def __init__(self, name: str | None, timeout: float | None, deadline: float | None) -> None:
-        self._name = name
+    def _end_in(self, timeout: float | None, deadline: float | None) -> None:
+        """Have the group be cancelled at the earlier of the two."""
         self._deadline = deadline
         if timeout is not None:
             ends = time.monotonic() + timeout
             self._deadline = ends if deadline is None else min(ends, deadline)
-        # The interpreter's own: a wait for one of ours could raise amid what must be done.
-        self._lock = allocate_lock()
-        self._tasks: set[Any] = set()
-        self._errors: list[BaseException] = []
-        self._base_error: BaseException | None = None
-        self._entered = False
-        self._exiting = False
-        self._aborting = False
-        self._finished = False
-        #: The group itself has decided to end: a child has failed, the deadline has passed, or `cancel()` was called.
-        self._stopped = False
-        self._timed_out = False
-        self._told: set[int] = set()
-        self._thread_pool: Any = None
-        self._process_pool: Any = None
-        self._own_pool: Any = None
-        self._signals: tuple[int, ...] = ()
-        self._grace = 10.0
-        self._registration: Any = None
 
     def __repr__(self) -> str:
         info = [""] if self._name is None else ["", repr(self._name)]
@@ -125,6 +114,7 @@ class Children:
                 from fenshen.futures import ThreadPoolExecutor
 
                 self._own_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=self._name or "TaskGroup")
+                self._held = True
             return self._own_pool
 
     def to_process(self, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Handle[Any]:
@@ -151,20 +141,20 @@ class Children:
             from fenshen import _to_process
 
             pool = _to_process.pool()
+        submit = pool.submit
+        if asyncio._get_running_loop() is not None:  # which the start of a pool's first worker would hold up
+            submit = getattr(pool, "_submit_aside", submit)
         variables = _carried.pick()
         if variables:
-            return pool.submit(_carried.call, variables, fn, *args, **kwargs)
-        return pool.submit(fn, *args, **kwargs)
+            return submit(_carried.call, variables, fn, *args, **kwargs)
+        return submit(fn, *args, **kwargs)
 
     def _adopt(self, handle: Any) -> None:
         """Have a child that was begun be one of ours."""
-        with self._lock:
-            finished = self._finished
-            if not finished:
-                self._tasks.add(handle)
-        if finished or self._aborting:  # since it was asked whether there can be more
+        added = self._add(handle)
+        if not added or self._aborting:  # since it was asked whether there can be more
             handle.cancel()
-        if finished:
+        if not added:
             raise RuntimeError(f"TaskGroup {self!r} is finished")
         self._watch(handle)
 
@@ -177,11 +167,10 @@ class Children:
     def _abort(self, msg: Any = None) -> None:
         """Cancel every child. What interrupts that (Ctrl-C, this thread's own cancellation) is raised in the end."""
         self._aborting = True
-        with self._lock:
-            children = list(self._tasks)
+        waits = bool(self._tasks)
+        others, interrupted = self._cancel_tasks(shielded_tasks(), msg)
         why = () if msg is None else (msg,)
-        interrupted: BaseException | None = None
-        for child in children:
+        for child in others:
             if not child.done() and not is_shielded(child):
                 try:
                     child.cancel(*why)
@@ -189,7 +178,7 @@ class Children:
                     interrupted = interrupted or e
                     with contextlib.suppress(Exception):
                         child.cancel(*why)
-        if children:
+        if waits:
             self._wait_for_late()
         if interrupted is not None:
             raise interrupted
@@ -201,13 +190,8 @@ class Children:
     def _tell_late(self) -> None:
         with self._lock:
             late_ones = [child for child in self._tasks if id(child) not in self._told]
-            self._told.update(map(id, late_ones))
+            self._told |= frozenset(map(id, late_ones))
         late.tell(repr(self) if self._name is None else f"TaskGroup {self._name!r}", late_ones)
-
-    def _note(self, error: BaseException) -> None:
-        self._errors.append(error)
-        if self._base_error is None and is_base_error(error):
-            self._base_error = error
 
     # -- Signals ------------------------------------------------------------------------------------------------------
 
@@ -223,6 +207,7 @@ class Children:
                 self.cancel()
 
             self._registration = _shutdown.register(self._signals, on_first, on_second, loop=loop)
+            self._held = True
 
     def cancel(self, msg: str | None = None) -> None:
         """End the group."""

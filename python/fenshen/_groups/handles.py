@@ -189,7 +189,9 @@ class CoroutineHandle(Handle[T]):
         self._asked: tuple[Any, ...] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], context: Context | None) -> None:
-        """Have the loop run it, in that context or a copy of the present one."""
+        """Have the loop run it, in that context or a copy of the present one. TypeError if it is no coroutine."""
+        if not asyncio.iscoroutine(coro):
+            raise TypeError(f"a coroutine was expected, got {coro!r}")
         self._loop = loop
         context = copy_context() if context is None else context
         if sys.version_info >= (3, 11):
@@ -201,8 +203,8 @@ class CoroutineHandle(Handle[T]):
         try:
             self.task = task = loop.create_task(coro, **options)
         except BaseException as e:  # a task factory's
-            coro.close()
             self._future.set_exception(e)
+            coro.close()
             return
         task.add_done_callback(self._end)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 from fenshen.runners import Runner
@@ -64,7 +65,8 @@ class LoopThread:
 
         Returns what interrupted the wait.
         """
-        self.loop.call_soon_threadsafe(self._stop)
+        with contextlib.suppress(RuntimeError):  # closed, where a coroutine's KeyboardInterrupt or SystemExit ended it
+            self.loop.call_soon_threadsafe(self._stop)
         return insist(self._thread.join)
 
     def _stop(self) -> None:

@@ -6,7 +6,7 @@ import time
 
 from fenshen._cancelling import Cancellation
 from fenshen._groups import late
-from fenshen._groups.children import is_base_error, is_cancelled_error
+from fenshen._groups.children import is_cancelled_error
 from fenshen._groups.handles import CoroutineHandle
 from fenshen._groups.loop_thread import LoopThread, insist
 from fenshen.threading import Semaphore
@@ -122,9 +122,7 @@ class Plain:
             else:
                 group._note(interruption)
         if exc is not None and not is_cancelled_error(exc):
-            group._errors.append(exc)
-            if group._base_error is None and is_base_error(exc):
-                group._base_error = exc
+            group._note(exc)
         return group._verdict(cancelled)
 
     def _is_ours(self, exc: BaseException | None) -> bool:
@@ -133,11 +131,9 @@ class Plain:
         return origin == self._body.origin or (origin is None and self._group._stopped)
 
     def _is_over(self) -> bool:
-        with self._group._lock:
-            while self._changed.acquire(blocking=False):
-                pass
-            self._group._finished = not self._group._tasks
-            return self._group._finished
+        while self._changed.acquire(blocking=False):
+            pass
+        return self._group._finish()
 
     def _wait(self) -> None:
         if self._late_at is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import weakref
 
+from fenshen._groups.core import entered_groups
 from fenshen._groups.handles import Handle
 
 TYPE_CHECKING = False
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from fenshen.task_groups import TaskGroup
 
-__all__ = ["enter", "is_shielded", "leave", "shield"]
+__all__ = ["is_shielded", "protect", "shield", "shielded_tasks"]
 
 _shielded: weakref.WeakSet[Any] = weakref.WeakSet()
-#: The groups that are entered with `async with`, in that order.
-_entered: dict[int, weakref.ref[TaskGroup]] = {}
-_numbers = itertools.count(1)
+
+
+def shielded_tasks() -> Any:
+    """Tasks and futures that no group must cancel, None if there are none."""
+    return _shielded or None
 
 
 def is_shielded(child: Any) -> bool:
@@ -66,25 +68,9 @@ class _Shield:
         return (yield from outer)
 
 
-def enter(group: TaskGroup) -> int:
-    """Note that a group is entered; returns its number."""
-    number = next(_numbers)
-    _entered[number] = weakref.ref(group)
-    return number
-
-
-def leave(number: int) -> None:
-    """It is left."""
-    _entered.pop(number, None)
-
-
 def _group_of(task: Any) -> TaskGroup | None:
     """The group whose body the task is in, the innermost, or whose child it is."""
-    found = [(number, reference()) for number, reference in list(_entered.items())[::-1]]
-    for number, group in found:
-        if group is None:  # a block that was never left
-            leave(number)
-    groups = [group for _, group in found if group is not None]
+    groups: list[Any] = entered_groups()
     return next((group for group in groups if group._parent_task is task), None) or next(
         (group for group in groups if task in group._tasks), None
     )

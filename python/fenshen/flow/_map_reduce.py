@@ -93,7 +93,8 @@ def files(
     The workers read them. Each item is the text of a piece of a file, about `split` bytes that begin and end with a
     line; of a whole file if `split` is None; or with `lines` a line without its end. With `encoding=None` it is bytes.
 
-    Raises ValueError if `split` is below 1, or the encoding's lines do not end with a byte of their own.
+    Raises ValueError if `split` is below 1, or the encoding's lines do not end with a byte of their own. `map_reduce`
+    raises FileNotFoundError for a name that has no wildcard in it and is not there.
     """
     return Files((pattern, *more), root, split, lines, encoding, errors)
 

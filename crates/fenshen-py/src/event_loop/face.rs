@@ -21,7 +21,7 @@ use crate::task::{self, Start, Task};
 use crate::types::{TypeBuilder, free};
 
 const CREATE_TASK: Signature<4> = Signature {
-    func: "create_task",
+    func: "BaseEventLoop.create_task",
     names: [c"coro", c"name", c"context", c"eager_start"],
     positional: 1,
     required: 1,
@@ -48,22 +48,22 @@ unsafe fn seconds(o: *mut PyObject) -> Res<f64> {
 }
 
 fast!(call_soon, |l: Loop, args| {
-    let ([func], rest, context) = args.callback("call_soon", [c"callback"])?;
+    let ([func], rest, context) = args.callback("BaseEventLoop.call_soon", [c"callback"])?;
     Loop::call_soon(l, func, rest, context)
 });
 fast!(call_soon_threadsafe, |l: Loop, args| {
-    let ([func], rest, context) = args.callback("call_soon_threadsafe", [c"callback"])?;
+    let ([func], rest, context) = args.callback("BaseEventLoop.call_soon_threadsafe", [c"callback"])?;
     Loop::call_soon_threadsafe(l, func, rest, context)
 });
 fast!(call_later, |l: Loop, args| {
-    let ([delay, func], rest, context) = args.callback("call_later", [c"delay", c"callback"])?;
+    let ([delay, func], rest, context) = args.callback("BaseEventLoop.call_later", [c"delay", c"callback"])?;
     if delay == ffi::Py_None() {
         return type_error("delay must not be None");
     }
     Loop::call_at(l, When::Seconds(clock::now() + seconds(delay)?), func, rest, context)
 });
 fast!(call_at, |l: Loop, args| {
-    let ([when, func], rest, context) = args.callback("call_at", [c"when", c"callback"])?;
+    let ([when, func], rest, context) = args.callback("BaseEventLoop.call_at", [c"when", c"callback"])?;
     if when == ffi::Py_None() {
         return type_error("when cannot be None");
     }

@@ -10,8 +10,7 @@ use super::{Loop, Parcel};
 use crate::errors::{ends_loop, restore, take};
 use crate::names::support;
 use crate::object::{Obj, Raised, Res, call};
-use crate::{current, task, watchdog};
-use crate::{future, gather, handle};
+use crate::{child, current, handle, task, watchdog};
 
 /// The loop looks at its files at least once in so many steps,
 const STEPS: u32 = 64;
@@ -217,12 +216,12 @@ impl Loop {
                 Loop::run_done(l, word.into_obj())
             }
             Kind::Child => {
-                let (gathering, child) = (word.into_obj(), Loop::next_obj(l)?);
-                if !future::is_exact(child.ptr()) {
+                let (owner, child) = (word.into_obj(), Loop::next_obj(l)?);
+                if !child::counts_natively(&owner, &child) {
                     Loop::hide_task(l)?;
                 }
-                let outcome = gather::child_done(&gathering, &child);
-                if outcome.is_err() { Loop::step_failed(l, &gathering) } else { Ok(()) }
+                let outcome = child::is_over(&owner, &child);
+                if outcome.is_err() { Loop::step_failed(l, &owner) } else { Ok(()) }
             }
             Kind::Ready => {
                 Loop::hide_task(l)?;

@@ -52,12 +52,12 @@ impl Loop {
         Ok(())
     }
 
-    /// A gathering is told that a child is done.
+    /// A gathering or a group is told that a child is done.
     #[inline]
-    pub(crate) unsafe fn push_child(l: *mut Loop, gathering: Obj, child: Obj) -> Res<()> {
+    pub(crate) unsafe fn push_child(l: *mut Loop, owner: Obj, child: Obj) -> Res<()> {
         Loop::check(l)?;
         let ready = &mut (*l).ready;
-        ready.push_back(Word::new(Kind::Child, gathering));
+        ready.push_back(Word::new(Kind::Child, owner));
         ready.push_back(Word::new(Kind::More, child));
         Ok(())
     }

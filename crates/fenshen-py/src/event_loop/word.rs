@@ -22,13 +22,13 @@ pub(crate) enum Kind {
     Wake,
     /// A done-callback: two more words follow, the future and the context.
     Done,
-    /// A gathering that is told of a child: one more word follows, the child.
+    /// A gathering or a group that is told of a child: one more word follows, the child.
     Child,
     /// A native object whose file is ready.
     Ready,
     /// A native object whose connection is over.
     Lost,
-    /// The words that follow a done-callback or a gathering.
+    /// The words that follow a done-callback, a gathering or a group.
     More,
 }
 

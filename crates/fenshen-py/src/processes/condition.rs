@@ -27,8 +27,8 @@ struct Condition {
 }
 
 const NEW: Signature<1> = Signature { func: "Condition", names: [c"lock"], positional: 1, required: 1 };
-const WAIT: Signature<1> = Signature { func: "wait", names: [c"timeout"], positional: 1, required: 0 };
-const NOTIFY: Signature<1> = Signature { func: "notify", names: [c"n"], positional: 1, required: 0 };
+const WAIT: Signature<1> = Signature { func: "Condition.wait", names: [c"timeout"], positional: 1, required: 0 };
+const NOTIFY: Signature<1> = Signature { func: "Condition.notify", names: [c"n"], positional: 1, required: 0 };
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 unsafe fn tickets<'a>(c: *mut Condition) -> Res<&'a Tickets> {

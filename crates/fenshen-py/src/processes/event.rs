@@ -23,7 +23,7 @@ struct PyEvent {
     place: Option<Box<Place>>,
 }
 
-const WAIT: Signature<1> = Signature { func: "wait", names: [c"timeout"], positional: 1, required: 0 };
+const WAIT: Signature<1> = Signature { func: "Event.wait", names: [c"timeout"], positional: 1, required: 0 };
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 unsafe fn event<'a>(e: *mut PyEvent) -> Res<&'a Event> {

@@ -7,12 +7,14 @@ use std::sync::{Mutex, PoisonError};
 
 use fenshen_pool::{LoopOrder, LoopWorker};
 use fenshen_shm::Message;
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi;
 
 use super::cargo::{CANCELLED, NOT_LOADED, RAISED, RETURNED, SWALLOWED};
 use super::known::known;
-use super::pickling::{self, Dumpers, Pickle, body, unpack};
-use super::segment::os_error;
+use super::pickling::{self, Pickle, body};
+use super::translator::{self, Translator};
+pub(crate) use super::worker_head::inner;
+use super::worker_head::{Holder, checked};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call, call_method};
 
@@ -20,20 +22,12 @@ use crate::object::{Obj, Raised, Res, call, call_method};
 const TURN: usize = 256;
 
 /// The layout of `LoopWorker`.
-#[repr(C)]
-pub(crate) struct PyLoopWorker {
-    ob_base: PyObject,
-    pub(crate) inner: Option<Box<Inner>>,
-}
+pub(crate) type PyLoopWorker = Holder<Inner>;
 
 /// What a worker with a loop holds.
 pub(crate) struct Inner {
     pub(crate) worker: LoopWorker,
-    /// Who knows more of Python.
-    helper: Obj,
-    dumpers: Dumpers,
-    /// The functions that tasks refer to, or why they could not be loaded.
-    functions: HashMap<u64, Result<Obj, Obj>>,
+    translator: Translator,
     /// The loop's tasks by number, and whether they were cancelled; and their numbers.
     tasks: HashMap<u32, (Obj, bool)>,
     numbers: HashMap<usize, u32>,
@@ -55,9 +49,7 @@ impl Inner {
     pub(crate) fn new(worker: LoopWorker, helper: Obj) -> Inner {
         Inner {
             worker,
-            helper,
-            dumpers: Dumpers::default(),
-            functions: HashMap::new(),
+            translator: Translator::new(helper),
             tasks: HashMap::new(),
             numbers: HashMap::new(),
             create_task: None,
@@ -72,19 +64,8 @@ impl Inner {
     }
 }
 
-pub(crate) unsafe fn inner<'a>(w: *mut PyLoopWorker) -> Res<&'a mut Inner> {
-    match &mut (*w).inner {
-        Some(inner) => Ok(inner),
-        None => errors::runtime_error("the worker was not set up"),
-    }
-}
-
-unsafe fn checked<T>(outcome: std::io::Result<T>) -> Res<T> {
-    match outcome {
-        Ok(value) => Ok(value),
-        Err(error) if error.raw_os_error().is_some() => os_error(&error),
-        Err(error) => errors::runtime_error(&error.to_string()),
-    }
+unsafe fn translator(w: *mut PyLoopWorker) -> Res<*mut Translator> {
+    Ok(&raw mut inner(w)?.translator)
 }
 
 /// Raises SystemExit in a child that a coroutine has forked: it is no worker.
@@ -134,7 +115,7 @@ pub(crate) unsafe fn turn(w: *mut PyLoopWorker) -> Res<()> {
             LoopOrder::Prelude(message) => learn(w, message)?,
             LoopOrder::Forget => {
                 inner(w)?.worker.pass();
-                drop(std::mem::take(&mut inner(w)?.functions));
+                translator::forget(translator(w)?);
             }
             LoopOrder::Stop => {
                 inner(w)?.stopped = true;
@@ -157,33 +138,17 @@ unsafe fn learn(w: *mut PyLoopWorker, message: Message) -> Res<()> {
     let loaded = pickling::load(body(&message, 0), &[]).map_err(|Raised| errors::take());
     drop(message);
     inner(w)?.worker.pass();
-    let old = inner(w)?.functions.insert(name, loaded);
-    drop(old);
+    translator::learn(translator(w)?, name, loaded);
     Ok(())
 }
 
 /// What a task is to call.
 unsafe fn load(w: *mut PyLoopWorker, message: Message) -> Res<[Obj; 3]> {
-    if message.missing().is_some() {
-        ffi::PyErr_NoMemory();
-        return Err(Raised);
-    }
     let name = match body(&message, 0).first_chunk() {
         Some(name) => u64::from_ne_bytes(*name),
         None => return errors::runtime_error("a task without the name of its function"),
     };
-    let call = unpack(message, size_of::<u64>())?;
-    if ffi::PyTuple_Check(call.ptr()) == 0 || ffi::PyTuple_GET_SIZE(call.ptr()) != 3 {
-        return errors::type_error("a task is a function, its arguments and its keyword arguments");
-    }
-    let item = |i| Obj::from(ffi::PyTuple_GET_ITEM(call.ptr(), i));
-    let function = match inner(w)?.functions.get(&name) {
-        _ if name == 0 => item(0),
-        Some(Ok(function)) => function.again(),
-        Some(Err(exc)) => return errors::raise_object(&exc.again()),
-        None => return errors::runtime_error("the function of this task was never sent"),
-    };
-    Ok([function, item(1), item(2)])
+    translator::load(translator(w)?, message, name, size_of::<u64>())
 }
 
 /// Makes a task of the loop's.
@@ -264,36 +229,21 @@ unsafe fn send(w: *mut PyLoopWorker, task: &Obj) -> Res<()> {
 /// Sends what is raised.
 unsafe fn fail(w: *mut PyLoopWorker, number: u32, flavour: u32) -> Res<()> {
     let exc = errors::take();
-    let pickle = shown(w, &exc)?;
+    let pickle = translator::dump_raised(translator(w)?, &exc)?;
     finish(w, number, flavour, pickle)
 }
 
 /// The pickle of a result; raises what keeps it from being pickled.
 unsafe fn pickled(w: *mut PyLoopWorker, value: &Obj) -> Res<Pickle> {
-    let exc = match Dumpers::dump(&raw mut inner(w)?.dumpers, value.ptr()) {
+    let t = translator(w)?;
+    let exc = match translator::dump(t, value) {
         Ok(pickle) => return Ok(pickle),
         Err(Raised) => errors::take(),
     };
-    let helper = inner(w)?.helper.again();
-    let found = call_method(&known().by_value, &[helper.ptr(), value.ptr()])?;
-    let (mut start, mut len) = (std::ptr::null_mut(), 0);
-    if found.ptr() == ffi::Py_None() || ffi::PyBytes_AsStringAndSize(found.ptr(), &mut start, &mut len) < 0 {
-        ffi::PyErr_Clear();
-        return errors::raise_object(&exc);
+    match translator::dump_by_value(t, value)? {
+        Some(pickle) => Ok(pickle),
+        None => errors::raise_object(&exc),
     }
-    Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
-}
-
-/// An exception, with its traceback's text, as it is sent.
-unsafe fn shown(w: *mut PyLoopWorker, exc: &Obj) -> Res<Pickle> {
-    let helper = inner(w)?.helper.again();
-    let pair = call_method(&known().traceback_of, &[helper.ptr(), exc.ptr()])?;
-    if let Ok(pickle) = Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr()) {
-        return Ok(pickle);
-    }
-    let refused = errors::take();
-    let pair = call_method(&known().not_pickled, &[helper.ptr(), exc.ptr(), refused.ptr()])?;
-    Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr())
 }
 
 unsafe fn finish(w: *mut PyLoopWorker, number: u32, flavour: u32, pickle: Pickle) -> Res<()> {

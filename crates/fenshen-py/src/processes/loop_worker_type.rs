@@ -7,12 +7,13 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::loop_worker::{self, Inner, PyLoopWorker, inner};
 use super::segment::os_error;
+use super::worker_head::{dealloc, make, note_of};
 use super::worker_type::descriptor;
 use crate::args::{Signature, sort_call};
-use crate::errors::{entry, type_error};
+use crate::errors::entry;
 use crate::methods::{getter, no_args, one_arg};
 use crate::object::{Obj, Res, boolean, none};
-use crate::types::{TypeBuilder, free};
+use crate::types::TypeBuilder;
 
 const NEW: Signature<6> = Signature {
     func: "LoopWorker",
@@ -32,16 +33,8 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             Ok(made) => made,
             Err(error) => return os_error(&error),
         };
-        let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-        let inner = Inner::new(made, Obj::from(helper));
-        std::ptr::write(&raw mut (*o.ptr().cast::<PyLoopWorker>()).inner, Some(Box::new(inner)));
-        Ok(o)
+        make(ty, Inner::new(made, Obj::from(helper)))
     })
-}
-
-unsafe extern "C" fn dealloc(o: *mut PyObject) {
-    drop((*o.cast::<PyLoopWorker>()).inner.take());
-    free(o);
 }
 
 one_arg!(py_start, |w: PyLoopWorker, create_task| {
@@ -62,11 +55,7 @@ no_args!(py_see_off, |w: PyLoopWorker| {
     Ok(none())
 });
 one_arg!(py_note, |w: PyLoopWorker, bytes| {
-    if ffi::PyBytes_Check(bytes) == 0 {
-        return type_error("a note is bytes");
-    }
-    let start = ffi::PyBytes_AsString(bytes).cast::<u8>();
-    loop_worker::note(w, std::slice::from_raw_parts(start, ffi::PyBytes_Size(bytes) as usize))?;
+    loop_worker::note(w, note_of(bytes)?)?;
     Ok(none())
 });
 no_args!(py_fileno, |w: PyLoopWorker| {
@@ -79,7 +68,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<PyLoopWorker>(c"fenshen._processes.LoopWorker")
         .doc(c"LoopWorker(segment, tasks, results, doorbell, bell, helper)\n--\n\nA worker that runs many coroutines at once on an event loop, from the descriptors that the pool's process made; they\nstay the caller's.\n\nRaises OSError.")
         .slot(ffi::Py_tp_new, new as *mut _)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
+        .slot(ffi::Py_tp_dealloc, dealloc::<Inner> as *mut _)
         .property(c"stopped", get_stopped, None)
         .one_arg(c"start", py_start, c"start($self, create_task, /)\n--\n\nTell the pool that coroutines can come; `create_task` makes tasks of them.")
         .no_args(c"turn", py_turn, c"turn($self, /)\n--\n\nBegin and cancel what the pool says; False once it says that this is enough.")

@@ -19,7 +19,8 @@
 //! | `Connection` | a socket or a pipe | `connection/` |
 //! | `Tally` | `tally/table.rs`, `tally/packed.rs` | `tally/` |
 //!
-//! `pickling.rs` is how calls and results are pickled, `places.rs` finds room for what is too small for a segment of its own.
+//! `pickling.rs` is how calls and results are pickled, `translator.rs` what workers make of them, `worker_head.rs` what the types
+//! of workers have in common; `places.rs` finds room for what is too small for a segment of its own.
 
 mod block;
 mod cargo;
@@ -51,9 +52,11 @@ mod synchronize;
 mod synchronized;
 mod tally;
 mod template;
+mod translator;
 pub(crate) mod waiting;
 mod with_method;
 mod worker;
+mod worker_head;
 mod worker_type;
 
 use pyo3::ffi::PyTypeObject;

@@ -1,19 +1,20 @@
 //! What `Worker` does: runs the calls that its pool sends, and sends back what they return or raise.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use fenshen_pool::{Growth, Order, Worker};
 use fenshen_shm::Message;
 use fenshen_sync::Slept;
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi;
 
 use super::cargo::{NOT_LOADED, RAISED, RETURNED};
 use super::known::known;
-use super::pickling::{self, Dumpers, Pickle, body, unpack};
-use super::segment::os_error;
+use super::pickling::{self, Pickle, body};
 use super::stream::send_all;
+use super::translator::{self, Translator};
+pub(crate) use super::worker_head::inner;
+use super::worker_head::{Holder, checked};
 use crate::advise::remote::{self, Gauge};
 use crate::errors;
 use crate::object::{Obj, Raised, Res, call_method};
@@ -30,20 +31,12 @@ pub(crate) fn forked() {
 type Notes = Mutex<Vec<Vec<u8>>>;
 
 /// The layout of `Worker`.
-#[repr(C)]
-pub(crate) struct PyWorker {
-    ob_base: PyObject,
-    pub(crate) inner: Option<Box<Inner>>,
-}
+pub(crate) type PyWorker = Holder<Inner>;
 
 /// What a worker holds.
 pub(crate) struct Inner {
     pub(crate) worker: Worker,
-    /// Who knows more of Python.
-    helper: Obj,
-    dumpers: Dumpers,
-    /// The functions that tasks refer to, or why they could not be loaded.
-    functions: HashMap<u64, Result<Obj, Obj>>,
+    translator: Translator,
     /// What other threads have to say, until this one sends it.
     notes: Notes,
     /// Segments that were sent, until the pool has them.
@@ -57,9 +50,7 @@ impl Inner {
     pub(crate) fn new(worker: Worker, helper: Obj, growth: Option<Growth>) -> Inner {
         Inner {
             worker,
-            helper,
-            dumpers: Dumpers::default(),
-            functions: HashMap::new(),
+            translator: Translator::new(helper),
             notes: Mutex::default(),
             pins: Vec::new(),
             forks: FORKS.load(Ordering::Relaxed),
@@ -68,11 +59,8 @@ impl Inner {
     }
 }
 
-pub(crate) unsafe fn inner<'a>(w: *mut PyWorker) -> Res<&'a mut Inner> {
-    match &mut (*w).inner {
-        Some(inner) => Ok(inner),
-        None => errors::runtime_error("the worker was not set up"),
-    }
+unsafe fn translator(w: *mut PyWorker) -> Res<*mut Translator> {
+    Ok(&raw mut inner(w)?.translator)
 }
 
 /// Raises SystemExit in a child that a task has forked and that came back from it: it is no worker.
@@ -103,14 +91,6 @@ pub(crate) unsafe fn serve(w: *mut PyWorker) -> Res<()> {
     }
 }
 
-unsafe fn checked<T>(outcome: std::io::Result<T>) -> Res<T> {
-    match outcome {
-        Ok(value) => Ok(value),
-        Err(error) if error.raw_os_error().is_some() => os_error(&error),
-        Err(error) => errors::runtime_error(&error.to_string()),
-    }
-}
-
 /// Until there is something to do, or to say.
 fn idle(worker: &mut Worker, notes: &Notes) -> Slept {
     worker.sleep_unless(|| !notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
@@ -131,8 +111,7 @@ unsafe fn see_off(w: *mut PyWorker) -> Res<()> {
 
 unsafe fn forget(w: *mut PyWorker) -> Res<()> {
     inner(w)?.worker.pass();
-    let old = std::mem::take(&mut inner(w)?.functions);
-    drop(old);
+    translator::forget(translator(w)?);
     Ok(())
 }
 
@@ -182,34 +161,13 @@ unsafe fn learn(w: *mut PyWorker, message: Message) -> Res<()> {
     let loaded = insist(w, || pickling::load(body(&message, 0), &[])).map_err(|Raised| errors::take());
     drop(message);
     inner(w)?.worker.pass();
-    let old = inner(w)?.functions.insert(name, loaded);
-    drop(old);
+    translator::learn(translator(w)?, name, loaded);
     Ok(())
-}
-
-/// What a task is to call: by the name of its function, and what is behind the head of its message.
-unsafe fn load(w: *mut PyWorker, message: Message, name: u64, head: usize) -> Res<[Obj; 3]> {
-    if message.missing().is_some() {
-        ffi::PyErr_NoMemory();
-        return Err(Raised);
-    }
-    let call = unpack(message, head)?;
-    if ffi::PyTuple_Check(call.ptr()) == 0 || ffi::PyTuple_GET_SIZE(call.ptr()) != 3 {
-        return errors::type_error("a task is a function, its arguments and its keyword arguments");
-    }
-    let item = |i| Obj::from(ffi::PyTuple_GET_ITEM(call.ptr(), i));
-    let function = match inner(w)?.functions.get(&name) {
-        _ if name == 0 => item(0),
-        Some(Ok(function)) => function.again(),
-        Some(Err(exc)) => return errors::raise_object(&exc.again()),
-        None => return errors::runtime_error("the function of this task was never sent"),
-    };
-    Ok([function, item(1), item(2)])
 }
 
 unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
     let (name, head, mut gauge) = Gauge::read(body(&message, 0));
-    let loaded = load(w, message, name, head);
+    let loaded = translator::load(translator(w)?, message, name, head);
     inner(w)?.worker.pass();
     if let Some(gauge) = &mut gauge {
         gauge.loaded();
@@ -235,7 +193,7 @@ unsafe fn run(w: *mut PyWorker, message: Message) -> Res<()> {
             if ffi::PyErr_GivenExceptionMatches(exc.ptr(), ffi::PyExc_KeyboardInterrupt) != 0 {
                 inner(w)?.worker.interrupted();
             }
-            (flavour, insist(w, || shown(w, &exc))?)
+            (flavour, insist(w, || translator::dump_raised(translator(w)?, &exc))?)
         }
     };
     let_go(w)?;
@@ -261,33 +219,18 @@ unsafe fn finish_measured(w: *mut PyWorker, flavour: u32, pickle: Pickle, mut ga
 /// The pickle of a result, or why there is none.
 pub(crate) unsafe fn pickled(w: *mut PyWorker, value: &Obj) -> Result<Pickle, (u32, Obj)> {
     let raised = |Raised| (RAISED, errors::take());
-    let dumpers = &raw mut inner(w).map_err(raised)?.dumpers;
-    let exc = match Dumpers::dump(dumpers, value.ptr()) {
+    let t = translator(w).map_err(raised)?;
+    let exc = match translator::dump(t, value) {
         Ok(pickle) => return Ok(pickle),
         Err(Raised) if was_interrupted(w).map_err(raised)? => return Err((RAISED, errors::take())),
         Err(Raised) => errors::take(),
     };
-    let helper = inner(w).map_err(raised)?.helper.again();
-    let found = call_method(&known().by_value, &[helper.ptr(), value.ptr()]).map_err(raised)?;
-    let (mut start, mut len) = (std::ptr::null_mut(), 0);
-    if found.ptr() == ffi::Py_None() || ffi::PyBytes_AsStringAndSize(found.ptr(), &mut start, &mut len) < 0 {
-        ffi::PyErr_Clear();
-        call_method(&known().refused, &[helper.ptr(), exc.ptr(), value.ptr()]).map_err(raised)?;
-        return Err((RAISED, exc));
-    }
-    Ok(Pickle::ready(std::slice::from_raw_parts(start.cast::<u8>(), len as usize).to_vec()))
-}
-
-/// An exception, with its traceback's text, as it is sent.
-unsafe fn shown(w: *mut PyWorker, exc: &Obj) -> Res<Pickle> {
-    let helper = inner(w)?.helper.again();
-    let pair = call_method(&known().traceback_of, &[helper.ptr(), exc.ptr()])?;
-    if let Ok(pickle) = Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr()) {
+    if let Some(pickle) = translator::dump_by_value(t, value).map_err(raised)? {
         return Ok(pickle);
     }
-    let refused = errors::take();
-    let pair = call_method(&known().not_pickled, &[helper.ptr(), exc.ptr(), refused.ptr()])?;
-    Dumpers::dump(&raw mut inner(w)?.dumpers, pair.ptr())
+    let helper = (*t).helper();
+    call_method(&known().refused, &[helper.ptr(), exc.ptr(), value.ptr()]).map_err(raised)?;
+    Err((RAISED, exc))
 }
 
 unsafe fn finish(w: *mut PyWorker, flavour: u32, head: &[u8], pickle: Pickle) -> Res<()> {
@@ -325,7 +268,7 @@ unsafe fn look_at_memory(w: *mut PyWorker) -> Res<()> {
     if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over) {
         return Ok(());
     }
-    let helper = inner(w)?.helper.again();
+    let helper = inner(w)?.translator.helper();
     drop(call_method(&known().collect, &[helper.ptr()])?);
     if !inner(w)?.growth.as_mut().is_some_and(Growth::is_over_now) {
         return Ok(());

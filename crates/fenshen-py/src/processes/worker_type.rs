@@ -7,11 +7,12 @@ use pyo3::ffi::{self, PyObject, PyTypeObject};
 
 use super::segment::os_error;
 use super::worker::{self, Inner, PyWorker};
+use super::worker_head::{dealloc, make, note_of};
 use crate::args::{Signature, sort_call};
-use crate::errors::{entry, type_error};
+use crate::errors::entry;
 use crate::methods::{no_args, one_arg};
 use crate::object::{Obj, Raised, Res, none};
-use crate::types::{TypeBuilder, free};
+use crate::types::TypeBuilder;
 
 const NEW: Signature<6> = Signature {
     func: "Worker",
@@ -56,16 +57,8 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
             Ok(made) => made,
             Err(error) => return os_error(&error),
         };
-        let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-        let inner = Inner::new(made, Obj::from(helper), growth);
-        std::ptr::write(&raw mut (*o.ptr().cast::<PyWorker>()).inner, Some(Box::new(inner)));
-        Ok(o)
+        make(ty, Inner::new(made, Obj::from(helper), growth))
     })
-}
-
-unsafe extern "C" fn dealloc(o: *mut PyObject) {
-    drop((*o.cast::<PyWorker>()).inner.take());
-    free(o);
 }
 
 no_args!(py_serve, |w: PyWorker| {
@@ -73,11 +66,7 @@ no_args!(py_serve, |w: PyWorker| {
     Ok(none())
 });
 one_arg!(py_note, |w: PyWorker, bytes| {
-    if ffi::PyBytes_Check(bytes) == 0 {
-        return type_error("a note is bytes");
-    }
-    let start = ffi::PyBytes_AsString(bytes).cast::<u8>();
-    worker::note(w, std::slice::from_raw_parts(start, ffi::PyBytes_Size(bytes) as usize))?;
+    worker::note(w, note_of(bytes)?)?;
     Ok(none())
 });
 
@@ -86,7 +75,7 @@ pub(crate) unsafe fn build() -> Res<*mut PyTypeObject> {
     TypeBuilder::new::<PyWorker>(c"fenshen._processes.Worker")
         .doc(c"Worker(segment, tasks, results, bell, helper, growth=None)\n--\n\nA worker's end of the link to its pool, from the descriptors that the pool's process made; they stay the caller's. It\nleaves when its process has grown by more than `growth` bytes since the end of its first task.\n\nRaises OSError, OverflowError.")
         .slot(ffi::Py_tp_new, new as *mut _)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut _)
+        .slot(ffi::Py_tp_dealloc, dealloc::<Inner> as *mut _)
         .no_args(c"serve", py_serve, c"serve($self, /)\n--\n\nRun what comes until the pool says that it is enough.")
         .one_arg(c"note", py_note, c"note($self, pickle, /)\n--\n\nTell the pool something besides the tasks' results; from any thread.")
         .build(None)

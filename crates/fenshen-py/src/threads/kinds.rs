@@ -103,6 +103,7 @@ unsafe fn init_queues() -> Res<()> {
     LIFO_QUEUE.store(super::queue::build_lifo()?, Ordering::Relaxed);
     PRIORITY_QUEUE.store(super::queue::build_priority()?, Ordering::Relaxed);
     SIMPLE_QUEUE.store(super::simple_queue::build()?, Ordering::Relaxed);
+    [queue(), lifo_queue(), priority_queue()].into_iter().for_each(|ty| shorten(ty));
     [queue(), lifo_queue(), priority_queue(), simple_queue()].into_iter().for_each(|ty| stand_for_later(ty));
     Ok(())
 }
@@ -115,6 +116,7 @@ unsafe fn init_futures() -> Res<()> {
     WORK_QUEUE.store(work_queue_type::build()?, Ordering::Relaxed);
     POOL.store(pool::build()?, Ordering::Relaxed);
     CANCELLATION.store(cancellation::build()?, Ordering::Relaxed);
+    shorten(future());
     stand_for_later(future());
     Ok(())
 }

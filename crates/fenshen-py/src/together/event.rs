@@ -1,7 +1,6 @@
 //! `Event`: a flag that threads, tasks and processes wait for.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::mem::offset_of;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::Ordering;
 
 use fenshen_sync as sync;
@@ -9,23 +8,23 @@ use fenshen_sync::graph::Target;
 use fenshen_sync::{Failed, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::head::{self, Head, Headed};
 use super::kinds;
 use super::line::{self, Line};
 use super::loops::forbid;
 use super::queue_type::flag;
 use super::seat::{Leave, Seat, tell};
 use super::shared::wants::Flag;
-use super::shared::{self, Head, Shared, Standing};
+use super::shared::{self, Shared, Standing};
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::entry;
 use crate::future_iter::Await;
-use crate::methods::{fast, getter, no_args};
+use crate::methods::{fast, no_args};
 use crate::object::{Obj, Raised, Res, boolean, none, ptr_or_null, text};
 use crate::primitives::coroutine_function::add_methods;
 use crate::primitives::operation::{Operation, Plan, Resume};
 use crate::threads::park::PyPark;
 use crate::threads::patience::{self, Patience};
-use crate::types::{TypeBuilder, free};
 
 /// The layout of `Event`.
 #[repr(C)]
@@ -33,6 +32,14 @@ pub(super) struct Event {
     head: Head,
     /// What it is if it is not shared.
     core: sync::Event,
+}
+
+impl Headed for Event {
+    const NAME: &'static str = "Event";
+
+    unsafe fn prepare(this: *mut Event) {
+        std::ptr::write(&raw mut (*this).core, sync::Event::new(Scope::Process));
+    }
 }
 
 const NEW: Signature<1> = Signature { func: "Event", names: [c"shared"], positional: 0, required: 0 };
@@ -134,26 +141,13 @@ fast!(py_wait, |e: Event, args| {
     let [timeout] = args.sort(&WAIT)?;
     Ok(boolean(wait(e, timeout)?))
 });
-getter!(get_shared, |e: Event| Ok(boolean(shared::of(e.cast()).is_some())));
-no_args!(py_reduce, |e: Event| shared::reduce(e.cast(), "Event"));
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
         let [shared] = sort_call(&NEW, args, kwargs)?;
         let shared = if flag(shared)? { Some(Shared::create(None)?) } else { None };
-        let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
-        let o = Obj::new(alloc(ty, 0))?;
-        prepare(o.ptr());
-        (*o.ptr().cast::<Head>()).shared = shared;
-        Ok(o)
+        head::allocate::<Event>(ty, shared)
     })
-}
-
-/// Fills the fields of a new object, which are zero.
-pub(super) unsafe fn prepare(o: *mut PyObject) {
-    let e: *mut Event = o.cast();
-    std::ptr::write(&raw mut (*e).head.shared, None);
-    std::ptr::write(&raw mut (*e).core, sync::Event::new(Scope::Process));
 }
 
 /// Whether it is set.
@@ -162,27 +156,6 @@ unsafe fn is_set(e: *mut Event) -> bool {
         Some(shared) => shared.hall.value.load(Ordering::Acquire) != 0,
         None => (*e).core.is_set(),
     }
-}
-
-unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    match (visitor(ffi::Py_TYPE(o).cast(), arg), shared::of(o)) {
-        (0, Some(shared)) => shared.traverse(visitor, arg),
-        (status, _) => status,
-    }
-}
-
-unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
-    shared::release(o.cast());
-    0
-}
-
-unsafe extern "C" fn dealloc(o: *mut PyObject) {
-    ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*o.cast::<Head>()).weakrefs.is_null() {
-        ffi::PyObject_ClearWeakRefs(o);
-    }
-    gc_clear(o);
-    free(o);
 }
 
 unsafe extern "C" fn repr(o: *mut PyObject) -> *mut PyObject {
@@ -196,22 +169,14 @@ const DOC: &CStr = c"Event(*, shared=False)\n--\n\nA flag that threads, tasks of
 
 /// Makes the type.
 pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
-    let ty = TypeBuilder::new::<Event>(c"fenshen._together.Event")
-        .doc(DOC)
-        .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Head, weakrefs))
+    let ty = head::builder::<Event>(c"fenshen._together.Event", DOC)
         .slot(ffi::Py_tp_new, new as *mut c_void)
-        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_am_await, am_await as *mut c_void)
         .no_args(c"is_set", py_is_set, c"is_set($self, /)\n--\n\nWhether it is set.")
         .no_args(c"set", py_set, c"set($self, /)\n--\n\nSet it; those who wait pass, and so does whoever comes.")
         .no_args(c"clear", py_clear, c"clear($self, /)\n--\n\nClear it; whoever comes waits.")
         .fast(c"wait", py_wait, c"wait($self, /, timeout=None)\n--\n\nWait until it is set, at most `timeout` seconds; returns whether it was.\n\nRaises RuntimeError where it would block a running event loop.")
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
-        .property(c"shared", get_shared, None)
         .build(None)?;
     add_methods(ty, Some(&kinds::awaited(c"Event")?), &[(c"await_set", await_set)])?;
     kinds::rename(ty)?;

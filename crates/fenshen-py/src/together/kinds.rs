@@ -7,6 +7,7 @@ use pyo3::ffi::{self, PyTypeObject};
 use super::{event, queue_type, seat, semaphore, shared};
 use crate::kinds::kinds;
 use crate::object::{Obj, Res, done, text};
+use crate::types::shorten;
 
 kinds! {
     /// `Queue`.
@@ -33,6 +34,7 @@ pub(super) unsafe fn init() -> Res<()> {
 
 /// Has a type be known by the name under which programs find it: `fenshen.Queue`.
 pub(super) unsafe fn rename(ty: *mut PyTypeObject) -> Res<()> {
+    shorten(ty);
     let module = text("fenshen")?;
     done(ffi::PyObject_SetAttrString(ty.cast(), c"__module__".as_ptr(), module.ptr()))
 }

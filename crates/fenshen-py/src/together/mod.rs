@@ -7,10 +7,11 @@
 //! | `Semaphore` | `fenshen_sync::Semaphore` | `semaphore.rs` |
 //!
 //! A thread stands in line with a record on its stack, and sleeps on its word. A task stands there with a `Seat`
-//! (`seat.rs`), whose call ends the future that the task waits for. `line.rs` is what every awaited operation does, and
-//! `shared/` what lies in shared memory.
+//! (`seat.rs`), whose call ends the future that the task waits for. `line.rs` is what every awaited operation does,
+//! `head.rs` what the types have in common, and `shared/` what lies in shared memory.
 
 mod event;
+mod head;
 pub(crate) mod kinds;
 mod line;
 mod loops;

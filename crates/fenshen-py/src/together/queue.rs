@@ -5,11 +5,12 @@ use fenshen_sync::graph::Target;
 use fenshen_sync::{NotPut, Refused, Wake, current};
 use pyo3::ffi::{self, PyObject};
 
+use super::head::Head;
 use super::line::{self, Line};
 use super::loops::forbid;
 use super::seat::{Leave, Seat, tell};
 use super::shared::wants::{Done, Item, Place};
-use super::shared::{self, Head, Standing};
+use super::shared::{self, Standing};
 use crate::errors::{raise, runtime_error};
 use crate::future_iter::Await;
 use crate::object::{Obj, Raised, Res, none, ptr_or_null};

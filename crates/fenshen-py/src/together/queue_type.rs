@@ -1,13 +1,13 @@
 //! The type of `Queue`.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::mem::offset_of;
 
 use fenshen_sync as sync;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::head::{self, Headed};
 use super::queue::{self, GET, JOIN, NEXT, PUT, Queue};
-use super::shared::{self, Head, Shared};
+use super::shared::Shared;
 use super::{kinds, line};
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::{entry, type_error};
@@ -16,7 +16,7 @@ use crate::object::{Obj, Raised, Res, boolean, done, none, text};
 use crate::primitives::coroutine_function::add_methods;
 use crate::threads::patience;
 use crate::threads::queue::{Asked, Items, Order};
-use crate::types::{TypeBuilder, free};
+use crate::types::TypeBuilder;
 
 const NEW: Signature<2> = Signature { func: "Queue", names: [c"maxsize", c"shared"], positional: 1, required: 0 };
 const PUT_ARGS: Signature<3> =
@@ -53,56 +53,37 @@ unsafe fn limit(maxsize: *mut PyObject) -> Res<usize> {
     Ok(if overflow != 0 || number <= 0 { usize::MAX } else { number as usize })
 }
 
+impl Headed for Queue {
+    const NAME: &'static str = "Queue";
+
+    unsafe fn prepare(this: *mut Queue) {
+        std::ptr::write(&raw mut (*this).core, sync::Queue::new(Items::new(Order::Fifo), usize::MAX));
+    }
+
+    unsafe fn visit(this: *mut Queue, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
+        (*this).core.peek(|items| items.traverse(visitor, arg))
+    }
+
+    unsafe fn empty(this: *mut Queue) {
+        let items = (*this).core.store_mut().take();
+        drop(items);
+    }
+
+    unsafe fn end(this: *mut Queue) {
+        std::ptr::drop_in_place(&raw mut (*this).core);
+    }
+}
+
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
         let [maxsize, shared] = sort_call(&NEW, args, kwargs)?;
         let limit = limit(maxsize)?;
         let bound = if limit == usize::MAX { 0 } else { limit };
         let shared = if flag(shared)? { Some(Shared::create(Some(bound))?) } else { None };
-        let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
-        let o = Obj::new(alloc(ty, 0))?;
-        prepare(o.ptr());
-        let q: *mut Queue = o.ptr().cast();
-        (*q).core.set_limit(limit);
-        (*q).head.shared = shared;
-        Ok(o)
+        let made = head::allocate::<Queue>(ty, shared)?;
+        (*made.ptr().cast::<Queue>()).core.set_limit(limit);
+        Ok(made)
     })
-}
-
-/// Fills the fields of a new object, which are zero.
-pub(super) unsafe fn prepare(o: *mut PyObject) {
-    let q: *mut Queue = o.cast();
-    std::ptr::write(&raw mut (*q).head.shared, None);
-    std::ptr::write(&raw mut (*q).core, sync::Queue::new(Items::new(Order::Fifo), usize::MAX));
-}
-
-unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    let status = visitor(ffi::Py_TYPE(o).cast(), arg);
-    if status != 0 {
-        return status;
-    }
-    if let Some(shared) = shared::of(o) {
-        return shared.traverse(visitor, arg);
-    }
-    (*o.cast::<Queue>()).core.peek(|items| items.traverse(visitor, arg))
-}
-
-unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
-    let items = (*o.cast::<Queue>()).core.store_mut().take();
-    drop(items);
-    shared::release(o.cast());
-    0
-}
-
-unsafe extern "C" fn dealloc(o: *mut PyObject) {
-    let q: *mut Queue = o.cast();
-    ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*q).head.weakrefs.is_null() {
-        ffi::PyObject_ClearWeakRefs(o);
-    }
-    gc_clear(o);
-    std::ptr::drop_in_place(&raw mut (*q).core);
-    free(o);
 }
 
 fast!(py_put, |q: Queue, args| {
@@ -147,8 +128,6 @@ no_args!(py_full, |q: Queue| Ok(boolean(queue::is_full(q))));
 getter!(get_maxsize, |q: Queue| { Obj::new(ffi::PyLong_FromSize_t(queue::limit(q).unwrap_or(0))) });
 getter!(get_unfinished, |q: Queue| Obj::new(ffi::PyLong_FromSize_t(queue::unfinished(q))));
 getter!(get_shutdown, |q: Queue| Ok(boolean(queue::is_shutdown(q))));
-getter!(get_shared, |q: Queue| Ok(boolean(shared::of(q.cast()).is_some())));
-no_args!(py_reduce, |q: Queue| shared::reduce(q.cast(), "Queue"));
 
 unsafe extern "C" fn itself(o: *mut PyObject) -> *mut PyObject {
     ffi::Py_INCREF(o);
@@ -208,20 +187,13 @@ fn methods(builder: TypeBuilder) -> TypeBuilder {
         .fast(c"shutdown", py_shutdown, c"shutdown($self, /, immediate=False)\n--\n\nTake no more items; those inside may still be taken, or are thrown away and done if `immediate`.\n\nWhoever waits to put, or for an item that will not come, is told by queue.ShutDown.")
         .no_args(c"qsize", py_qsize, c"qsize($self, /)\n--\n\nHow many items it holds.")
         .no_args(c"empty", py_empty, c"empty($self, /)\n--\n\nWhether it holds nothing.")
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
         .no_args(c"full", py_full, c"full($self, /)\n--\n\nWhether it holds maxsize items.")
 }
 
 /// Makes the type.
 pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
-    let ty = methods(TypeBuilder::new::<Queue>(c"fenshen._together.Queue"))
-        .doc(DOC)
-        .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Head, weakrefs))
+    let ty = methods(head::builder::<Queue>(c"fenshen._together.Queue", DOC))
         .slot(ffi::Py_tp_new, new as *mut c_void)
-        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .slot(ffi::Py_tp_iter, itself as *mut c_void)
         .slot(ffi::Py_tp_iternext, next as *mut c_void)
@@ -231,9 +203,10 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .property(c"maxsize", get_maxsize, None)
         .property(c"unfinished_tasks", get_unfinished, None)
         .property(c"is_shutdown", get_shutdown, None)
-        .property(c"shared", get_shared, None)
         .build(None)?;
     add_methods(ty, Some(&kinds::awaited(c"Queue")?), &[(c"aget", aget), (c"aput", aput), (c"ajoin", ajoin)])?;
+    // `item in queue` would go through it, and take the items.
+    done(ffi::PyObject_SetAttrString(ty.cast(), c"__contains__".as_ptr(), ffi::Py_None()))?;
     kinds::rename(ty)?;
     Ok(ty)
 }

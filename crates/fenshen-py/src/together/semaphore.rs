@@ -1,7 +1,6 @@
 //! `Semaphore`: so many permits for threads, tasks and processes.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::mem::offset_of;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::Ordering;
 
 use fenshen_sync as sync;
@@ -9,13 +8,14 @@ use fenshen_sync::graph::Target;
 use fenshen_sync::{Failed, Scope, Wake, current};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::head::{self, Head, Headed};
 use super::kinds;
 use super::line::{self, Line};
 use super::loops::forbid;
 use super::queue_type::flag;
 use super::seat::{Leave, Seat, tell};
 use super::shared::wants::Permit;
-use super::shared::{self, Head, Shared, Standing};
+use super::shared::{self, Shared, Standing};
 use crate::args::{Args, Signature, sort_call};
 use crate::errors::{entry, raise};
 use crate::future_iter::Await;
@@ -26,7 +26,6 @@ use crate::primitives::operation::{self, Operation, Plan, Resume};
 use crate::threads::park::PyPark;
 use crate::threads::patience::Patience;
 use crate::threads::queue::Asked;
-use crate::types::{TypeBuilder, free};
 
 /// The layout of `Semaphore`.
 #[repr(C)]
@@ -34,6 +33,14 @@ pub(super) struct Semaphore {
     head: Head,
     /// What it is if it is not shared.
     core: sync::Semaphore,
+}
+
+impl Headed for Semaphore {
+    const NAME: &'static str = "Semaphore";
+
+    unsafe fn prepare(this: *mut Semaphore) {
+        std::ptr::write(&raw mut (*this).core, sync::Semaphore::new(0, Scope::Process));
+    }
 }
 
 const NEW: Signature<2> = Signature { func: "Semaphore", names: [c"value", c"shared"], positional: 1, required: 0 };
@@ -171,8 +178,6 @@ fast!(py_exit, |s: Semaphore, _args| {
     Ok(none())
 });
 getter!(get_value, |s: Semaphore| Obj::new(ffi::PyLong_FromUnsignedLongLong(count(s))));
-getter!(get_shared, |s: Semaphore| Ok(boolean(shared::of(s.cast()).is_some())));
-no_args!(py_reduce, |s: Semaphore| shared::reduce(s.cast(), "Semaphore"));
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
     entry(|| {
@@ -188,20 +193,10 @@ unsafe extern "C" fn new(ty: *mut PyTypeObject, args: *mut PyObject, kwargs: *mu
         if let Some(shared) = &shared {
             shared.hall.value.store(value as u64, Ordering::Release);
         }
-        let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);
-        let o = Obj::new(alloc(ty, 0))?;
-        prepare(o.ptr());
-        (*o.ptr().cast::<Semaphore>()).core.set_count(value as u64);
-        (*o.ptr().cast::<Head>()).shared = shared;
-        Ok(o)
+        let made = head::allocate::<Semaphore>(ty, shared)?;
+        (*made.ptr().cast::<Semaphore>()).core.set_count(value as u64);
+        Ok(made)
     })
-}
-
-/// Fills the fields of a new object, which are zero.
-pub(super) unsafe fn prepare(o: *mut PyObject) {
-    let s: *mut Semaphore = o.cast();
-    std::ptr::write(&raw mut (*s).head.shared, None);
-    std::ptr::write(&raw mut (*s).core, sync::Semaphore::new(0, Scope::Process));
 }
 
 /// How many permits there are.
@@ -212,27 +207,6 @@ unsafe fn count(s: *mut Semaphore) -> u64 {
     }
 }
 
-unsafe extern "C" fn traverse(o: *mut PyObject, visitor: ffi::visitproc, arg: *mut c_void) -> c_int {
-    match (visitor(ffi::Py_TYPE(o).cast(), arg), shared::of(o)) {
-        (0, Some(shared)) => shared.traverse(visitor, arg),
-        (status, _) => status,
-    }
-}
-
-unsafe extern "C" fn gc_clear(o: *mut PyObject) -> c_int {
-    shared::release(o.cast());
-    0
-}
-
-unsafe extern "C" fn dealloc(o: *mut PyObject) {
-    ffi::PyObject_GC_UnTrack(o.cast());
-    if !(*o.cast::<Head>()).weakrefs.is_null() {
-        ffi::PyObject_ClearWeakRefs(o);
-    }
-    gc_clear(o);
-    free(o);
-}
-
 unsafe extern "C" fn repr(o: *mut PyObject) -> *mut PyObject {
     entry(|| text(&format!("<fenshen.Semaphore at {o:p}: value {}>", count(o.cast()))))
 }
@@ -241,14 +215,8 @@ const DOC: &CStr = c"Semaphore(value=1, *, shared=False)\n--\n\nSo many permits 
 
 /// Makes the type.
 pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
-    let ty = TypeBuilder::new::<Semaphore>(c"fenshen._together.Semaphore")
-        .doc(DOC)
-        .flags(ffi::Py_TPFLAGS_HAVE_GC)
-        .weakrefs(offset_of!(Head, weakrefs))
+    let ty = head::builder::<Semaphore>(c"fenshen._together.Semaphore", DOC)
         .slot(ffi::Py_tp_new, new as *mut c_void)
-        .slot(ffi::Py_tp_traverse, traverse as *mut c_void)
-        .slot(ffi::Py_tp_clear, gc_clear as *mut c_void)
-        .slot(ffi::Py_tp_dealloc, dealloc as *mut c_void)
         .slot(ffi::Py_tp_repr, repr as *mut c_void)
         .fast(c"acquire", py_acquire, c"acquire($self, /, blocking=True, timeout=None)\n--\n\nTake a permit, and wait for one unless `blocking` is false, at most `timeout` seconds; returns whether it was taken.\n\nRaises ValueError for a negative timeout, RuntimeError where it would block a running event loop.")
         .fast(c"release", py_release, c"release($self, /, n=1)\n--\n\nGive `n` permits back; ValueError if that is less than one.")
@@ -256,8 +224,6 @@ pub(super) unsafe fn build() -> Res<*mut PyTypeObject> {
         .no_args(c"__enter__", py_enter, c"__enter__($self, /)\n--\n\nTake a permit.")
         .fast(c"__exit__", py_exit, c"__exit__($self, /, *exc_info)\n--\n\nGive it back.")
         .property(c"value", get_value, None)
-        .no_args(c"__reduce__", py_reduce, c"__reduce__($self, /)\n--\n\nFor another process; RuntimeError where it is not on its way to one.")
-        .property(c"shared", get_shared, None)
         .build(None)?;
     add_methods(
         ty,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import itertools
 import os
@@ -126,11 +127,16 @@ class Files:
         self._split, self._how = split, (encoding, errors, lines)
 
     def paths(self) -> list[str]:
-        """The files, sorted, each once."""
+        """The files, sorted, each once. FileNotFoundError for a name that is no pattern and is not there."""
         found = set()
         for pattern in self._patterns:
             pattern = pattern if self._root is None else os.path.join(self._root, pattern)
-            found.update(os.path.abspath(path) for path in glob.iglob(pattern, recursive=True))
+            matching = glob.glob(pattern, recursive=True)
+            if not matching and os.path.exists(pattern):  # a name with brackets in it
+                matching = [pattern]
+            elif not matching and not glob.has_magic(pattern):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern)
+            found.update(os.path.abspath(path) for path in matching)
         return sorted(path for path in found if os.path.isfile(path))
 
     def lots(self, workers: int) -> Lots:

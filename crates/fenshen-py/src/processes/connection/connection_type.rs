@@ -53,11 +53,12 @@ static TOO_SHORT: Standard = Standard::new(c"multiprocessing.context", c"BufferT
 const INIT: Signature<3> =
     Signature { func: "Connection", names: [c"handle", c"readable", c"writable"], positional: 3, required: 1 };
 const SEND_BYTES: Signature<3> =
-    Signature { func: "send_bytes", names: [c"buf", c"offset", c"size"], positional: 3, required: 1 };
-const RECV_BYTES: Signature<1> = Signature { func: "recv_bytes", names: [c"maxlength"], positional: 1, required: 0 };
+    Signature { func: "_ConnectionBase.send_bytes", names: [c"buf", c"offset", c"size"], positional: 3, required: 1 };
+const RECV_BYTES: Signature<1> =
+    Signature { func: "_ConnectionBase.recv_bytes", names: [c"maxlength"], positional: 1, required: 0 };
 const RECV_INTO: Signature<2> =
-    Signature { func: "recv_bytes_into", names: [c"buf", c"offset"], positional: 2, required: 1 };
-const POLL: Signature<1> = Signature { func: "poll", names: [c"timeout"], positional: 1, required: 0 };
+    Signature { func: "_ConnectionBase.recv_bytes_into", names: [c"buf", c"offset"], positional: 2, required: 1 };
+const POLL: Signature<1> = Signature { func: "_ConnectionBase.poll", names: [c"timeout"], positional: 1, required: 0 };
 
 unsafe extern "C" fn new(ty: *mut PyTypeObject, _args: *mut PyObject, _kwargs: *mut PyObject) -> *mut PyObject {
     let alloc = (*ty).tp_alloc.unwrap_or(ffi::PyType_GenericAlloc);

@@ -15,8 +15,9 @@ use crate::object::{Obj, Raised, Res, boolean, done, none};
 use crate::threads::patience::{Patience, of_timeout};
 use crate::types::TypeBuilder;
 
-const PUT: Signature<3> = Signature { func: "put", names: [c"obj", c"block", c"timeout"], positional: 3, required: 1 };
-const GET: Signature<2> = Signature { func: "get", names: [c"block", c"timeout"], positional: 2, required: 0 };
+const PUT: Signature<3> =
+    Signature { func: "Queue.put", names: [c"obj", c"block", c"timeout"], positional: 3, required: 1 };
+const GET: Signature<2> = Signature { func: "Queue.get", names: [c"block", c"timeout"], positional: 2, required: 0 };
 const WAIT: Signature<1> = Signature { func: "wait", names: [c"timeout"], positional: 1, required: 0 };
 const CREATE: Signature<2> = Signature { func: "_create", names: [c"segment", c"bound"], positional: 2, required: 2 };
 const ATTACH: Signature<2> = Signature { func: "_attach", names: [c"segment", c"sign"], positional: 2, required: 2 };

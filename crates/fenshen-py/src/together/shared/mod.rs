@@ -21,7 +21,11 @@ use std::sync::atomic::Ordering;
 use fenshen_shm::{Change, Hall, Row, SharedQueue};
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 
+use super::event::Event;
+use super::head::{self, Head};
 use super::kinds;
+use super::queue::Queue;
+use super::semaphore::Semaphore;
 use crate::errors::{raise, type_error};
 use crate::object::{Obj, Res, call, clear, text, visit};
 use crate::processes::queue as channel;
@@ -40,15 +44,6 @@ pub(super) const SHUT_DOWN: u32 = 1;
 static MAKE: Standard = Standard::new(c"fenshen._sharing", c"make");
 static REBUILD: Standard = Standard::new(c"fenshen._sharing", c"rebuild");
 static CHECK: Standard = Standard::new(c"fenshen._sharing", c"check");
-
-/// The beginning of the layout of all three types.
-#[repr(C)]
-pub(super) struct Head {
-    pub(super) ob_base: PyObject,
-    pub(super) weakrefs: *mut PyObject,
-    /// Where it lies, if it is shared.
-    pub(super) shared: Option<Box<Shared>>,
-}
 
 /// What a shared one is.
 pub(super) struct Shared {
@@ -195,13 +190,9 @@ pub(super) unsafe fn reduce(o: *mut PyObject, name: &str) -> Res<Obj> {
 /// An object of a type from what another process has sent.
 pub(super) unsafe fn adopt(ty: *mut PyTypeObject, made: &Obj) -> Res<Obj> {
     let shared = Shared::of(made, Hall::adopt)?;
-    let o = Obj::new(ffi::PyType_GenericAlloc(ty, 0))?;
-    let place = match ty {
-        ty if ty == kinds::queue() => super::queue_type::prepare,
-        ty if ty == kinds::event() => super::event::prepare,
-        _ => super::semaphore::prepare,
-    };
-    place(o.ptr());
-    (*o.ptr().cast::<Head>()).shared = Some(shared);
-    Ok(o)
+    match ty {
+        ty if ty == kinds::queue() => head::allocate::<Queue>(ty, Some(shared)),
+        ty if ty == kinds::event() => head::allocate::<Event>(ty, Some(shared)),
+        _ => head::allocate::<Semaphore>(ty, Some(shared)),
+    }
 }
