@@ -15,7 +15,7 @@ from typing import Any
 
 import fenshen
 import pytest
-from fenshen.flow import pipeline, stage
+from fenshen.flow import pipeline, pipelines, stage
 
 from flow import work
 from flow.sides import PATIENCE, auntil, each_loop, on_fenshen, until
@@ -194,6 +194,39 @@ def test_calls_in_processes_are_ended(tmp_path: Path) -> None:
     until(lambda: _is_gone(pid))
 
 
+def test_closed_while_its_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closes it finds what was started."""
+    constructed, closed = threading.Event(), threading.Event()
+
+    class Slow(pipelines.Background):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            constructed.set()
+            closed.wait(0.2)
+
+    monkeypatch.setattr(pipelines, "Background", Slow)
+    source = Endless()
+    with pipeline(source.numbers(), stage(work.double, "thread")) as numbers:
+        thread = threading.Thread(target=lambda: list(numbers), daemon=True)
+        thread.start()
+        constructed.wait()
+        numbers.close()
+        closed.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert source.closed.is_set()
+
+
+def test_closed_before_its_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever iterates is told."""
+
+    class Cancelled(pipelines.Background):
+        cancelled = property(lambda _: True, lambda *_: None)  # type: ignore[assignment]
+
+    monkeypatch.setattr(pipelines, "Background", Cancelled)
+    assert list(pipeline([1, 2], stage(work.double, "thread"))) == []
+
+
 def test_calls_in_processes_are_ended_by_cancellation(tmp_path: Path) -> None:
     path = tmp_path / "pid"
 
@@ -306,7 +339,7 @@ def test_thread_pool_that_cannot_start_leaves_nothing() -> None:
 
 PROGRAM = """
 import os, sys, threading, time
-from fenshen.flow import pipeline, stage
+from fenshen.flow import pipeline, pipelines, stage
 
 def say(text):
     os.write(1, (text + "\\n").encode())

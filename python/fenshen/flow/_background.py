@@ -48,7 +48,7 @@ class Background:
         with self._lock:
             self._task = asyncio.current_task()
             if self.cancelled:
-                return
+                self._task.cancel()  # it begins all the same, so that whoever waits for it is told
         with contextlib.suppress(asyncio.CancelledError):
             await self._main(self)
 

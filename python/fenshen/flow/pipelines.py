@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,8 @@ class Pipeline:
         self._state = "new"
         self._entered = False
         self._background: Background | None = None
+        #: Whoever closes it from another thread must find the background that was started, or keep it from starting.
+        self._beginning = threading.Lock()
         self._closing_error: BaseException | None = None
         self._handover = Handover(max(1, buffer))
 
@@ -80,10 +83,11 @@ class Pipeline:
     def _begin_thread(self) -> None:
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("this would block the running event loop; use `async for`, or `await` the pipeline")
-        if self._state == "running in a thread" and self._entered:
-            return
-        self._begin("running in a thread")
-        self._background = Background(self._serve, f"fenshen-flow-{self._name}")
+        with self._beginning:
+            if self._state == "running in a thread" and self._entered:
+                return
+            self._begin("running in a thread")
+            self._background = Background(self._serve, f"fenshen-flow-{self._name}")
 
     async def _serve(self, background: Background) -> None:
         def unless_ended(error: BaseException) -> BaseException | None:
@@ -113,8 +117,9 @@ class Pipeline:
         self._end(raising=True)
 
     def _end(self, raising: bool) -> None:
-        self._state = "closed"
-        background, self._background = self._background, None
+        with self._beginning:
+            self._state = "closed"
+            background, self._background = self._background, None
         if background is None:
             return
         background.cancel()
