@@ -236,6 +236,13 @@ QUIET = {
             for _ in range(20): await asyncio.sleep(0.01)
             stop.append(1)
         """,
+    "a thread that gets no processor for long": """
+        class Late(threading.Thread):
+            def _bootstrap(self):
+                time.sleep(0.5)
+                super()._bootstrap()
+        async def main(): Late().start()
+        """,
     "stopped by a signal": """
         async def main():
             await patient()
@@ -296,7 +303,7 @@ def test_not_too_often(tmp_path: Path) -> None:
         """
     ended = outcome(tmp_path, program)
     first, *again = lines(ended)
-    assert "number 0 (slow)" in first
+    assert re.search(r"number \d+ \(slow\)", first)
     # On a machine that is busy with other things it may last long enough to be said again.
     assert len(again) <= float(ended.out) // 10
     assert all(" more since it was last named" in line for line in again)

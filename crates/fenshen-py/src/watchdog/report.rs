@@ -106,6 +106,12 @@ impl Answer {
         self.frames.iter().any(|f| DEBUGGERS.iter().any(|mark| f.file.contains(mark)))
     }
 
+    /// Whether it only waits for a thread that it starts to get a processor: the machine is busy, the step is not.
+    fn starts_a_thread(&self) -> bool {
+        let mut frames = self.frames.iter().filter(|f| f.function != "wait");
+        frames.next().is_some_and(|f| f.function == "start" && f.file.ends_with("/threading.py"))
+    }
+
     /// What is one culprit: where the step began and the function that it is in, with the way there. The line within
     /// that function says little (a loop has many), and which task it is says nothing.
     fn culprit(&self) -> String {
@@ -170,7 +176,7 @@ static SPARING: LazyLock<Mutex<Sparing>> =
 /// Names the culprit that `answer` shows; without one, all that is known is that something holds the loop.
 pub(super) fn tell(answer: Option<&[u8]>, held: Duration) {
     let answer = answer.and_then(Answer::read);
-    if answer.as_ref().is_some_and(Answer::debugged) {
+    if answer.as_ref().is_some_and(|answer| answer.debugged() || answer.starts_a_thread()) {
         return;
     }
     let (culprit, own_line) = answer.as_ref().map_or((String::new(), ""), |a| (a.culprit(), a.own_line()));
