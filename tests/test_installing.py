@@ -340,30 +340,6 @@ def test_a_row_without_an_object_of_ours_is_left_out(tmp_path: Path) -> None:
     assert ours == (0, "asyncio.coroutines False\n", "")
 
 
-def test_the_exception_of_a_queue_that_was_shut_down_has_the_standard_name(tmp_path: Path) -> None:
-    """On every version: whoever sees that a queue has `shutdown()` catches what it raises by that name."""
-    ours = python(
-        """if 1:
-        import asyncio, queue, fenshen
-
-        def names():
-            return hasattr(queue, "ShutDown"), *(hasattr(m, "QueueShutDown") for m in (asyncio, asyncio.queues))
-
-        before = names()
-        fenshen.install()
-        for made, error in ((queue.Queue(), queue.ShutDown), (asyncio.Queue(), asyncio.QueueShutDown)):
-            made.shutdown()
-            try:
-                made.put_nowait(1)
-            except error:
-                print("caught")
-        fenshen.uninstall()
-        print(names() == before)""",
-        tmp_path,
-    )
-    assert ours == (0, "caught\ncaught\nTrue\n", "")
-
-
 @pytest.mark.parametrize("first", ["multiprocessing.shared_memory", "fenshen.multiprocessing.synchronize"])
 def test_modules_of_processes_that_import_one_another(tmp_path: Path, first: str) -> None:
     text = f"""if 1:

@@ -35,7 +35,7 @@ def _replacements() -> dict[str, dict[str, object]]:
             or (place := part.owner()) is None
         ):
             continue
-        ours = part.ours(vars(place[0]).get(part.attribute))
+        ours = part.ours(vars(place[0])[part.attribute])
         if ours is not _parts.MISSING:
             found.setdefault(part.module, {})[part.attribute] = ours
     return found

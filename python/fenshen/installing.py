@@ -29,11 +29,7 @@ class _Change:
 
     def undo(self) -> None:
         # What somebody put over ours since then is theirs to take away.
-        if vars(self.owner).get(self.name) is not self.ours:
-            return
-        if self.original is parts.MISSING:
-            delattr(self.owner, self.name)
-        else:
+        if vars(self.owner).get(self.name) is self.ours:
             setattr(self.owner, self.name, self.original)
 
 
@@ -63,7 +59,7 @@ def _put_in(part: parts.Part) -> _Change | None:
     if place is None:
         return None
     owner, name = place
-    original = vars(owner).get(name, parts.MISSING)
+    original = vars(owner)[name]
     there = [change for change in _changes if change.owner is owner and change.name == name]
     if any(change.part is part for change in there) and any(change.ours is original for change in there):
         return None  # it is in, or beneath one that was put over it
@@ -310,7 +306,7 @@ def installed() -> list[tuple[parts.Part, bool]]:
         place = part.owner() if part.shown else None
         if place is not None:
             owner, name = place
-            now = vars(owner).get(name)
+            now = vars(owner)[name]
             found.append((part, any(c.owner is owner and c.name == name and c.ours is now for c in _changes)))
     return found
 

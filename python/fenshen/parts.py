@@ -34,21 +34,13 @@ class Part:
     are looked for, "advise", or "any" for what goes with every one of them);
     `attribute` may be dotted, for a class's attribute; `source` is "module:name" of ours. With `wrap`, ours is called
     with the standard object and returns the replacement. `shown` is the name under which people know it, None for
-    plumbing. With `added`, the name is put in on a Python that has none such, too.
+    plumbing.
     """
 
-    __slots__ = ("added", "attribute", "group", "module", "shown", "source", "wrap")
+    __slots__ = ("attribute", "group", "module", "shown", "source", "wrap")
 
     def __init__(
-        self,
-        group: str,
-        module: str,
-        attribute: str,
-        source: str,
-        *,
-        wrap: bool = False,
-        shown: str | None = None,
-        added: bool = False,
+        self, group: str, module: str, attribute: str, source: str, *, wrap: bool = False, shown: str | None = None
     ):
         self.group = group
         self.module = module
@@ -56,7 +48,6 @@ class Part:
         self.source = source
         self.wrap = wrap
         self.shown = shown
-        self.added = added
 
     @property
     def trigger(self) -> str:
@@ -75,7 +66,7 @@ class Part:
         *way, name = self.attribute.split(".")
         for step in way:
             place = getattr(place, "__dict__", {}).get(step)
-        if place is None or (name not in vars(place) and not self.added):
+        if place is None or name not in vars(place):
             return None
         return place, name
 
@@ -90,18 +81,9 @@ class Part:
 _parts: list[Part] = []
 
 
-def add(
-    group: str,
-    module: str,
-    attribute: str,
-    source: str,
-    *,
-    wrap: bool = False,
-    shown: str | None = None,
-    added: bool = False,
-) -> None:
+def add(group: str, module: str, attribute: str, source: str, *, wrap: bool = False, shown: str | None = None) -> None:
     """Add a row; see `Part` for the columns."""
-    _parts.append(Part(group, module, attribute, source, wrap=wrap, shown=shown, added=added))
+    _parts.append(Part(group, module, attribute, source, wrap=wrap, shown=shown))
 
 
 def all_parts() -> Iterator[Part]:
@@ -128,9 +110,6 @@ def _add_asyncio() -> None:
     for module, name, home in rows:
         add("loop", f"asyncio.{module}", name, f"{home}:{name}")
         add("loop", "asyncio", name, f"{home}:{name}", shown=f"asyncio.{name}")
-    for module in ("asyncio.queues", "asyncio"):
-        # Whoever sees that a queue has `shutdown()` will ask for its exception.
-        add("loop", module, "QueueShutDown", "fenshen._fenshen:QueueShutDown", added=True)
     for module in ("asyncio.tasks", "asyncio"):
         add("loop", module, "eager_task_factory", "fenshen._adapters:eager_task_factory", wrap=True)
     for module in ("asyncio.events", "asyncio"):
@@ -167,7 +146,6 @@ def _add_threads() -> None:
         add("threads", "threading", name, f"fenshen._threads:{name}", shown=f"threading.{name}")
     for name in ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"):
         add("threads", "queue", name, f"fenshen.queue:{name}", shown=f"queue.{name}")
-    add("threads", "queue", "ShutDown", "fenshen.queue:ShutDown", added=True)
     for name in ("Future", "wait", "as_completed"):
         add("threads", "concurrent.futures._base", name, f"fenshen._waiting:{name}")
         add("threads", "concurrent.futures", name, f"fenshen._waiting:{name}", shown=f"concurrent.futures.{name}")
