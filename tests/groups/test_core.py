@@ -432,3 +432,20 @@ def test_memory_does_not_grow(run: Run) -> None:
         assert sys.getallocatedblocks() - before < 600  # fewer than one a group
 
     run(main())
+
+
+WRONG = [lambda g: g.create_task(), lambda g: g.create_task(1, 2), lambda g: g.create_task(1, coro=2)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has no TaskGroup there")
+@pytest.mark.parametrize("call", WRONG, ids=["none", "two", "twice"])
+def test_wrong_arguments(call: Any) -> None:
+    """They are refused in the words of asyncio's own."""
+
+    async def refusal(make: Any) -> str:
+        async with make() as group:
+            with pytest.raises(TypeError) as caught:
+                call(group)
+            return str(caught.value)
+
+    assert asyncio.run(refusal(TaskGroup)) == asyncio.run(refusal(asyncio.TaskGroup))

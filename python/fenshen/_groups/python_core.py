@@ -8,6 +8,7 @@ from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Any
 
@@ -44,6 +45,15 @@ class GroupCore:
     _lock: Any
     _tasks: set[Any]
     _errors: list[BaseException]
+
+    # What the class that derives from this one does.
+    _admit: Callable[[Any], None]
+    _create_elsewhere: Callable[..., Any]
+    _report: Callable[[Any, BaseException], None]
+    _fail: Callable[[], None]
+    _abort: Callable[[], None]
+    _begin: Callable[[], None]
+    _settle: Callable[[BaseException | None, BaseException | None], Awaitable[bool]]
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         self = super().__new__(cls)
@@ -156,26 +166,3 @@ class GroupCore:
 
     def _leave(self) -> None:
         _entered.pop(id(self), None)
-
-    # -- What the class that derives from this one does ---------------------------------------------------------------
-
-    def _admit(self, coro: Any) -> None:
-        raise NotImplementedError
-
-    def _create_elsewhere(self, coro: Any, *, name: str | None = None, context: Any = None, **options: Any) -> Any:
-        raise NotImplementedError
-
-    def _report(self, task: Any, error: BaseException) -> None:
-        raise NotImplementedError
-
-    def _fail(self) -> None:
-        raise NotImplementedError
-
-    def _abort(self, msg: Any = None) -> None:
-        raise NotImplementedError
-
-    def _begin(self) -> None:
-        raise NotImplementedError
-
-    async def _settle(self, exc: BaseException | None, cancelled: BaseException | None) -> bool:
-        raise NotImplementedError

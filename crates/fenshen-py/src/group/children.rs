@@ -35,6 +35,9 @@ pub(super) unsafe fn create_task(this: *mut PyObject, args: &Args<'_>) -> Res<Ob
     Ok(task)
 }
 
+/// In messages, which are those of a method made in Python.
+const CREATE_TASK: &str = "TaskGroup.create_task()";
+
 /// A call of `create_task`, to be handed on; a keyword that is `None` is left out.
 struct Call {
     coro: *mut PyObject,
@@ -48,8 +51,12 @@ impl Call {
         for (name, value) in args.each() {
             let is = |known: &std::ffi::CStr| ffi::PyUnicode_CompareWithASCIIString(name, known.as_ptr()) == 0;
             if name.is_null() || is(c"coro") {
+                if !coro.is_null() && name.is_null() {
+                    let given = args.each().filter(|(name, _)| name.is_null()).count() + 1;
+                    return type_error(&format!("{CREATE_TASK} takes 2 positional arguments but {given} were given"));
+                }
                 if !coro.is_null() {
-                    return type_error("create_task() takes one coroutine; its options are keywords");
+                    return type_error(&format!("{CREATE_TASK} got multiple values for argument 'coro'"));
                 }
                 coro = value;
             } else if value != ffi::Py_None() || !(is(c"name") || is(c"context")) {
@@ -58,7 +65,7 @@ impl Call {
             }
         }
         if coro.is_null() {
-            return type_error("create_task() missing 1 required positional argument: 'coro'");
+            return type_error(&format!("{CREATE_TASK} missing 1 required positional argument: 'coro'"));
         }
         let keywords = if names.is_empty() { None } else { Some((tuple(&names)?, values)) };
         Ok(Call { coro, keywords })
